@@ -1,0 +1,97 @@
+"""The column store: one HDF5 file per batch of cleaned jets, one dataset per column.
+
+Rows are grouped by split (train, val, test) and inside a split sorted by a random 64-bit key, so a
+range of keys is a fair random sample of the batch that lies in one piece of the file.
+
+| dataset | type | content |
+|---|---|---|
+| ``key`` | uint64 | the random key of the jet |
+| ``label`` | uint8 | its class |
+| ``variables/<name>`` | float32 or float64 | NaN where missing |
+| ``reference/<name>`` | float32 | outputs of existing taggers, as they came |
+| ``event/<name>`` | integer | identity of the event |
+
+Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON
+``cutflow`` and ``inputs``.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jetmill.files import complete
+from jetmill.splitting import SPLITS
+
+KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
+
+
+def write_batch(path: str | Path, columns: Iterator[tuple[str, np.ndarray]], attributes: dict[str, Any]) -> None:
+    """Write a batch, one column at a time, under its final name only when complete.
+
+    Parameters
+    ----------
+    columns
+        Pairs of dataset name and values (n_jets,), rows already grouped and sorted.
+    attributes
+        Arrays are stored as they are, everything else as JSON.
+    """
+    with complete(path) as partial, h5py.File(partial, "w") as file:
+        for name, values in columns:
+            file.create_dataset(name, data=values)
+        for name, value in attributes.items():
+            file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
+
+
+class Batch(AbstractContextManager):
+    """A batch of cleaned jets, open for reading."""
+
+    def __init__(self, path: str | Path):
+        self._file = h5py.File(path, "r")
+        self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute, parsed if it is JSON."""
+        value = self._file.attrs[name]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def names(self, group: str) -> list[str]:
+        """Return the names of the columns in a group."""
+        return list(self._file[group]) if group in self._file else []
+
+    def rows(self, split: int) -> slice:
+        """Return the rows of a split."""
+        return slice(int(self._starts[split]), int(self._starts[split + 1]))
+
+    def rows_with_keys(self, split: int, part: int, n_parts: int) -> slice:
+        """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""
+        rows, keys = self.rows(split), self._file[KEY]
+        ends = [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
+        return slice(*(_first_row(keys, rows, end) for end in ends))
+
+    def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
+        """Read consecutive rows of one column."""
+        return self._file[name][rows]
+
+    def split_codes(self) -> np.ndarray:
+        """Return the split of every row, uint8 (n_jets,)."""
+        return np.repeat(np.arange(len(SPLITS), dtype=np.uint8), np.diff(self._starts))
+
+
+def _first_row(keys: h5py.Dataset, rows: slice, key: int) -> int:
+    """Return the first row whose key is at least `key`, reading O(log n) keys of the file."""
+    low, high = rows.start, rows.stop
+    while low < high:
+        middle = (low + high) // 2
+        if int(keys[middle]) < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low

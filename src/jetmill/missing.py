@@ -1,0 +1,66 @@
+"""Which values of a variable are missing. A missing value is NaN from here on."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def mark_missing(
+    columns: Mapping[str, np.ndarray],
+    *,
+    values: Sequence[float] = (),
+    values_of: Mapping[str, Sequence[float]] | None = None,
+    slots: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the columns with NaN for every missing value, and as they came where nothing is missing.
+
+    Parameters
+    ----------
+    columns
+        Variable name to values, (n_jets,); integers become floats only if a value is missing.
+    values
+        Numbers that mean "missing" in any variable. Infinities always do.
+    values_of
+        Variable name to further such numbers for it alone.
+    slots
+        Name of a count to prefixes: the variable ``<prefix>_<k>`` belongs to the k-th (from 0)
+        track of the jet and is missing from ``k >= count`` on, whatever stands there.
+    """
+    values_of, slots = values_of or {}, slots or {}
+    marked = {name: _without(x, [*values, *values_of.get(name, ())]) for name, x in columns.items()}
+    for count, prefixes in slots.items():
+        for prefix in prefixes:
+            for name in columns:
+                if (k := slot(name, prefix)) is not None:
+                    # Written so that a slot is unused too where the count itself is missing.
+                    used = marked[count] > k
+                    if not used.all():
+                        marked[name] = np.where(used, marked[name], _nan_of(marked[name]))
+    return marked
+
+
+def slot(name: str, prefix: str) -> int | None:
+    """Return k if `name` is ``<prefix>_<k>``, else None."""
+    head, _, k = name.rpartition("_")
+    return int(k) if head == prefix and k.isdecimal() else None
+
+
+def is_missing(column: np.ndarray) -> np.ndarray:
+    """Return where a column, after `mark_missing`, holds no value: bool (n_jets,)."""
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def stored_type(dtype: np.dtype) -> np.dtype:
+    """Return the float type that holds every number of `dtype` and NaN (int32 needs a float64)."""
+    return np.result_type(dtype, np.float32)
+
+
+def _without(column: np.ndarray, sentinels: list[float]) -> np.ndarray:
+    hit = np.isinf(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+    for value in sentinels:
+        hit |= column == value
+    return np.where(hit, _nan_of(column), column) if hit.any() else column
+
+
+def _nan_of(column: np.ndarray) -> np.floating:
+    return stored_type(column.dtype).type(np.nan)

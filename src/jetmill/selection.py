@@ -1,0 +1,64 @@
+"""Which jets are kept, and what their class is."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jetmill.config import REST, Cut
+from jetmill.expressions import Expression
+from jetmill.missing import is_missing
+
+
+def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[np.ndarray, list[int]]:
+    """Apply cuts one after the other.
+
+    Parameters
+    ----------
+    columns
+        Values after `mark_missing`, each (n_jets,).
+    cuts
+        A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the
+        expression would make of the NaN.
+
+    Returns
+    -------
+    passed : ndarray of bool, shape (n_jets,)
+    left
+        Number of jets after each cut.
+    """
+    passed = np.ones(len(next(iter(columns.values()))), dtype=bool)
+    left = []
+    for cut in cuts:
+        passed &= _where(Expression(cut.cut), columns, missing=cut.missing == "keep")
+        left.append(int(passed.sum()))
+    return passed, left
+
+
+def label(columns: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Label each jet with the first class whose expression is true for it.
+
+    Returns
+    -------
+    labels : ndarray of int16, shape (n_jets,)
+        Position of the class, -1 for jets of none.
+    ambiguous
+        Number of jets for which more than one expression is true (``rest`` aside).
+    """
+    n_jets = len(next(iter(columns.values())))
+    labels, matches = np.full(n_jets, -1, dtype=np.int16), np.zeros(n_jets, dtype=np.int16)
+    for number, text in enumerate(classes):
+        true = np.ones(n_jets, dtype=bool)
+        if text != REST:
+            true = _where(Expression(text), columns, missing=False)
+            matches += true
+        labels[true & (labels < 0)] = number
+    return labels, int((matches > 1).sum())
+
+
+def _where(expression: Expression, columns: Mapping[str, np.ndarray], *, missing: bool) -> np.ndarray:
+    """Return where an expression is true, and `missing` where one of its variables is missing."""
+    n_jets = len(next(iter(columns.values())))
+    true = np.broadcast_to(expression(columns), n_jets).astype(bool)
+    for name in expression.names:
+        true[is_missing(columns[name])] = missing
+    return true

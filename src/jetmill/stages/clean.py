@@ -1,0 +1,249 @@
+"""Cleaning: a batch of input files becomes one file of columns.
+
+Reads in bounded chunks; a chunk passes derived variables, the missing-value rules, the cuts and
+the class labels. Then the columns of the batch are put in their final order one by one.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import numpy as np
+
+from jetmill import columns as store
+from jetmill.config import REST, Cleaning, Cut, Split
+from jetmill.errors import JetmillError
+from jetmill.expressions import Expression
+from jetmill.files import sha256
+from jetmill.missing import mark_missing, stored_type
+from jetmill.randomness import keys
+from jetmill.selection import apply_cuts, label
+from jetmill.sources import OPENERS, Chunk
+from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
+
+# Columns of a batch stay in memory up to this many bytes in all and go to disk beyond.
+SPOOL_BYTES = 256_000_000
+
+logger = logging.getLogger(__name__)
+
+
+class Recipe:
+    """Which columns to read and what to make of them.
+
+    Attributes
+    ----------
+    carried
+        Dataset name of each stored column to the variable it holds.
+    read
+        Variables to read from the files.
+    """
+
+    def __init__(self, settings: Cleaning):
+        self._jets, self._classes = settings.jets, settings.classes
+        self._event_id = settings.input.event_id
+        groups = {
+            store.VARIABLES: settings.stored_variables,
+            store.REFERENCE: self._jets.reference,
+            store.EVENT: self._event_id,
+        }
+        self.carried = {f"{group}/{name}": name for group, names in groups.items() for name in names}
+        cuts = [c.cut for c in self._jets.select]
+        texts = [*self._jets.define.values(), *cuts, *(t for t in self._classes.values() if t != REST)]
+        used = [name for text in texts for name in sorted(Expression(text).names)]
+        wanted = dict.fromkeys([*self.carried.values(), *used, *self._jets.missing.slots])
+        self.read = [name for name in wanted if name not in self._jets.define]
+
+    def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
+        """Return the type each stored column gets, from those of the variables in the files."""
+        types = {}
+        for column, name in self.carried.items():
+            if column.startswith(store.EVENT):
+                types[column] = in_file[name]
+            elif column.startswith(store.REFERENCE) or name not in in_file:
+                types[column] = np.dtype(np.float32)
+            else:
+                types[column] = stored_type(in_file[name])
+        return types
+
+    def clean(self, chunk: Chunk) -> tuple[dict[str, np.ndarray], np.ndarray, Counter]:
+        """Return the stored columns of the jets to keep with their labels, which these are, and the cutflow."""
+        table = self._mark_missing(chunk.columns, self._jets.missing.slots)
+        for name, text in self._jets.define.items():
+            table |= self._mark_missing({name: np.broadcast_to(Expression(text)(table), len(chunk))}, {})
+        passed, left = apply_cuts(table, self._jets.select)
+        labels, ambiguous = label(table, list(self._classes.values()))
+        kept = passed & (labels >= 0)
+        flow = Counter({"read": len(chunk), "ambiguous": ambiguous, "labelled": int(kept.sum())})
+        flow.update({cut.cut: n for cut, n in zip(self._jets.select, left, strict=True)})
+        # Only variables follow the rules for missing values; the rest is carried as it came.
+        columns = {
+            column: (table if column.startswith(store.VARIABLES) else chunk.columns)[name][kept]
+            for column, name in self.carried.items()
+        }
+        return columns | {store.LABEL: labels[kept].astype(np.uint8)}, kept, flow
+
+    def _mark_missing(
+        self, columns: Mapping[str, np.ndarray], slots: Mapping[str, Sequence[str]]
+    ) -> dict[str, np.ndarray]:
+        rules = self._jets.missing
+        return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=slots)
+
+
+def clean_batch(
+    files: Sequence[str | Path], output: str | Path, *, settings: Cleaning, sample: str, first_file: int
+) -> None:
+    """Clean the files of one batch into a column file.
+
+    Parameters
+    ----------
+    files
+        Input files, in the order of the sample.
+    output
+        The column file, see `jetmill.columns`.
+    sample
+        Name of the sample.
+    first_file
+        Position of ``files[0]`` in the list of the sample.
+
+    Raises
+    ------
+    JetmillError
+        If a file cannot be read, a branch is missing, or its type is not that of the other files.
+    """
+    recipe = Recipe(settings)
+    open_source = partial(
+        OPENERS[settings.input.format], tree=settings.input.tree, level=settings.input.level, jets=settings.input.jets
+    )
+    flow: Counter = Counter()
+    inputs: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        spool = _Spool(stack, Path(output).parent)
+        for number, path in enumerate(files, start=first_file):
+            with open_source(str(path)) as source:
+                in_file = source.dtypes(recipe.read)
+                _check_event_id(path, in_file, settings.input.event_id)
+                spool.expect(recipe.types(in_file), path)
+                before = flow["read"], flow["labelled"]
+                for chunk in source.chunks(recipe.read):
+                    columns, kept, counts = recipe.clean(chunk)
+                    flow.update(counts)
+                    identity = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
+                    columns[store.KEY] = keys(settings.seed, "order", sample, of=identity)
+                    spool.append(columns)
+            read, labelled = flow["read"] - before[0], flow["labelled"] - before[1]
+            logger.info("%s: %d jets read, %d kept", path, read, labelled)
+            inputs.append(
+                {
+                    "path": str(path),
+                    "size": Path(path).stat().st_size,
+                    "sha256": sha256(path) if settings.input.checksum else None,
+                    "jets": read,
+                    "kept": labelled,
+                }
+            )
+        split = _split(spool, settings, sample)
+        order = np.lexsort((spool.column(store.KEY), split))
+        _write(output, spool, split, order, settings, flow, inputs, sample)
+
+
+def cutflow(flow: Mapping[str, int], cuts: Sequence[Cut]) -> list[tuple[str, int]]:
+    """Return the number of jets after each step, in order."""
+    steps = [("read", "read"), *((c.cut, c.cut) for c in cuts), ("in a class", "labelled")]
+    return [(title, int(flow[key])) for title, key in steps]
+
+
+class _Spool:
+    """Columns that grow by chunks: in memory while small, in unnamed files beside the output beyond."""
+
+    def __init__(self, stack: ExitStack, directory: Path):
+        self._stack, self._directory = stack, directory
+        self._types: dict[str, np.dtype] = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
+        self._files: dict[str, Any] = {}
+
+    def expect(self, types: Mapping[str, np.dtype], path: str | Path) -> None:
+        """Fix the types of the columns at the first file; widen nothing silently at a later one."""
+        if not self._files:
+            self._types |= types
+            size = SPOOL_BYTES // len(self._types)
+            for name in self._types:
+                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))
+                self._files[name] = self._stack.enter_context(file)
+        for name, dtype in types.items():
+            if not np.can_cast(dtype, self._types[name], casting="safe"):
+                raise JetmillError(
+                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {self._types[name]}"
+                    " in the first file of the batch; put files of different versions into different samples"
+                )
+
+    def append(self, columns: Mapping[str, np.ndarray]) -> None:
+        for name, values in columns.items():
+            self._files[name].write(np.ascontiguousarray(values, dtype=self._types[name]).data)
+
+    def column(self, name: str) -> np.ndarray:
+        file = self._files[name]
+        file.seek(0)
+        return np.frombuffer(file.read(), dtype=self._types[name])
+
+    def names(self) -> list[str]:
+        return list(self._files)
+
+
+def _check_event_id(path: str | Path, types: Mapping[str, np.dtype], event_id: Sequence[str]) -> None:
+    for name in event_id:
+        if types[name].kind not in "iu":
+            raise JetmillError(
+                f"{path}: '{name}' of input.event_id is {types[name]}; the identity of an event must be an integer"
+            )
+
+
+def _split(spool: _Spool, settings: Cleaning, sample: str) -> np.ndarray:
+    split: Split = settings.split
+    event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
+    # The models guarantee shares or lists of remainders; mypy cannot see which.
+    if split.by == "event":
+        event_keys = keys(settings.seed, "split", sample, of=event)
+        return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]
+    if split.by == "modulo":
+        return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
+    n_jets = len(spool.column(store.LABEL))
+    return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
+
+
+def _write(
+    output: str | Path,
+    spool: _Spool,
+    split: np.ndarray,
+    order: np.ndarray,
+    settings: Cleaning,
+    flow: Counter,
+    inputs: list[dict[str, Any]],
+    sample: str,
+) -> None:
+    labels, n_classes = spool.column(store.LABEL), len(settings.classes)
+    class_counts = np.bincount(split * n_classes + labels, minlength=len(SPLITS) * n_classes)
+    steps = cutflow(flow, settings.jets.select)
+    attributes = {
+        "sample": sample,
+        "splits": np.bincount(split, minlength=len(SPLITS)),
+        "class_counts": class_counts.reshape(len(SPLITS), n_classes),
+        "cutflow": steps,
+        "inputs": inputs,
+    }
+
+    def ordered() -> Iterator[tuple[str, np.ndarray]]:
+        for name in spool.names():
+            yield name, spool.column(name)[order]
+
+    store.write_batch(output, ordered(), attributes)
+    for title, left in steps:
+        logger.info("%12d jets  %s", left, title)
+    if flow["ambiguous"]:
+        logger.warning("%d jets fit more than one class; the first one counts", flow["ambiguous"])
+    for name, counts in zip(SPLITS, attributes["class_counts"], strict=True):
+        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.classes, counts, strict=True))
+        logger.info("%12d jets  in %s (%s)", counts.sum(), name, by_class)
