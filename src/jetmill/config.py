@@ -3,11 +3,12 @@
 Every key has a description, from which ``docs/config.md`` and ``config/schema.json`` are made.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jetmill.errors import JetmillError, nearest
 from jetmill.expressions import Expression
@@ -23,9 +24,24 @@ def _parses(text: str) -> str:
     return text
 
 
+def _expand(names: Any) -> Any:
+    """Read ``track_{0..5}`` in a list of names as ``track_0`` to ``track_5``."""
+    if not isinstance(names, list):
+        return names
+    expanded: list[Any] = []
+    for name in names:
+        if isinstance(name, str) and (found := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", name)):
+            head, first, last, tail = found.groups()
+            expanded += [f"{head}{k}{tail}" for k in range(int(first), int(last) + 1)]
+        else:
+            expanded.append(name)
+    return expanded
+
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Expr = Annotated[str, AfterValidator(_parses)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Names = Annotated[list[Name], BeforeValidator(_expand)]
 Segment = tuple[float, float, Annotated[int, Field(ge=1)]]
 
 
@@ -99,8 +115,10 @@ class Jets(Model):
     define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order")
     missing: Missing = Field(Missing(), description="which values are missing")
     select: list[Cut] = Field([], description="cuts in this order: expressions, or {cut, missing: drop | keep}")
-    variables: list[Name] = Field(min_length=1, description="inputs of the tagger, in this order")
-    reference: list[Name] = Field([], description="outputs of existing taggers, carried along as they are")
+    variables: Names = Field(
+        min_length=1, description="inputs of the tagger, in this order; track_{0..5} stands for track_0 to track_5"
+    )
+    reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
 
     @model_validator(mode="before")
     @classmethod

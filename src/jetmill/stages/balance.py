@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,8 @@ def balance(
     | ``quota/<batch>`` | (n_classes, *bins) | training jets to take from a batch; absent without resampling |
     | ``edges/<variable>`` | (n_bins + 1,) | bin edges |
 
+    Attributes: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order.
+
     Parameters
     ----------
     bin_files
@@ -53,7 +56,7 @@ def balance(
         If a class has no training jets, and `strict`; or if no training jet is left at all.
     """
     axes = axes_of(bins)
-    counts = sum(_counts(path) for path in bin_files.values())
+    counts = reduce(np.add, (_counts(path) for path in bin_files.values()))
     available = counts[TRAIN]
     by_class = available.reshape(len(classes), -1).sum(axis=1)
     empty = [name for name, n in zip(classes, by_class, strict=True) if n == 0]
@@ -67,7 +70,7 @@ def balance(
     if not kept.any():
         raise JetmillError(f"no training jet is left: {available.sum()} before resampling by '{resampling}', 0 after")
     with complete(output) as partial, h5py.File(partial, "w") as file:
-        file.attrs["classes"] = list(classes)
+        file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
         file[COUNTS], file[KEPT] = counts, kept
         for axis in axes:
             file[f"{EDGES}/{axis.variable}"] = axis.edges

@@ -171,7 +171,7 @@ class _Spool:
             self._types |= types
             size = SPOOL_BYTES // len(self._types)
             for name in self._types:
-                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))
+                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))  # noqa: SIM115
                 self._files[name] = self._stack.enter_context(file)
         for name, dtype in types.items():
             if not np.can_cast(dtype, self._types[name], casting="safe"):

@@ -1,0 +1,61 @@
+rule write:
+    input:
+        batches=lambda w: [f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources(w.part)],
+        bins=lambda w: [f"<results>/bins/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources(w.part)],
+        balance="<results>/balance.h5",
+        scalers="<results>/scalers.json",
+    output:
+        "<results>/parts/{split}/part_{part}.h5",
+    log:
+        "<logs>/write/{split}/part_{part}.log",
+    benchmark:
+        "<benchmarks>/write/{split}/part_{part}.tsv"
+    resources:
+        mem_mb=1000,
+    params:
+        names=lambda w: [f"{b.sample}/{b.number}" for b in PLAN.sources(w.part)],
+        slice_of_keys=lambda w: PLAN.slice_of_keys(w.split, w.part),
+        samples=list(CONFIG.samples),
+        precision=CONFIG.write.precision,
+        code=code_digest("stages.write"),
+    conda:
+        "../../envs/jetmill.yaml"
+    message:
+        "Write part {wildcards.part} of {wildcards.split}"
+    script:
+        "../scripts/write.py"
+
+
+rule index:
+    input:
+        lambda w: [f"<results>/parts/{w.split}/part_{p}.h5" for p in PLAN.parts(w.split)],
+    output:
+        "<results>/{split}.h5",
+    log:
+        "<logs>/index/{split}.log",
+    params:
+        merge=CONFIG.write.merge,
+        code=code_digest("layout"),
+    conda:
+        "../../envs/jetmill.yaml"
+    message:
+        "Join the parts of {wildcards.split}"
+    script:
+        "../scripts/index.py"
+
+
+rule write_torch:
+    input:
+        "<results>/parts/{split}/part_{part}.h5",
+    output:
+        "<results>/parts/{split}/part_{part}.pt",
+    log:
+        "<logs>/write_torch/{split}/part_{part}.log",
+    params:
+        code=code_digest("stages.write_torch"),
+    conda:
+        "../../envs/jetmill.yaml"
+    message:
+        "Write part {wildcards.part} of {wildcards.split} for PyTorch"
+    script:
+        "../scripts/write_torch.py"

@@ -1,0 +1,15 @@
+"""Make one file of toy jets."""
+
+from jetmill.logs import job_log
+from jetmill.toy import write_toy_file
+
+with job_log(snakemake.log[0]):
+    toy, wildcards = snakemake.params.toy, snakemake.wildcards
+    write_toy_file(
+        snakemake.output[0],
+        process=toy["process"],
+        n_jets=toy["jets"],
+        seed=snakemake.params.seed,
+        sample=wildcards.sample,
+        number=int(wildcards.number),
+    )

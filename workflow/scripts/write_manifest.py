@@ -1,0 +1,14 @@
+"""Write the manifest of the run."""
+
+from jetmill.logs import job_log
+from jetmill.stages.manifest import write_manifest
+
+with job_log(snakemake.log[0]):
+    write_manifest(
+        snakemake.input.batches,
+        snakemake.input.balance,
+        snakemake.input.parts,
+        snakemake.output[0],
+        config=snakemake.params.config,
+        commit=snakemake.params.commit,
+    )
