@@ -110,7 +110,7 @@ class Plan:
     def weights(self) -> dict[str, dict[str, str]]:
         """Name of each weight table to its method (and reference class)."""
         return {
-            weight_name(w): {"method": w} if isinstance(w, str) else {"method": "reference", **w}
+            weight_name(w): {"method": w} if isinstance(w, str) else {"method": "reference"} | {**w}
             for w in self.config.balance.weights
         }
 
@@ -130,6 +130,17 @@ class Plan:
                 f"parts: {parts} -> {self.config.output_dir}/",
             ]
         )
+
+    def farewell(self) -> str:
+        """Say where the result is and how to load it."""
+        output = self.config.output_dir
+        return f"""
+Done. The jets are in {output}/train.h5, val.h5 and test.h5. To load them:
+
+    import jetmill
+    train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...
+
+The plots are in {output}/report/; `snakemake --report report.html` makes one page of them."""
 
 
 def _files(name: str, sample: Sample, toy_dir: str) -> list[str]:

@@ -7,6 +7,8 @@ rule bin_jets:
         "<logs>/bin_jets/{sample}/batch_{batch}.log",
     benchmark:
         "<benchmarks>/bin_jets/{sample}/batch_{batch}.tsv"
+    conda:
+        "../../envs/jetmill.yaml"
     resources:
         mem_mb=500,
     params:
@@ -14,8 +16,6 @@ rule bin_jets:
         n_classes=len(CONFIG.classes),
         seed=CONFIG.seed,
         code=code_digest("stages.bin_jets"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Bin the jets of batch {wildcards.batch} of {wildcards.sample}"
     script:
@@ -31,6 +31,8 @@ rule balance:
         "<logs>/balance.log",
     benchmark:
         "<benchmarks>/balance.tsv"
+    conda:
+        "../../envs/jetmill.yaml"
     resources:
         mem_mb=500,
     params:
@@ -42,8 +44,6 @@ rule balance:
         strict=CONFIG.strict,
         seed=CONFIG.seed,
         code=code_digest("stages.balance"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Balance the classes"
     script:

@@ -1,4 +1,3 @@
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 try:
@@ -8,14 +7,19 @@ try:
     from jetmill.provenance import code_digest
     from jetmill.splitting import SPLITS
 except ModuleNotFoundError as error:
-    raise WorkflowError(f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`")
+    logger.error(
+        f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"
+    )
+    raise SystemExit(1)
 
 try:
     CONFIG = jetmill_config.load(config)
     OUTPUT = CONFIG.output_dir
     PLAN = Plan(CONFIG, toy_dir=f"{OUTPUT}/toy")
 except JetmillError as error:
-    raise WorkflowError(*str(error).split("\n"))
+    # A WorkflowError would show where this file raised it, which tells a user nothing.
+    logger.error(f"The configuration has mistakes:\n{error}")
+    raise SystemExit(1)
 
 # File name endings of the formats beside HDF5.
 EXTENSIONS = [{"torch": "pt"}[name] for name in CONFIG.write.formats]
@@ -26,14 +30,10 @@ onstart:
 
 
 onsuccess:
-    logger.info(f"""
-Done. The jets are in {OUTPUT}/train.h5, val.h5 and test.h5. To load them:
-
-    import jetmill
-    train = jetmill.load("{OUTPUT}/train.h5")   # train.inputs, train.labels, train.weight, ...
-
-The plots are in {OUTPUT}/report/; `snakemake --report report.html` makes one page of them.""")
+    logger.info(PLAN.farewell())
 
 
 onerror:
-    logger.error(f"Something went wrong; each job's log is under {OUTPUT}/logs/. Mend it and start again: what is done stays.")
+    logger.error(
+        f"Each job's log is under {OUTPUT}/logs/. Mend the cause and start again: what is done stays."
+    )

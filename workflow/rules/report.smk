@@ -1,21 +1,128 @@
-PLOTS = []
+PLOTS = expand(
+    "<results>/report/{plot}.png",
+    plot=[
+        "cutflow",
+        "classes",
+        "spectra",
+        "maps",
+        "closure",
+        *[f"variables_{n}" for n in PLAN.range_numbers],
+    ],
+)
+
+
+rule plot_balance:
+    input:
+        batches=[
+            f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches
+        ],
+        balance="<results>/balance.h5",
+    output:
+        cutflow=report(
+            "<results>/report/cutflow.png",
+            caption="../report/cutflow.rst",
+            category="Cleaning",
+        ),
+        classes=report(
+            "<results>/report/classes.png",
+            caption="../report/classes.rst",
+            category="Balance",
+        ),
+        spectra=report(
+            "<results>/report/spectra.png",
+            caption="../report/spectra.rst",
+            category="Balance",
+        ),
+        maps=report(
+            "<results>/report/maps.png",
+            caption="../report/maps.rst",
+            category="Balance",
+        ),
+    log:
+        "<logs>/plot_balance.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.plot_balance"),
+    message:
+        "Draw cutflow and balance"
+    script:
+        "../scripts/plot_balance.py"
+
+
+rule plot_variables:
+    input:
+        train="<results>/train.h5",
+        parts=[f"<results>/parts/train/part_{p}.h5" for p in PLAN.parts("train")],
+    output:
+        report(
+            "<results>/report/variables_{range}.png",
+            caption="../report/variables.rst",
+            category="Variables",
+            labels={"range": "{range}"},
+        ),
+    log:
+        "<logs>/plot_variables/range_{range}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        variables=lambda w: PLAN.ranges[int(w.range)],
+        n_jets=CONFIG.report.jets,
+        code=code_digest("stages.plot_variables"),
+    message:
+        "Draw the variables of range {wildcards.range}"
+    script:
+        "../scripts/plot_variables.py"
+
+
+rule plot_closure:
+    input:
+        batches=[
+            f"<results>/clean/{b.sample}/batch_{b.number}.h5"
+            for b in PLAN.sources("0")
+        ],
+        bins=[
+            f"<results>/bins/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources("0")
+        ],
+        balance="<results>/balance.h5",
+        part="<results>/parts/train/part_0000.h5",
+    output:
+        report(
+            "<results>/report/closure.png",
+            caption="../report/closure.rst",
+            category="Variables",
+        ),
+    log:
+        "<logs>/plot_closure.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        names=[f"{b.sample}/{b.number}" for b in PLAN.sources("0")],
+        slice_of_keys=PLAN.slice_of_keys("train", "0"),
+        code=code_digest("stages.plot_closure"),
+    message:
+        "Check the inverse of the scaling"
+    script:
+        "../scripts/plot_closure.py"
 
 
 rule write_manifest:
     input:
-        batches=[f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches],
+        batches=[
+            f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches
+        ],
         balance="<results>/balance.h5",
         parts=[f"<results>/parts/{s}/part_{p}.h5" for s, p in PLAN.all_parts],
     output:
         "<results>/manifest.json",
     log:
         "<logs>/write_manifest.log",
+    conda:
+        "../../envs/jetmill.yaml"
     params:
         config=CONFIG.model_dump(mode="json"),
         commit=None,
         code=code_digest("stages.manifest"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Write the manifest"
     script:

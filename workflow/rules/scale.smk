@@ -7,13 +7,13 @@ rule fit_scalers:
         "<logs>/fit_scalers/range_{range}.log",
     benchmark:
         "<benchmarks>/fit_scalers/range_{range}.tsv"
+    conda:
+        "../../envs/jetmill.yaml"
     resources:
         mem_mb=500,
     params:
         variables=lambda w: PLAN.ranges[int(w.range)],
         code=code_digest("stages.fit_scalers"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Fit the scalers of range {wildcards.range}"
     script:
@@ -29,13 +29,13 @@ rule merge_scalers:
         norm_dict="<results>/norm_dict.yaml",
     log:
         "<logs>/merge_scalers.log",
+    conda:
+        "../../envs/jetmill.yaml"
     params:
         default_offset=CONFIG.scaling.default_offset,
         defaults=CONFIG.scaling.defaults,
         strict=CONFIG.strict,
         code=code_digest("stages.merge_scalers"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Merge the scalers"
     script:

@@ -3,12 +3,12 @@ rule make_toy:
         "<results>/toy/{sample}_{number}.root",
     log:
         "<logs>/make_toy/{sample}_{number}.log",
+    conda:
+        "../../envs/jetmill.yaml"
     params:
         toy=lambda w: CONFIG.samples[w.sample].toy.model_dump(),
         seed=CONFIG.seed,
         code=code_digest("toy"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Make toy file {wildcards.number} of {wildcards.sample}"
     script:

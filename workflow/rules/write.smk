@@ -1,7 +1,13 @@
 rule write:
     input:
-        batches=lambda w: [f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources(w.part)],
-        bins=lambda w: [f"<results>/bins/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources(w.part)],
+        batches=lambda w: [
+            f"<results>/clean/{b.sample}/batch_{b.number}.h5"
+            for b in PLAN.sources(w.part)
+        ],
+        bins=lambda w: [
+            f"<results>/bins/{b.sample}/batch_{b.number}.h5"
+            for b in PLAN.sources(w.part)
+        ],
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
@@ -10,6 +16,8 @@ rule write:
         "<logs>/write/{split}/part_{part}.log",
     benchmark:
         "<benchmarks>/write/{split}/part_{part}.tsv"
+    conda:
+        "../../envs/jetmill.yaml"
     resources:
         mem_mb=1000,
     params:
@@ -18,8 +26,6 @@ rule write:
         samples=list(CONFIG.samples),
         precision=CONFIG.write.precision,
         code=code_digest("stages.write"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Write part {wildcards.part} of {wildcards.split}"
     script:
@@ -28,16 +34,18 @@ rule write:
 
 rule index:
     input:
-        lambda w: [f"<results>/parts/{w.split}/part_{p}.h5" for p in PLAN.parts(w.split)],
+        lambda w: [
+            f"<results>/parts/{w.split}/part_{p}.h5" for p in PLAN.parts(w.split)
+        ],
     output:
         "<results>/{split}.h5",
     log:
         "<logs>/index/{split}.log",
+    conda:
+        "../../envs/jetmill.yaml"
     params:
         merge=CONFIG.write.merge,
         code=code_digest("layout"),
-    conda:
-        "../../envs/jetmill.yaml"
     message:
         "Join the parts of {wildcards.split}"
     script:
@@ -51,10 +59,10 @@ rule write_torch:
         "<results>/parts/{split}/part_{part}.pt",
     log:
         "<logs>/write_torch/{split}/part_{part}.log",
-    params:
-        code=code_digest("stages.write_torch"),
     conda:
         "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.write_torch"),
     message:
         "Write part {wildcards.part} of {wildcards.split} for PyTorch"
     script:

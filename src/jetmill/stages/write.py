@@ -92,6 +92,11 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
         yield Picked(path, rows, repeat, order, label[repeat], cell[repeat])
 
 
+def final_order(picked: Sequence[Picked]) -> np.ndarray:
+    """Return the shuffled order of the picked jets of all batches, int64 (n_jets,)."""
+    return np.argsort(np.concatenate([p.order for p in picked]), kind="stable")
+
+
 def write_part(
     source: PartOf,
     balance_path: str | Path,
@@ -133,7 +138,7 @@ def write_part(
     arrays[layout.INPUTS], arrays[layout.IS_DEFAULT] = scaled_inputs(picked, scalers)
     if precision == "float16":
         _check_float16(arrays[layout.INPUTS], list(scalers))
-    order = np.argsort(np.concatenate([p.order for p in picked]), kind="stable")
+    order = final_order(picked)
     variables = {"jet_variables": list(scalers)}
     affine = {key: [getattr(s, key) for s in scalers.values()] for key in ("shift", "scale", "default")}
     attributes = {
@@ -146,10 +151,10 @@ def write_part(
     }
     layout.write_rows(output, arrays, order, attributes, {layout.INPUTS: precision})
     by_class = np.bincount(arrays[layout.LABELS], minlength=len(classes))
-    logger.info("%12d jets taken from %d batches", len(order), len(picked))
-    logger.info(
-        "%12d jets written (%s)", len(order), ", ".join(f"{c} {n}" for c, n in zip(classes, by_class, strict=True))
-    )
+    read = sum(p.rows.stop - p.rows.start for p in picked)
+    content = ", ".join(f"{c} {n}" for c, n in zip(classes, by_class, strict=True))
+    logger.info("%12d jets read from %d batches", read, len(picked))
+    logger.info("%12d jets written (%s)", len(order), content)
 
 
 def scaled_inputs(picked: Sequence[Picked], scalers: dict[str, Scaler]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,203 @@
+"""Figures of the report, from arrays. The style is that of the field: ticks inside, steps, log scales."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+STYLE: Any = {
+    "axes.formatter.limits": (-3, 4),
+    "axes.labelsize": 11,
+    "axes.prop_cycle": mpl.cycler(
+        color=["#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd", "#86c8dd", "#578dff"]
+    ),
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "font.size": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "xtick.direction": "in",
+    "xtick.minor.visible": True,
+    "xtick.top": True,
+    "ytick.direction": "in",
+    "ytick.right": True,
+}
+
+
+def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]]) -> Figure:
+    """Draw the jets of each sample after each step, as shares of those read.
+
+    Parameters
+    ----------
+    flows
+        Sample to pairs of step and number of jets.
+    """
+    with mpl.rc_context(STYLE):
+        steps = [step for step, _ in next(iter(flows.values()))]
+        figure = Figure(figsize=(9, 1.2 + 0.33 * len(steps) * len(flows)))
+        axes = figure.add_subplot()
+        height = 0.8 / len(flows)
+        for i, (sample, flow) in enumerate(flows.items()):
+            read = max(flow[0][1], 1)
+            places = np.arange(len(steps)) + i * height
+            axes.barh(places, [n / read for _, n in flow], height=0.9 * height, label=sample)
+            for place, (_, n) in zip(places, flow, strict=True):
+                axes.text(1.01, place, f"{n:,}  ({n / read:.1%})", va="center", fontsize=9)
+        axes.set_yticks(np.arange(len(steps)) + 0.4 - height / 2, steps)
+        axes.tick_params(axis="y", which="both", length=0)
+        axes.minorticks_off()
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(top=False, right=False)
+        axes.set_xlabel("share of the jets read")
+        figure.legend(loc="outside upper center", ncols=len(flows))
+        return figure
+
+
+def draw_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the number of jets of each class, a group of bars for each entry of `counts`."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 4))
+        axes = figure.add_subplot()
+        width = 0.85 / len(counts)
+        for i, (name, values) in enumerate(counts.items()):
+            bars = axes.bar(np.arange(len(classes)) + i * width, values, width=0.92 * width, label=name)
+            axes.bar_label(bars, [f"{v:,.0f}" for v in values], fontsize=7, padding=2, rotation=90)
+        axes.set_xticks(np.arange(len(classes)) + 0.425 - width / 2, classes)
+        axes.tick_params(axis="x", which="both", length=0)
+        axes.set_yscale("log")
+        axes.margins(y=0.25)
+        axes.set_ylabel("jets")
+        figure.legend(loc="outside upper center", ncols=len(counts))
+        return figure
+
+
+def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the spectrum of each class along each axis, a column of plots for each entry of `counts`.
+
+    Parameters
+    ----------
+    edges
+        Variable to its bin edges, in the order of the axes.
+    counts
+        Title to sums of weights, (n_classes, *bins).
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * len(counts), 3 * len(edges)))
+        plots = figure.subplots(len(edges), len(counts), squeeze=False, sharex="row")
+        for row, (variable, edge) in enumerate(edges.items()):
+            for column, (title, table) in enumerate(counts.items()):
+                axes = plots[row, column]
+                others = tuple(i + 1 for i in range(len(edges)) if i != row)
+                for name, spectrum in zip(classes, table.sum(axis=others), strict=True):
+                    axes.stairs(spectrum / np.diff(edge) / max(table.sum(), 1), edge, label=name, linewidth=1.4)
+                axes.set_yscale("log")
+                axes.set_xlabel(variable)
+                if row == 0:
+                    axes.set_title(title)
+                if column == 0:
+                    axes.set_ylabel(f"share of all jets per unit of {variable}", fontsize=8)
+        handles, labels = plots[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(classes))
+        return figure
+
+
+def draw_maps(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts: Mapping[str, np.ndarray]) -> Figure:
+    """Draw each class in the plane of the first two axes, a row for each entry of `counts` (see `draw_spectra`)."""
+    with mpl.rc_context(STYLE):
+        (x_name, x), (y_name, y) = list(edges.items())[:2]
+        figure = Figure(figsize=(2.9 * len(classes), 2.6 * len(counts)))
+        plots = figure.subplots(len(counts), len(classes), squeeze=False, sharex=True, sharey=True)
+        for row, (title, table) in enumerate(counts.items()):
+            plane = table.sum(axis=tuple(range(3, table.ndim)))
+            area = np.outer(np.diff(x), np.diff(y))
+            density = np.ma.masked_equal(plane, 0) / area
+            norm = mpl.colors.LogNorm(density.min(), density.max())
+            for column, name in enumerate(classes):
+                axes = plots[row, column]
+                image = axes.pcolormesh(x, y, density[column].T, norm=norm, rasterized=True)
+                axes.set_yscale("log" if y[0] > 0 else "linear")
+                axes.set_title(f"{name}, {title}", fontsize=9)
+                if column == 0:
+                    axes.set_ylabel(y_name)
+                if row == len(counts) - 1:
+                    axes.set_xlabel(x_name)
+            figure.colorbar(image, ax=plots[row, :], label="jets per unit area")
+        return figure
+
+
+def draw_variables(
+    variables: Mapping[str, tuple[np.ndarray, np.ndarray]], labels: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    """Draw variables per class, each in its own unit and scaled.
+
+    Parameters
+    ----------
+    variables
+        Name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,).
+    labels : ndarray of integers, shape (n_jets,)
+    """
+    with mpl.rc_context(STYLE):
+        columns = 4
+        rows = -(-2 * len(variables) // columns)
+        figure = Figure(figsize=(3.6 * columns, 2.4 * rows))
+        plots = figure.subplots(rows, columns, squeeze=False).ravel()
+        for i, (name, (values, scaled)) in enumerate(variables.items()):
+            present = ~np.isnan(values)
+            share = f"{1 - present.mean():.0%} missing" if not present.all() else ""
+            _histogram(plots[2 * i], values, labels, classes, present)
+            _histogram(plots[2 * i + 1], scaled, labels, classes, np.isfinite(scaled))
+            plots[2 * i].set_title(f"{name}  {share}", fontsize=8)
+            plots[2 * i + 1].set_title("scaled, with defaults", fontsize=8)
+        for axes in plots[2 * len(variables) :]:
+            axes.set_visible(False)
+        handles, names = plots[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=len(classes))
+        return figure
+
+
+def draw_closure(variables: Sequence[str], largest: np.ndarray, typical: np.ndarray, precision: str) -> Figure:
+    """Draw how far inverting the scaling misses the cleaned values, in units of each variable's scale.
+
+    Parameters
+    ----------
+    largest, typical : ndarray of float, shape (n_variables,)
+        Maximum and median of ``|inverse(input) - value| / scale``.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 1.5 + 0.17 * len(variables)))
+        axes = figure.add_subplot()
+        places = np.arange(len(variables))
+        floor = 1e-10
+        axes.scatter(np.maximum(largest, floor), places, s=14, label="largest")
+        axes.scatter(np.maximum(typical, floor), places, s=14, marker="|", label="median")
+        axes.axvline(
+            float(np.finfo(precision).eps), color="grey", linestyle=":", label=f"resolution of {precision} at 1"
+        )
+        axes.set_yticks(places, variables, fontsize=7)
+        axes.tick_params(axis="y", which="both", length=0)
+        axes.set_xscale("log")
+        axes.invert_yaxis()
+        axes.margins(y=0.01)
+        axes.set_xlabel("|inverse(input) - cleaned value| / scale")
+        figure.legend(loc="outside upper center", ncols=3)
+        return figure
+
+
+def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Sequence[str], shown: np.ndarray) -> None:
+    """Draw the normalised distribution of each class over the range that holds 99 % of the jets."""
+    if not shown.any():
+        axes.text(0.5, 0.5, "missing everywhere", transform=axes.transAxes, ha="center")
+        return
+    low, high = np.percentile(values[shown], [0.5, 99.5])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, 41)
+    for number, name in enumerate(classes):
+        counts, _ = np.histogram(values[shown & (labels == number)], edges)
+        axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
+    axes.set_yscale("log")

@@ -1,0 +1,14 @@
+"""Draw the cutflow and the balancing histogram."""
+
+from jetmill.logs import job_log
+from jetmill.stages.plot_balance import plot_balance
+
+with job_log(snakemake.log[0]):
+    plot_balance(
+        snakemake.input.batches,
+        snakemake.input.balance,
+        snakemake.output.cutflow,
+        snakemake.output.classes,
+        snakemake.output.spectra,
+        snakemake.output.maps,
+    )
