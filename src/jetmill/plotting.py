@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
     "axes.labelsize": 11,
-    "axes.prop_cycle": mpl.cycler(
+    "axes.prop_cycle": mpl.rcsetup.cycler(
         color=["#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd", "#86c8dd", "#578dff"]
     ),
     "axes.titlesize": 10,
@@ -96,6 +96,7 @@ def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts
                 for name, spectrum in zip(classes, table.sum(axis=others), strict=True):
                     axes.stairs(spectrum / np.diff(edge) / max(table.sum(), 1), edge, label=name, linewidth=1.4)
                 axes.set_yscale("log")
+                axes.set_xscale("log" if edge[0] > 0 else "linear")
                 axes.set_xlabel(variable)
                 if row == 0:
                     axes.set_title(title)

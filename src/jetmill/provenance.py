@@ -1,7 +1,8 @@
-"""Where results come from: the code that makes them, and the manifest of a run."""
+"""Where results come from: which code made them."""
 
 import ast
 import hashlib
+import subprocess
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,16 @@ def code_digest(module: str) -> str:
     for path in sorted(_sources(f"{PACKAGE}.{module}")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def commit() -> str | None:
+    """Return the git commit of the source tree that jetmill runs from, with ``-dirty`` if it was changed."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 @cache

@@ -121,7 +121,6 @@ rule write_manifest:
         "../../envs/jetmill.yaml"
     params:
         config=CONFIG.model_dump(mode="json"),
-        commit=None,
         code=code_digest("stages.manifest"),
     message:
         "Write the manifest"

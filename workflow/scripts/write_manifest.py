@@ -10,5 +10,4 @@ with job_log(snakemake.log[0]):
         snakemake.input.parts,
         snakemake.output[0],
         config=snakemake.params.config,
-        commit=snakemake.params.commit,
     )

@@ -15,6 +15,7 @@ import jetmill
 from jetmill.columns import Batch
 from jetmill.files import complete, sha256
 from jetmill.layout import LABELS
+from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
 from jetmill.stages.balance import COUNTS, KEPT
 
@@ -30,7 +31,6 @@ def write_manifest(
     output: str | Path,
     *,
     config: Mapping[str, Any],
-    commit: str | None,
 ) -> None:
     """Write ``manifest.json``.
 
@@ -40,17 +40,17 @@ def write_manifest(
         Column files, balance tables and final files of the run.
     config
         The configuration with all its defaults.
-    commit
-        Commit of the workflow, if it is known.
     """
     cleaned = [_batch(path) for path in batches]
     with h5py.File(balance_path, "r") as file:
         classes, counts, kept = list(file.attrs["classes"]), file[COUNTS][()], file[KEPT][()]
     written = [_part(path, Path(output).parent, classes) for path in parts]
     by_split = counts.reshape(len(SPLITS), len(classes), -1).sum(axis=2)
+    n_written = sum(part["jets"] for part in written)
+    inputs = [entry for batch in cleaned for entry in batch["inputs"]]
     manifest = {
         "jetmill": jetmill.__version__,
-        "commit": commit,
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
@@ -61,14 +61,14 @@ def write_manifest(
             "training after resampling": dict(
                 zip(classes, kept.reshape(len(classes), -1).sum(axis=1).tolist(), strict=True)
             ),
-            "written": sum(part["jets"] for part in written),
+            "written": n_written,
         },
-        "inputs": [entry for batch in cleaned for entry in batch["inputs"]],
+        "inputs": inputs,
         "outputs": written,
     }
     with complete(output) as partial:
         partial.write_text(json.dumps(manifest, indent=1))
-    logger.info("%d input files, %d parts, %d jets", len(manifest["inputs"]), len(written), manifest["jets"]["written"])
+    logger.info("%d input files, %d parts, %d jets", len(inputs), len(written), n_written)
 
 
 def _batch(path: str | Path) -> dict[str, Any]:
