@@ -102,6 +102,15 @@ class Plan:
         """Return the batches that a part is drawn from: all of them, or its own."""
         return [self.batches[int(part)]] if self.config.write.shuffle == "batch" else self.batches
 
+    def batch_files(self, stage: str, part: str | None = None) -> list[str]:
+        """Return the files that a stage (clean, bins) makes of all batches, or of those of a part."""
+        batches = self.batches if part is None else self.sources(part)
+        return [f"<results>/{stage}/{b.sample}/batch_{b.number}.h5" for b in batches]
+
+    def batch_names(self, part: str | None = None) -> list[str]:
+        """Return the names of all batches, or of those of a part, in the order of `batch_files`."""
+        return [f"{b.sample}/{b.number}" for b in (self.batches if part is None else self.sources(part))]
+
     def slice_of_keys(self, split: str, part: str) -> tuple[int, int]:
         """Return which range of keys a part takes of its batches: its number, of how many."""
         return (0, 1) if self.config.write.shuffle == "batch" else (int(part), len(self.parts(split)))

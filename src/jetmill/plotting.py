@@ -5,12 +5,13 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.figure import Figure
 
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
     "axes.labelsize": 11,
-    "axes.prop_cycle": mpl.rcsetup.cycler(
+    "axes.prop_cycle": cycler(
         color=["#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd", "#86c8dd", "#578dff"]
     ),
     "axes.titlesize": 10,

@@ -85,7 +85,7 @@ def toy_jets(n: int, process: str, rng: np.random.Generator) -> dict[str, np.nda
     columns = {"eta": eta, "pt": pt}
     columns |= _tracks(n, pt, significance, lifetime, rng)
     columns |= _vertex(n, with_vertex, flavour, lifetime, pt, rng)
-    columns |= _track_sums(n, has_tracks, displaced.any(axis=1), pt, rng)
+    columns |= _track_sums(n, has_tracks, np.any(displaced, axis=1), pt, rng)
     columns["vertexCategory"] = np.where(with_vertex, 0, np.where(has_tracks & (rng.random(n) < 0.2), 1, 2))
     columns["trackEtaRel"] = rng.normal(3.0, 1.0, (n, N_ETA_REL)) + 0.5 * (flavour == LIGHT)[:, None]
     columns |= {

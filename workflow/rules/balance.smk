@@ -24,7 +24,7 @@ rule bin_jets:
 
 rule balance:
     input:
-        [f"<results>/bins/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches],
+        PLAN.batch_files("bins"),
     output:
         "<results>/balance.h5",
     log:
@@ -36,7 +36,7 @@ rule balance:
     resources:
         mem_mb=500,
     params:
-        batches=[f"{b.sample}/{b.number}" for b in PLAN.batches],
+        batches=PLAN.batch_names(),
         bins=CONFIG.balance.bins,
         classes=list(CONFIG.classes),
         weights=PLAN.weights,

@@ -13,9 +13,7 @@ PLOTS = expand(
 
 rule plot_balance:
     input:
-        batches=[
-            f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches
-        ],
+        batches=PLAN.batch_files("clean"),
         balance="<results>/balance.h5",
     output:
         cutflow=report(
@@ -77,13 +75,8 @@ rule plot_variables:
 
 rule plot_closure:
     input:
-        batches=[
-            f"<results>/clean/{b.sample}/batch_{b.number}.h5"
-            for b in PLAN.sources("0")
-        ],
-        bins=[
-            f"<results>/bins/{b.sample}/batch_{b.number}.h5" for b in PLAN.sources("0")
-        ],
+        batches=PLAN.batch_files("clean", "0"),
+        bins=PLAN.batch_files("bins", "0"),
         balance="<results>/balance.h5",
         part="<results>/parts/train/part_0000.h5",
     output:
@@ -97,7 +90,7 @@ rule plot_closure:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        names=[f"{b.sample}/{b.number}" for b in PLAN.sources("0")],
+        names=PLAN.batch_names("0"),
         slice_of_keys=PLAN.slice_of_keys("train", "0"),
         code=code_digest("stages.plot_closure"),
     message:
@@ -108,9 +101,7 @@ rule plot_closure:
 
 rule write_manifest:
     input:
-        batches=[
-            f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches
-        ],
+        batches=PLAN.batch_files("clean"),
         balance="<results>/balance.h5",
         parts=[f"<results>/parts/{s}/part_{p}.h5" for s, p in PLAN.all_parts],
     output:

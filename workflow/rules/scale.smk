@@ -1,6 +1,6 @@
 rule fit_scalers:
     input:
-        [f"<results>/clean/{b.sample}/batch_{b.number}.h5" for b in PLAN.batches],
+        PLAN.batch_files("clean"),
     output:
         "<results>/scalers/range_{range}.json",
     log:

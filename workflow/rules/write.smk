@@ -1,13 +1,7 @@
 rule write:
     input:
-        batches=lambda w: [
-            f"<results>/clean/{b.sample}/batch_{b.number}.h5"
-            for b in PLAN.sources(w.part)
-        ],
-        bins=lambda w: [
-            f"<results>/bins/{b.sample}/batch_{b.number}.h5"
-            for b in PLAN.sources(w.part)
-        ],
+        batches=lambda w: PLAN.batch_files("clean", w.part),
+        bins=lambda w: PLAN.batch_files("bins", w.part),
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
@@ -21,7 +15,7 @@ rule write:
     resources:
         mem_mb=1000,
     params:
-        names=lambda w: [f"{b.sample}/{b.number}" for b in PLAN.sources(w.part)],
+        names=lambda w: PLAN.batch_names(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.split, w.part),
         samples=list(CONFIG.samples),
         precision=CONFIG.write.precision,
