@@ -45,7 +45,8 @@ def write_rows(
             dtype = np.dtype(types.get(name, values.dtype))
             dataset = create(file, name, values.shape, dtype)
             for rows in _blocks(values.shape, dtype):
-                dataset[rows] = values.take(order[rows], axis=0)
+                # NumPy turns float32 into float16 several times faster than HDF5 would.
+                dataset[rows] = values.take(order[rows], axis=0).astype(dtype, copy=False)
             dataset.attrs.update(attributes.get(name, {}))
 
 

@@ -1,7 +1,10 @@
 """The log of one job."""
 
 import logging
+import re
+import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +25,11 @@ def job_log(path: str | Path) -> Iterator[None]:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    start = time.perf_counter()
     try:
         yield
+        seconds, cpu = time.perf_counter() - start, time.process_time()
+        root.info("done in %.1f s, %.1f s of CPU, peak memory %.0f MB", seconds, cpu, _peak_memory())
     except JetmillError as error:
         root.error("%s", error)
         sys.exit(1)
@@ -32,3 +38,15 @@ def job_log(path: str | Path) -> Iterator[None]:
         sys.exit(1)
     finally:
         handler.close()
+
+
+def _peak_memory() -> float:
+    """Return the peak resident memory of this process in MB.
+
+    Linux tells it by process; ``getrusage`` alone would count what the parent held at the fork.
+    """
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        found = None
+    return (int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024

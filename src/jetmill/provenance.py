@@ -4,10 +4,10 @@ import ast
 import hashlib
 import subprocess
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGE = "jetmill"
+ROOT = Path(__file__).parent
+PACKAGE = ROOT.name
 
 
 @cache
@@ -32,33 +32,35 @@ def commit() -> str | None:
     """Return the git commit of the source tree that jetmill runs from, with ``-dirty`` if it was changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return done.stdout.strip() or None
 
 
-@cache
 def _path(module: str) -> Path | None:
-    """Return the source file of a module, or None if it is not one."""
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    """Return the source file of a module, or None if it is not one; nothing is imported."""
+    base = ROOT.parent.joinpath(*module.split("."))
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
 
 
 def _sources(module: str) -> set[Path]:
-    """Return the source files of a module and of what it imports of the package, found without importing it."""
+    """Return the source files of a module and of all that it imports of the package, however indirectly."""
     found: set[Path] = set()
-    open_modules = [module]
+    open_modules = {module}
     while open_modules:
         path = _path(open_modules.pop())
-        if path is None or path in found:
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
-                open_modules += [name for name in [str(node.module), *names] if name != PACKAGE]
+        if path is not None and path not in found:
+            found.add(path)
+            open_modules |= _imports(path)
     return found
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Return the names that a source file imports from the package; some are modules, some are not."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names - {PACKAGE})

@@ -1,7 +1,7 @@
 """Scalers: moments that can be added up, and the scaling they lead to."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,10 +88,29 @@ class Scaler:
             moments,
         )
 
-    def transform(self, values: np.ndarray) -> np.ndarray:
-        """Scale values (n_jets,) to float32; NaN becomes the scaled default."""
-        filled = np.where(np.isnan(values), values.dtype.type(self.default), values)
-        return (filled - values.dtype.type(self.shift)).astype(np.float32) / np.float32(self.scale)
+
+def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tuple[np.ndarray, np.ndarray]:
+    """Scale columns and turn them into rows.
+
+    Parameters
+    ----------
+    columns
+        Values of each variable, float32 or float64 (n_jets,), NaN where missing. The shift is
+        subtracted in their own type, everything behind it is float32.
+
+    Returns
+    -------
+    scaled : ndarray of float32, shape (n_jets, n_variables)
+        With the scaled default in place of a missing value.
+    is_default : ndarray of bool, shape (n_jets, n_variables)
+    """
+    shift, scale, default = (np.array([getattr(s, k) for s in scalers]) for k in ("shift", "scale", "default"))
+    centred = [x - x.dtype.type(s) for x, s in zip(columns, shift, strict=True)]
+    scaled = np.ascontiguousarray(np.stack(centred, dtype=np.float32, casting="same_kind").T)
+    scaled /= scale.astype(np.float32)
+    is_default = np.isnan(scaled)
+    np.copyto(scaled, (default - shift).astype(np.float32) / scale.astype(np.float32), where=is_default)
+    return scaled, is_default
 
 
 def write_moments(moments: Mapping[str, Moments], path: str | Path) -> None:

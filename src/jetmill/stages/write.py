@@ -14,7 +14,7 @@ from jetmill.balancing import kept_copies
 from jetmill.columns import Batch
 from jetmill.errors import JetmillError
 from jetmill.randomness import mix
-from jetmill.scaling import Scaler, read_scalers
+from jetmill.scaling import Scaler, read_scalers, scale_rows
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.stages.balance import EDGES, QUOTA, WEIGHTS
 from jetmill.stages.bin_jets import CELL, COUNTS, RANK
@@ -176,9 +176,7 @@ def scaled_inputs(picked: Sequence[Picked], scalers: dict[str, Scaler]) -> tuple
         for first in range(0, len(p.label), BLOCK_ROWS):
             block = slice(first, first + BLOCK_ROWS)
             place = slice(start + first, start + min(first + BLOCK_ROWS, len(p.label)))
-            values = [column[block] for column in columns]
-            inputs[place] = np.stack([s.transform(x) for s, x in zip(scalers.values(), values, strict=True)]).T
-            is_default[place] = np.stack([np.isnan(x) for x in values]).T
+            inputs[place], is_default[place] = scale_rows([c[block] for c in columns], list(scalers.values()))
         start += len(p.label)
     return inputs, is_default
 

@@ -1,0 +1,208 @@
+"""Run the real snakemake on small files, and know without jetmill what must come out."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import h5py
+import numpy as np
+import uproot
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITS = ("train", "val", "test")
+FINISHED = [f"results/{split}.h5" for split in SPLITS]
+
+# A small configuration with every kind of variable and every rule for missing values.
+CONFIG: dict[str, Any] = {
+    "input": {"files_per_batch": 2},
+    "jets": {
+        "missing": {
+            "values": [-999],
+            "values_of": {"DeepCSV_trackSip2dSigAboveCharm": [-1]},
+            "slots": {"DeepCSV_jetNSelectedTracks": ["DeepCSV_trackSip2dSig"]},
+        },
+        "select": [
+            "abs(eta) <= 2.5",
+            "pt >= 20",
+            "pt <= 1000",
+            {"cut": "DeepCSV_trackSumJetDeltaR <= 0.3", "missing": "keep"},
+        ],
+        "variables": [
+            "eta",
+            "pt",
+            "DeepCSV_flightDistance2dSig",
+            "DeepCSV_trackSip2dSig_0",
+            "DeepCSV_trackSip2dSig_3",
+            "DeepCSV_trackSip2dSigAboveCharm",
+            "DeepCSV_trackSumJetDeltaR",
+            "DeepCSV_jetNSelectedTracks",
+        ],
+        "reference": ["number", "btagDeepL"],
+    },
+    "classes": {
+        "b": "hadronFlavour == 5 & nBHadrons <= 1",
+        "bb": "hadronFlavour == 5 & nBHadrons > 1",
+        "c": "hadronFlavour == 4",
+        "udsg": "rest",
+    },
+    "scaling": {"variables_per_range": 3},
+    "balance": {"bins": {"eta": [-2.5, 2.5, 3], "pt": [[20, 60, 2], [60, 1000, 1]]}, "weights": ["average", "flat"]},
+    "write": {"parts": {"train": 2, "val": 1, "test": 1}},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A snakemake that has ended."""
+
+    directory: Path
+    code: int
+    output: str
+
+    @property
+    def results(self) -> Path:
+        return self.directory / "results"
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """The first job table that was printed: rule to number of jobs."""
+        if "job " not in self.output:
+            return {}
+        table = re.split(r"^job +count\n[- ]+\n", self.output, maxsplit=1, flags=re.MULTILINE)[1].split("\n\n")[0]
+        return {rule: int(n) for rule, n in (line.split() for line in table.strip().splitlines())}
+
+
+def snakemake(directory: Path, *arguments: str, config: Mapping[str, Any] | None = None) -> Run:
+    """Run snakemake in a directory, with `config` as its only ``--configfile``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(directory)]
+    if config is not None:
+        (directory / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        arguments = (*arguments, "--configfile", str(directory / "config.yaml"))
+    return _run([*command, *arguments], directory)
+
+
+def snakemake_in_repository(*arguments: str) -> Run:
+    """Run snakemake as one who stands in the repository does. For what changes nothing: -n, --lint."""
+    return _run([sys.executable, "-m", "snakemake", *arguments], ROOT)
+
+
+def _run(command: list[str], directory: Path) -> Run:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return Run(directory, done.returncode, done.stdout)
+
+
+def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with other keys in some sections; None takes a key away."""
+    new = dict(config)
+    for section, value in changes.items():
+        if isinstance(value, dict) and section != "samples":
+            value = {k: v for k, v in {**new.get(section, {}), **value}.items() if v is not None}
+        new[section] = value
+    return new
+
+
+def write_ntuple(path: Path, jets: Mapping[str, np.ndarray], per_event: np.ndarray, *, tree: str = "Events") -> None:
+    """Write jets (n,) as an event tree; run, luminosityBlock and event are counted from the name of the file."""
+    number = int.from_bytes(hashlib.sha256(path.stem.encode()).digest()[:4], "little")
+    n_events = len(per_event)
+    events = {
+        "run": np.full(n_events, 300_000 + number % 7, dtype=np.uint32),
+        "luminosityBlock": np.arange(n_events, dtype=np.uint32) // 100,
+        # Beyond 2**53, where a float64 cannot tell neighbours apart.
+        "event": np.uint64(2**60 + number * 10_000) + np.arange(n_events, dtype=np.uint64),
+    }
+    jagged = ak.zip({name: ak.unflatten(values, per_event) for name, values in jets.items()})
+    types = {name: values.dtype for name, values in events.items()} | {"Jet": jagged.type}
+    with uproot.recreate(path) as file:
+        file.mktree(tree, types)
+        file[tree].extend(events | {"Jet": jagged})
+
+
+def read_ntuples(samples: Mapping[str, Iterable[Path]], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read the jets of all files with uproot alone, flat and in order, with the place each came from."""
+    columns: dict[str, list[np.ndarray]] = {}
+    for number, paths in enumerate(samples.values()):
+        for file_number, path in enumerate(paths):
+            with uproot.open(path) as file:
+                events = file["Events"].arrays(["run", "luminosityBlock", "event", *(f"Jet_{name}" for name in names)])
+            per_event = ak.num(events["Jet_pt"])
+            n = int(ak.sum(per_event))
+            found = {name: ak.to_numpy(ak.flatten(events[f"Jet_{name}"])) for name in names}
+            for name in ("run", "luminosityBlock", "event"):
+                found[name] = np.repeat(ak.to_numpy(events[name]), per_event)
+            found |= {"sample": np.full(n, number), "file": np.full(n, file_number)}
+            for name, values in found.items():
+                columns.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in columns.items()}
+
+
+def is_missing(jets: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Say by the rules of CONFIG, written out, which jets miss a variable."""
+    x = jets[name].astype(np.float64)
+    missing = ~np.isfinite(x) | (x == -999)
+    if name == "DeepCSV_trackSip2dSigAboveCharm":
+        missing |= x == -1
+    if name.startswith("DeepCSV_trackSip2dSig_"):
+        missing |= jets["DeepCSV_jetNSelectedTracks"] <= int(name[-1])
+    return missing
+
+
+def passes(jets: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Say which jets are left after each cut of CONFIG."""
+    eta, pt, delta_r = (jets[name].astype(np.float64) for name in ("eta", "pt", "DeepCSV_trackSumJetDeltaR"))
+    cuts = [np.abs(eta) <= 2.5, pt >= 20, pt <= 1000, (delta_r <= 0.3) | is_missing(jets, "DeepCSV_trackSumJetDeltaR")]
+    return list(np.logical_and.accumulate(cuts))
+
+
+def labels(jets: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the class of each jet: b, bb, c, udsg."""
+    flavour, hadrons = jets["hadronFlavour"], jets["nBHadrons"]
+    return np.where(flavour == 5, np.where(hadrons > 1, 1, 0), np.where(flavour == 4, 2, 3))
+
+
+def balanced_weights(counts: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return weights (n_classes, *bins) of mean 1 that give every class the same total and the shape of `target`."""
+    weights = np.zeros(counts.shape)
+    present = [n for n in range(len(counts)) if counts[n].sum()]
+    for n in present:
+        filled = counts[n] > 0
+        share = target[filled] / target[filled].sum()
+        weights[n][filled] = share / counts[n][filled] * counts.sum() / len(present)
+    return weights
+
+
+def datasets(path: Path) -> dict[str, np.ndarray]:
+    """Read all datasets of an HDF5 file."""
+    found: dict[str, np.ndarray] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def numbers(path: Path) -> np.ndarray:
+    """Return the number of each jet of a finished file, which is its row in `read_ntuples`."""
+    with h5py.File(path) as file:
+        return file["jets/reference/number"][()].astype(np.int64)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def half_made(directory: Path) -> list[Path]:
+    """Return the files of unfinished jobs."""
+    return [path for path in directory.rglob("*") if "partial" in path.name]
