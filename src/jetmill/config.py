@@ -41,8 +41,23 @@ def _expand(names: Any) -> Any:
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Expr = Annotated[str, AfterValidator(_parses)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Names = Annotated[list[Name], BeforeValidator(_expand)]
+Names = Annotated[list[Name], BeforeValidator(_expand, json_schema_input_type=list[str])]
 Segment = tuple[float, float, Annotated[int, Field(ge=1)]]
+
+
+def _one_segment(bins: Any) -> Any:
+    """Read ``[low, high, n]`` as the only segment."""
+    return [bins] if isinstance(bins, list) and bins and not isinstance(bins[0], list) else bins
+
+
+def _plain_cut(cut: Any) -> Any:
+    """Read an expression as a cut that drops jets which miss a variable of it."""
+    return {"cut": cut} if isinstance(cut, str) else cut
+
+
+Segments = Annotated[
+    list[Segment], Field(min_length=1), BeforeValidator(_one_segment, json_schema_input_type=Segment | list[Segment])
+]
 
 
 class Model(BaseModel):
@@ -114,19 +129,13 @@ class Jets(Model):
 
     define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order")
     missing: Missing = Field(Missing(), description="which values are missing")
-    select: list[Cut] = Field([], description="cuts in this order: expressions, or {cut, missing: drop | keep}")
+    select: list[Annotated[Cut, BeforeValidator(_plain_cut, json_schema_input_type=Expr | Cut)]] = Field(
+        [], description="cuts in this order: expressions, or {cut, missing: drop | keep}"
+    )
     variables: Names = Field(
         min_length=1, description="inputs of the tagger, in this order; track_{0..5} stands for track_0 to track_5"
     )
     reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_cuts(cls, data: Any) -> Any:
-        """Read a plain expression as a cut that drops jets which miss a variable of it."""
-        if isinstance(data, dict) and isinstance(data.get("select"), list):
-            data = data | {"select": [{"cut": c} if isinstance(c, str) else c for c in data["select"]]}
-        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> "Jets":
@@ -181,7 +190,7 @@ class Resampling(Model):
 class Balance(Model):
     """How classes of unlike spectra are made comparable."""
 
-    bins: dict[Name, list[Segment]] = Field(
+    bins: dict[Name, Segments] = Field(
         min_length=1,
         description="variable: [low, high, number of bins], or a list of such segments that join",
     )
@@ -189,18 +198,6 @@ class Balance(Model):
         [], description="weight tables: average, flat, {reference: class}; the first one becomes jets/weight"
     )
     resampling: Resampling = Field(Resampling(), description="resampling of the training split")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_bins(cls, data: Any) -> Any:
-        """Read ``[low, high, n]`` as the only segment."""
-        if isinstance(data, dict) and isinstance(data.get("bins"), dict):
-            bins = {
-                k: [v] if isinstance(v, list) and v and not isinstance(v[0], list) else v
-                for k, v in data["bins"].items()
-            }
-            data = data | {"bins": bins}
-        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> "Balance":
@@ -329,8 +326,9 @@ def load(raw: Mapping[str, Any]) -> Config:
     try:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
-        problems = list(dict.fromkeys(_sentence(item) for item in error.errors()))
-        raise JetmillError("\n".join(problems)) from None
+        # Of the alternatives of one key, the first that failed says enough.
+        problems = {_place(item): _sentence(item) for item in reversed(error.errors())}
+        raise JetmillError("\n".join(reversed(problems.values()))) from None
     if problems := list(config.problems()):
         raise JetmillError("\n".join(problems))
     return config
@@ -341,30 +339,33 @@ def weight_name(weight: str | dict) -> str:
     return weight if isinstance(weight, str) else f"reference_{weight['reference']}"
 
 
+def _place(item: Any) -> str:
+    """Return the key of a validation error of pydantic, as a user wrote it."""
+    # Alternatives of a union and keys of a dictionary are not places a user wrote.
+    steps = [p for p in item["loc"] if not (isinstance(p, str) and ("[" in p or "-" in p or p in _TYPE_NAMES))]
+    if item["type"] == "missing" and isinstance(steps[-1], int):
+        steps.pop()
+    return ".".join(map(str, steps))
+
+
 def _sentence(item: Any) -> str:
     """Return one validation error of pydantic as ``key: sentence``."""
-    place, message = list(item["loc"]), item["msg"].removeprefix("Value error, ")
-    # Alternatives of a union and keys of a dictionary are not places a user wrote.
-    path = [str(p) for p in place if not (isinstance(p, str) and ("[" in p or "-" in p or p in _TYPE_NAMES))]
-    if item["type"] == "extra_forbidden":
-        known = _section(place[:-1]).model_fields
-        return f"{'.'.join(path)}: unknown key.{nearest(path[-1], known)} Allowed: {', '.join(known)}"
-    if item["type"] == "missing":
-        return f"{'.'.join(path)}: this key is required and not there"
-    if item["type"] == "string_pattern_mismatch":
-        message = "must be a name of letters, digits and _"
-    found = item["input"]
-    shown = (
-        f" (found: {found!r})" if isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 else ""
-    )
-    hint = ""
-    if item["type"] == "literal_error" and isinstance(found, str):
-        expected = item["ctx"]["expected"]
-        message, hint = (
-            f"must be {expected}",
-            nearest(found, expected.replace("'", "").replace(" or ", ", ").split(", ")),
-        )
-    return f"{'.'.join(path)}: {message[0].lower()}{message[1:]}{shown}.{hint}"
+    place, kind, found = _place(item), item["type"], item["input"]
+    if kind == "extra_forbidden":
+        known = _section(list(item["loc"][:-1])).model_fields
+        return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
+    if kind == "missing":
+        return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
+    expected = str(item.get("ctx", {}).get("expected", ""))
+    message = {
+        "string_pattern_mismatch": "must be a name of letters, digits and _",
+        "model_type": "must be a section of keys",
+        "dict_type": "must be a section of keys",
+        "literal_error": f"must be {expected}",
+    }.get(kind, item["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and str(found) not in message
+    choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
+    return f"{place}: {message}{f' (found: {found!r})' if plain else ''}.{nearest(str(found), choices)}"
 
 
 _TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
