@@ -27,7 +27,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 SHARE_KEPT = 0.72  # of toy jets pass the cuts of the study
-RANGE = 6
+JETS_PER_FILE = 50_000
+BATCHES_PER_SAMPLE = 4
+RANGE = 6  # variables in a pass of the study
 
 
 def main() -> None:
@@ -40,10 +42,15 @@ def main() -> None:
         return
     directory.mkdir(parents=True, exist_ok=True)
     config = _configure(directory, arguments)
-    _snakemake(directory, config, ["toy"], arguments.cores)
-    cleaned = [f"{config['output_dir']}/clean/{sample}/batch_{i:04d}.h5" for sample in ("tt", "qcd") for i in range(4)]
+    toys = [f"results/toy/{s}_{i:04d}.root" for s in ("tt", "qcd") for i in range(_files_per_sample(arguments.jets))]
+    _snakemake(directory, toys, arguments.cores)
+    cleaned = [
+        f"{config['output_dir']}/clean/{sample}/batch_{i:04d}.h5"
+        for sample in ("tt", "qcd")
+        for i in range(BATCHES_PER_SAMPLE)
+    ]
     start = time.perf_counter()
-    _snakemake(directory, config, cleaned, arguments.cores)
+    _snakemake(directory, cleaned, arguments.cores)
     clean_wall = time.perf_counter() - start
     n_jets = _export(directory, cleaned)
     print(
@@ -53,10 +60,10 @@ def main() -> None:
     for _ in range(arguments.repeat):
         start = time.perf_counter()
         targets = [f"{config['output_dir']}/{split}.h5" for split in ("train", "val", "test")]
-        _snakemake(directory, config, targets, arguments.cores, "--forcerun", "fit_scalers", "bin_jets")
+        _snakemake(directory, targets, arguments.cores, "--forcerun", "fit_scalers", "bin_jets")
         walls["jetmill"].append(time.perf_counter() - start)
         walls["study"].append(_study(directory))
-    _print_rules(directory / config["output_dir"] / "logs")
+    _print_rules(directory / "results/logs")
     print(f"\nfrom cleaned jets to finished files, median of {arguments.repeat}, {arguments.cores} cores:")
     for name, seconds in walls.items():
         print(f"{name:8}{median(seconds):6.1f} s   (min {min(seconds):.1f}, max {max(seconds):.1f})")
@@ -74,24 +81,26 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _files_per_sample(jets: int) -> int:
+    return max(BATCHES_PER_SAMPLE, round(jets / SHARE_KEPT / JETS_PER_FILE / 2))
+
+
 def _configure(directory: Path, arguments: argparse.Namespace) -> dict:
     config = yaml.safe_load((REPOSITORY / "config/cms-deepcsv.yaml").read_text())
-    per_file = int(arguments.jets / SHARE_KEPT / 16)
+    n_files = _files_per_sample(arguments.jets)
     config["output_dir"] = "results"
     config["samples"] = {
-        "tt": {"toy": {"process": "ttbar", "files": 8, "jets": per_file}},
-        "qcd": {"toy": {"process": "qcd", "files": 8, "jets": per_file}},
+        "tt": {"toy": {"process": "ttbar", "files": n_files, "jets": JETS_PER_FILE}},
+        "qcd": {"toy": {"process": "qcd", "files": n_files, "jets": JETS_PER_FILE}},
     }
-    config["input"]["files_per_batch"] = 2
+    config["input"]["files_per_batch"] = -(-n_files // BATCHES_PER_SAMPLE)
     config["write"] = {"shuffle": "global", "parts": {"train": 4, "val": 1, "test": 1}, "precision": "float16"}
     config["scaling"]["variables_per_range"] = arguments.variables_per_range
     (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return config
 
 
-def _snakemake(directory: Path, config: dict, targets: list[str], cores: int, *options: str) -> None:
-    if targets == ["toy"]:
-        targets = [f"results/toy/{s}_{i:04d}.root" for s in config["samples"] for i in range(8)]
+def _snakemake(directory: Path, targets: list[str], cores: int, *options: str) -> None:
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--quiet", "all"]
     command += ["--configfile", "config.yaml", "--cores", str(cores), *targets, *options]
     subprocess.run(command, cwd=directory, check=True)

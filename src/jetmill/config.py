@@ -329,8 +329,8 @@ def load(raw: Mapping[str, Any]) -> Config:
         # Of the alternatives of one key, the first that failed says enough.
         problems = {_place(item): _sentence(item) for item in reversed(error.errors())}
         raise JetmillError("\n".join(reversed(problems.values()))) from None
-    if problems := list(config.problems()):
-        raise JetmillError("\n".join(problems))
+    if mismatches := list(config.problems()):
+        raise JetmillError("\n".join(mismatches))
     return config
 
 

@@ -199,7 +199,7 @@ def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Seque
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 41)
+    axes.set_yscale("log", nonpositive="clip")
     for number, name in enumerate(classes):
         counts, _ = np.histogram(values[shown & (labels == number)], edges)
         axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
-    axes.set_yscale("log")

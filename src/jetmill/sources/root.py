@@ -11,7 +11,7 @@ from jetmill.errors import JetmillError, nearest
 from jetmill.sources.chunk import Chunk
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory.
-CHUNK_BYTES = 48_000_000
+CHUNK_BYTES = 32_000_000
 
 
 class RootTree:

@@ -5,8 +5,7 @@ the class labels. Then the columns of the batch are put in their final order one
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config import REST, Cleaning, Cut, Split
+from jetmill.config import REST, Cleaning, Split
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 from jetmill.files import sha256
@@ -27,7 +26,7 @@ from jetmill.sources import OPENERS, Chunk
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
 
 # Columns of a batch stay in memory up to this many bytes in all and go to disk beyond.
-SPOOL_BYTES = 256_000_000
+SPOOL_BYTES = 128_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +69,37 @@ class Recipe:
                 types[column] = stored_type(in_file[name])
         return types
 
-    def clean(self, chunk: Chunk) -> tuple[dict[str, np.ndarray], np.ndarray, Counter]:
-        """Return the stored columns of the jets to keep with their labels, which these are, and the cutflow."""
+    @property
+    def steps(self) -> list[str]:
+        """Titles of the cutflow."""
+        return ["read", *(c.cut for c in self._jets.select), "in a class"]
+
+    def clean(self, chunk: Chunk) -> tuple[dict[str, np.ndarray], np.ndarray, list[int], int]:
+        """Clean some jets.
+
+        Returns
+        -------
+        columns
+            The stored columns and the labels of the jets to keep.
+        kept : ndarray of bool, shape (n_jets,)
+        flow
+            Jets left after each of `steps`.
+        ambiguous
+            Jets that fit more than one class.
+        """
         table = self._mark_missing(chunk.columns, self._jets.missing.slots)
         for name, text in self._jets.define.items():
             table |= self._mark_missing({name: np.broadcast_to(Expression(text)(table), len(chunk))}, {})
         passed, left = apply_cuts(table, self._jets.select)
         labels, ambiguous = label(table, list(self._classes.values()))
         kept = passed & (labels >= 0)
-        flow = Counter({"read": len(chunk), "ambiguous": ambiguous, "labelled": int(kept.sum())})
-        flow.update({cut.cut: n for cut, n in zip(self._jets.select, left, strict=True)})
+        flow = [len(chunk), *left, int(kept.sum())]
         # Only variables follow the rules for missing values; the rest is carried as it came.
         columns = {
             column: (table if column.startswith(store.VARIABLES) else chunk.columns)[name][kept]
             for column, name in self.carried.items()
         }
-        return columns | {store.LABEL: labels[kept].astype(np.uint8)}, kept, flow
+        return columns | {store.LABEL: labels[kept].astype(np.uint8)}, kept, flow, ambiguous
 
     def _mark_missing(
         self, columns: Mapping[str, np.ndarray], slots: Mapping[str, Sequence[str]]
@@ -119,7 +133,7 @@ def clean_batch(
     open_source = partial(
         OPENERS[settings.input.format], tree=settings.input.tree, level=settings.input.level, jets=settings.input.jets
     )
-    flow: Counter = Counter()
+    flow, ambiguous = np.zeros(len(recipe.steps), dtype=np.int64), 0
     inputs: list[dict[str, Any]] = []
     with ExitStack() as stack:
         spool = _Spool(stack, Path(output).parent)
@@ -128,33 +142,29 @@ def clean_batch(
                 in_file = source.dtypes(recipe.read)
                 _check_event_id(path, in_file, settings.input.event_id)
                 spool.expect(recipe.types(in_file), path)
-                before = flow["read"], flow["labelled"]
+                before = flow.copy()
                 for chunk in source.chunks(recipe.read):
-                    columns, kept, counts = recipe.clean(chunk)
-                    flow.update(counts)
+                    columns, kept, left, unclear = recipe.clean(chunk)
+                    flow += left
+                    ambiguous += unclear
                     identity = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
                     columns[store.KEY] = keys(settings.seed, "order", sample, of=identity)
                     spool.append(columns)
-            read, labelled = flow["read"] - before[0], flow["labelled"] - before[1]
-            logger.info("%s: %d jets read, %d kept", path, read, labelled)
+            read, *_, left_over = (flow - before).tolist()
+            logger.info("%s: %d jets read, %d kept", path, read, left_over)
             inputs.append(
                 {
                     "path": str(path),
                     "size": Path(path).stat().st_size,
                     "sha256": sha256(path) if settings.input.checksum else None,
                     "jets": read,
-                    "kept": labelled,
+                    "kept": left_over,
                 }
             )
-        split = _split(spool, settings, sample)
-        order = np.lexsort((spool.column(store.KEY), split))
-        _write(output, spool, split, order, settings, flow, inputs, sample)
-
-
-def cutflow(flow: Mapping[str, int], cuts: Sequence[Cut]) -> list[tuple[str, int]]:
-    """Return the number of jets after each step, in order."""
-    steps = [("read", "read"), *((c.cut, c.cut) for c in cuts), ("in a class", "labelled")]
-    return [(title, int(flow[key])) for title, key in steps]
+        if ambiguous:
+            logger.warning("%d jets fit more than one class; the first one counts", ambiguous)
+        cutflow = list(zip(recipe.steps, flow.tolist(), strict=True))
+        _write(output, spool, settings, {"sample": sample, "cutflow": cutflow, "inputs": inputs})
 
 
 class _Spool:
@@ -214,36 +224,16 @@ def _split(spool: _Spool, settings: Cleaning, sample: str) -> np.ndarray:
     return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
 
 
-def _write(
-    output: str | Path,
-    spool: _Spool,
-    split: np.ndarray,
-    order: np.ndarray,
-    settings: Cleaning,
-    flow: Counter,
-    inputs: list[dict[str, Any]],
-    sample: str,
-) -> None:
-    labels, n_classes = spool.column(store.LABEL), len(settings.classes)
-    class_counts = np.bincount(split * n_classes + labels, minlength=len(SPLITS) * n_classes)
-    steps = cutflow(flow, settings.jets.select)
-    attributes = {
-        "sample": sample,
-        "splits": np.bincount(split, minlength=len(SPLITS)),
-        "class_counts": class_counts.reshape(len(SPLITS), n_classes),
-        "cutflow": steps,
-        "inputs": inputs,
-    }
-
-    def ordered() -> Iterator[tuple[str, np.ndarray]]:
-        for name in spool.names():
-            yield name, spool.column(name)[order]
-
-    store.write_batch(output, ordered(), attributes)
-    for title, left in steps:
+def _write(output: str | Path, spool: _Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
+    """Put the columns of a batch in their order, one by one, and write them."""
+    split, labels = _split(spool, settings, attributes["sample"]), spool.column(store.LABEL)
+    order = np.lexsort((spool.column(store.KEY), split))
+    n_classes = len(settings.classes)
+    counts = np.bincount(split * np.int64(n_classes) + labels, minlength=len(SPLITS) * n_classes).reshape(-1, n_classes)
+    columns = ((name, spool.column(name)[order]) for name in spool.names())
+    store.write_batch(output, columns, attributes | {"splits": counts.sum(axis=1), "class_counts": counts})
+    for title, left in attributes["cutflow"]:
         logger.info("%12d jets  %s", left, title)
-    if flow["ambiguous"]:
-        logger.warning("%d jets fit more than one class; the first one counts", flow["ambiguous"])
-    for name, counts in zip(SPLITS, attributes["class_counts"], strict=True):
-        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.classes, counts, strict=True))
-        logger.info("%12d jets  in %s (%s)", counts.sum(), name, by_class)
+    for name, in_split in zip(SPLITS, counts, strict=True):
+        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.classes, in_split, strict=True))
+        logger.info("%12d jets  in %s (%s)", in_split.sum(), name, by_class)

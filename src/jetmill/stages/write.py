@@ -212,7 +212,7 @@ def _carried(picked: Sequence[Picked]) -> dict[str, np.ndarray]:
 
 def _check_float16(inputs: np.ndarray, variables: Sequence[str]) -> None:
     limit = float(np.finfo(np.float16).max)
-    largest = np.abs(inputs).max(axis=0, initial=0)
+    largest = np.maximum(inputs.max(axis=0, initial=0), -inputs.min(axis=0, initial=0))
     if (over := largest > limit).any():
         names = ", ".join(f"'{v}' ({x:g})" for v, x in zip(variables, largest, strict=True) if x > limit)
         raise JetmillError(
