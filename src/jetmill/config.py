@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from jetmill.config_errors import sentences
 from jetmill.errors import JetmillError, nearest
 from jetmill.expressions import Expression
 
@@ -293,6 +294,11 @@ class Config(Model):
     def problems(self) -> Iterator[str]:
         """Yield what is wrong between sections, as ``key: sentence``."""
         jets, known = self.jets, [*self.jets.variables, *self.jets.define]
+        later = list(jets.define)
+        for name, text in jets.define.items():
+            for used in sorted(Expression(text).names.intersection(later)):
+                yield f"jets.define.{name}: uses '{used}', which is not defined before it"
+            later.remove(name)
         for name in self.scaling.defaults:
             if name not in jets.variables:
                 yield f"scaling.defaults: '{name}' is not in jets.variables.{nearest(name, jets.variables)}"
@@ -326,9 +332,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     try:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
-        # Of the alternatives of one key, the first that failed says enough.
-        problems = {_place(item): _sentence(item) for item in reversed(error.errors())}
-        raise JetmillError("\n".join(reversed(problems.values()))) from None
+        raise JetmillError("\n".join(sentences(error, Config))) from None
     if mismatches := list(config.problems()):
         raise JetmillError("\n".join(mismatches))
     return config
@@ -337,49 +341,6 @@ def load(raw: Mapping[str, Any]) -> Config:
 def weight_name(weight: str | dict) -> str:
     """Return the name of a weight table: ``average``, ``flat``, ``reference_b``."""
     return weight if isinstance(weight, str) else f"reference_{weight['reference']}"
-
-
-def _place(item: Any) -> str:
-    """Return the key of a validation error of pydantic, as a user wrote it."""
-    # Alternatives of a union and keys of a dictionary are not places a user wrote.
-    steps = [p for p in item["loc"] if not (isinstance(p, str) and ("[" in p or "-" in p or p in _TYPE_NAMES))]
-    if item["type"] == "missing" and isinstance(steps[-1], int):
-        steps.pop()
-    return ".".join(map(str, steps))
-
-
-def _sentence(item: Any) -> str:
-    """Return one validation error of pydantic as ``key: sentence``."""
-    place, kind, found = _place(item), item["type"], item["input"]
-    if kind == "extra_forbidden":
-        known = _section(list(item["loc"][:-1])).model_fields
-        return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
-    if kind == "missing":
-        return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
-    expected = str(item.get("ctx", {}).get("expected", ""))
-    message = {
-        "string_pattern_mismatch": "must be a name of letters, digits and _",
-        "model_type": "must be a section of keys",
-        "dict_type": "must be a section of keys",
-        "literal_error": f"must be {expected}",
-    }.get(kind, item["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and str(found) not in message
-    choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
-    return f"{place}: {message}{f' (found: {found!r})' if plain else ''}.{nearest(str(found), choices)}"
-
-
-_TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
-
-
-def _section(place: list[Any]) -> type[BaseModel]:
-    """Return the model that a place in the configuration belongs to."""
-    model: Any = Config
-    for step in place:
-        if isinstance(model, type) and issubclass(model, BaseModel) and step in model.model_fields:
-            model = model.model_fields[step].annotation
-            while not (isinstance(model, type) and issubclass(model, BaseModel)):
-                model = next(a for a in model.__args__[::-1] if a is not type(None))
-    return model
 
 
 def _no_repeats(key: str, names: list[str]) -> None:

@@ -1,0 +1,61 @@
+"""How the mistakes in a configuration read: one sentence each, with the key as the user wrote it."""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jetmill.errors import nearest
+
+_TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
+
+
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return one line ``key: what is wrong, what was found, what is allowed`` for each mistake.
+
+    Parameters
+    ----------
+    model
+        The model of the whole configuration, for the keys that are allowed where one is unknown.
+    """
+    # Of the alternatives of one key, the first that failed says enough.
+    problems = {_place(item): _sentence(item, model) for item in reversed(error.errors())}
+    return list(reversed(problems.values()))
+
+
+def _place(item: Any) -> str:
+    """Return the key of a validation error of pydantic, as a user wrote it."""
+    # Alternatives of a union and keys of a dictionary are not places a user wrote.
+    steps = [p for p in item["loc"] if not (isinstance(p, str) and ("[" in p or "-" in p or p in _TYPE_NAMES))]
+    if item["type"] == "missing" and isinstance(steps[-1], int):
+        steps.pop()
+    return ".".join(map(str, steps))
+
+
+def _sentence(item: Any, model: type[BaseModel]) -> str:
+    """Return one validation error of pydantic as ``key: sentence``."""
+    place, kind, found = _place(item), item["type"], item["input"]
+    if kind == "extra_forbidden":
+        known = _section(list(item["loc"][:-1]), model).model_fields
+        return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
+    if kind == "missing":
+        return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
+    expected = str(item.get("ctx", {}).get("expected", ""))
+    message = {
+        "string_pattern_mismatch": "must be a name of letters, digits and _",
+        "model_type": "must be a section of keys",
+        "dict_type": "must be a section of keys",
+        "literal_error": f"must be {expected}",
+    }.get(kind, item["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and str(found) not in message
+    choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
+    return f"{place}: {message}{f' (found: {found!r})' if plain else ''}.{nearest(str(found), choices)}"
+
+
+def _section(place: list[Any], model: Any) -> type[BaseModel]:
+    """Return the model that a place in the configuration belongs to."""
+    for step in place:
+        if isinstance(model, type) and issubclass(model, BaseModel) and step in model.model_fields:
+            model = model.model_fields[step].annotation
+            while not (isinstance(model, type) and issubclass(model, BaseModel)):
+                model = next(a for a in model.__args__[::-1] if a is not type(None))
+    return model
