@@ -76,8 +76,11 @@ def quota_count(counts: np.ndarray) -> np.ndarray:
     ----------
     counts : ndarray of integers, shape (n_classes, *bins)
     """
+    quota = np.zeros_like(counts)
     present = counts.reshape(len(counts), -1).any(axis=1)
-    return np.where(np.expand_dims(present, tuple(range(1, counts.ndim))), counts[present].min(axis=0), 0)
+    if present.any():
+        quota[present] = counts[present].min(axis=0)
+    return quota
 
 
 # Every resampling method is a function from counts to quotas, both (n_classes, *bins).

@@ -1,7 +1,7 @@
 """ROOT files: event trees are flattened to jets, jet trees are taken as they are."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import awkward as ak
 import numpy as np
@@ -38,23 +38,30 @@ class RootTree:
             raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
         size = sum(self._tree[b].uncompressed_bytes for b in branches.values())
         step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
+        counter = self._counter(jagged)
         first = 0
-        try:
-            for arrays in self._tree.iterate(list(branches.values()), step_size=step, library="ak"):
-                yield self._flatten(arrays, branches, jagged, first)
+        with _damage_named(f"{self._path}: cannot be read to the end; it is damaged"):
+            for arrays in self._tree.iterate([*branches.values(), *counter], step_size=step, library="ak"):
+                yield self._flatten(arrays, branches, jagged, counter, first)
                 first += len(arrays)
-        except (ValueError, OSError, AssertionError, IndexError, uproot.DeserializationError) as error:
-            raise JetmillError(
-                f"{self._path}: cannot be read behind entry {first} of {entries};"
-                f" the file is damaged or cut short ({_first_line(error)})"
-            ) from error
+        if first != entries:
+            raise JetmillError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
 
-    def _flatten(self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], first: int) -> Chunk:
+    def _counter(self, jagged: list[str]) -> list[str]:
+        """Return the branch that counts the jets of an event, if the tree has one."""
+        counted = self._tree[jagged[0]].count_branch if jagged else None
+        return [counted.name] if counted is not None and counted.name in self._known else []
+
+    def _flatten(
+        self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], counter: list[str], first: int
+    ) -> Chunk:
         entry = np.arange(first, first + len(arrays))
         if self._level == "jet":
             columns = {name: ak.to_numpy(arrays[b]) for name, b in branches.items()}
             return Chunk(columns, entry, np.zeros_like(entry))
         count = ak.to_numpy(ak.num(arrays[jagged[0]]))
+        if counter and not np.array_equal(ak.to_numpy(arrays[counter[0]]), count):
+            raise JetmillError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter[0]}' counts")
         columns = {}
         for name, branch in branches.items():
             array = arrays[branch]
@@ -86,7 +93,7 @@ class RootTree:
             )
         raise JetmillError(
             f"{self._path}: tree '{self._tree.name}' has no branch '{wanted}'"
-            f"{f' or {name!r}' if wanted != name else ''}.{nearest(wanted, self._known)}"
+            f"{f' or {name!r}' if wanted != name else ''}.{nearest({wanted, name}, self._known)}"
         )
 
     def _is_jagged(self, branch: str) -> bool:
@@ -113,22 +120,33 @@ def open_root(path: str, *, tree: str, level: str, jets: str) -> Iterator[RootTr
     JetmillError
         If the file is not there, not a ROOT file, damaged, or has no such tree.
     """
-    try:
-        file = uproot.open(path)
-    except FileNotFoundError:
-        raise JetmillError(f"{path}: no such file") from None
-    except (ValueError, OSError, IndexError, uproot.DeserializationError) as error:
-        raise JetmillError(f"{path}: not a readable ROOT file ({_first_line(error)})") from error
-    with file:
-        trees = {key for key, kind in file.classnames(cycle=False).items() if kind == "TTree"}
+    with ExitStack() as stack:
+        with _damage_named(f"{path}: not a readable ROOT file"):
+            try:
+                file = stack.enter_context(uproot.open(path))
+            except FileNotFoundError:
+                raise JetmillError(f"{path}: no such file") from None
+            end, size = file.file.fEND, file.file.source.num_bytes
+            if not 0 < end <= size:
+                raise JetmillError(f"{path}: cut short or not a readable ROOT file; {size} of {end} bytes are there")
+            trees = {key for key, kind in file.classnames(cycle=False).items() if kind == "TTree"}
         if tree not in trees:
             held = ", ".join(sorted(trees)) or "no tree at all"
             raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
-        try:
-            found = file[tree]
-        except (ValueError, OSError, IndexError, AssertionError, uproot.DeserializationError) as error:
-            raise JetmillError(f"{path}: tree '{tree}' cannot be read ({_first_line(error)})") from error
-        yield RootTree(path, found, level, jets)
+        with _damage_named(f"{path}: tree '{tree}' cannot be read"):
+            found = RootTree(path, file[tree], level, jets)
+        yield found
+
+
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes uproot raise, which can be anything, into a message."""
+    try:
+        yield
+    except JetmillError:
+        raise
+    except Exception as error:
+        raise JetmillError(f"{what} ({_first_line(error)})") from error
 
 
 def _first_line(error: Exception) -> str:
