@@ -3,11 +3,11 @@
 import json
 import re
 
-import jetmill
 import numpy as np
 import pytest
-import uproot
 import workflow_runs as runs
+
+import jetmill
 
 pytestmark = pytest.mark.workflow
 
@@ -103,7 +103,7 @@ def test_hashes_of_the_manifest(default_run, manifest):
     for entry in manifest["inputs"]:
         path = default_run.directory / entry["path"]
         assert (entry["sha256"], entry["size"]) == (runs.sha256(path), path.stat().st_size)
-        assert entry["jets"] == len(uproot.concatenate(f"{path}:Events", ["Jet_pt"], library="np")["Jet_pt"]) or True
+        assert entry["jets"] == len(runs.read_ntuples({"one": [path]}, ["pt"])["pt"])
     for part in manifest["outputs"]:
         path = default_run.results / part["path"]
         assert (part["sha256"], part["size"]) == (runs.sha256(path), path.stat().st_size)
@@ -131,7 +131,7 @@ def test_the_report_shows_every_figure(default_run):
     assert run.code == 0, run.output
     page = (default_run.directory / "out.html").read_text()
     for figure in FIGURES:
-        assert f"results/report/{figure}.png" in page or f"{figure}.png" in page
+        assert f"{figure}.png" in page
     # The captions too, not only the figures.
     for category in ("Cleaning", "Balance", "Variables"):
         assert category in page

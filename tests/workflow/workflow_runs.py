@@ -97,17 +97,16 @@ def snakemake_in_repository(*arguments: str) -> Run:
 
 def _run(command: list[str], directory: Path) -> Run:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
-    done = subprocess.run(
-        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=directory, env=environment, check=False, **both)
     return Run(directory, done.returncode, done.stdout)
 
 
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with other keys in some sections; None takes a key away."""
+    """Return a configuration with other keys in some sections, or other samples or classes; None takes a key away."""
     new = dict(config)
     for section, value in changes.items():
-        if isinstance(value, dict) and section != "samples":
+        if isinstance(value, dict) and section not in ("samples", "classes"):
             value = {k: v for k, v in {**new.get(section, {}), **value}.items() if v is not None}
         new[section] = value
     return new
@@ -187,9 +186,12 @@ def datasets(path: Path) -> dict[str, np.ndarray]:
     """Read all datasets of an HDF5 file."""
     found: dict[str, np.ndarray] = {}
     with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
+
+        def read(name: str, item: h5py.Dataset | h5py.Group) -> None:
+            if isinstance(item, h5py.Dataset):
+                found[name] = item[()]
+
+        file.visititems(read)
     return found
 
 

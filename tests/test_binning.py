@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from jetmill.binning import Axis, cell_index, rank_in_group, shape
+from jetmill.errors import JetmillError
+
+ETA = Axis.from_segments("eta", [(-2.5, 2.5, 50)])
+PT = Axis.from_segments("pt", [(20, 100, 8), (100, 250, 5), (250, 1000, 3)])
+AXES = [ETA, PT]
+
+
+def jets(dtype, n=20_000):
+    """Return eta and pT inside the bins, some of them exactly on every edge."""
+    rng = np.random.default_rng(0)
+    eta, pt = rng.uniform(-2.5, 2.5, n), rng.uniform(20, 1000, n)
+    eta[: len(ETA.edges)], pt[100 : 100 + len(PT.edges)] = ETA.edges, PT.edges
+    return eta.astype(dtype), pt.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cells_agree_with_numpy_and_scipy(dtype):
+    eta, pt = jets(dtype)
+    cell = cell_index([eta, pt], AXES)
+    assert cell.dtype == np.uint32
+    rows, edges = np.stack([eta, pt], axis=1).astype(np.float64), [ETA.edges, PT.edges]
+    counts = np.histogramdd(rows, edges)[0]
+    np.testing.assert_array_equal(np.bincount(cell, minlength=counts.size).reshape(shape(AXES)), counts)
+    # scipy rounds to 13 digits or so to find what is on the last edge, and counts from 1.
+    binned = stats.binned_statistic_dd(rows, None, "count", bins=edges, expand_binnumbers=True)
+    np.testing.assert_array_equal(np.stack(np.unravel_index(cell, shape(AXES))), binned.binnumber - 1)
+
+
+def test_three_axes_in_c_order():
+    rng = np.random.default_rng(1)
+    axes = [Axis.from_segments(name, [(0, 1, n)]) for name, n in (("a", 3), ("b", 4), ("c", 5))]
+    rows = rng.random((1000, 3))
+    cell = cell_index(list(rows.T), axes)
+    np.testing.assert_array_equal(
+        np.bincount(cell, minlength=60).reshape(3, 4, 5), np.histogramdd(rows, (3, 4, 5), [(0, 1)] * 3)[0]
+    )
+    assert shape(axes) == (3, 4, 5)
+
+
+def test_segments_join():
+    expected = [20, 30, 40, 50, 60, 70, 80, 90, 100, 130, 160, 190, 220, 250, 500, 750, 1000]
+    np.testing.assert_allclose(PT.edges, expected, rtol=1e-15)
+    assert len(PT) == 16
+    np.testing.assert_array_equal(ETA.edges, np.linspace(-2.5, 2.5, 51))
+
+
+@pytest.mark.parametrize("edge", [2.4, 2.1, 0.7])
+def test_a_float32_on_the_outer_edge_is_inside(edge):
+    axis = Axis.from_segments("eta", [(-edge, edge, 4)])
+    np.testing.assert_array_equal(axis.index(np.array([-edge, edge], dtype=np.float32)), [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        (np.float32, [19.9, 30, 31], r"1 of 3 jets are outside the bins of 'pt' \(20 to 1000\).*19\.9 to 19\.9"),
+        (np.float64, [5, 30, 1001], r"2 of 3 jets are outside the bins of 'pt'.*5 to 1001"),
+        (np.float32, [np.nan, 30], r"1 of 2 jets are outside the bins of 'pt'.*missing"),
+        (np.float64, [np.nan, 2000], r"2 of 2 jets are outside the bins of 'pt'.*2000 to 2000"),
+        (np.float64, [np.nextafter(1000, 2000)], "1 of 1 jets are outside the bins of 'pt'"),
+        (np.float32, [np.inf], "1 of 1 jets are outside the bins of 'pt'"),
+    ],
+)
+def test_jets_outside_are_an_error_that_names_the_variable(dtype, values, message):
+    with pytest.raises(JetmillError, match=message) as error:
+        PT.index(np.array(values, dtype=dtype))
+    assert "jets.select" in str(error.value)
+    assert "balance.bins.pt" in str(error.value)
+
+
+def test_no_jets():
+    empty = np.array([], dtype=np.float32)
+    assert cell_index([empty, empty], AXES).shape == (0,)
+    assert rank_in_group(np.array([], dtype=np.int64), np.random.default_rng(0)).shape == (0,)
+
+
+@given(st.lists(st.integers(0, 70_000) | st.integers(0, 3)), st.integers(0, 100))
+def test_rank_is_a_permutation_inside_each_group(group, seed):
+    group = np.array(group, dtype=np.int64)
+    rank = rank_in_group(group, np.random.default_rng(seed))
+    assert rank.dtype == np.uint32
+    for g in np.unique(group):
+        np.testing.assert_array_equal(np.sort(rank[group == g]), np.arange((group == g).sum()))
+
+
+def test_every_order_of_a_group_is_equally_likely():
+    group = np.array([0, 1, 0, 2, 0, 1])
+    rng = np.random.default_rng(2)
+    ranks = np.stack([rank_in_group(group, rng) for _ in range(6000)])
+    orders = ranks[:, group == 0] @ [9, 3, 1]
+    assert stats.chisquare(np.unique(orders, return_counts=True)[1]).pvalue > 1e-3
+    assert len(np.unique(orders)) == 6
+    assert stats.chi2_contingency(np.histogram2d(ranks[:, 0], ranks[:, 1], bins=(3, 2))[0]).pvalue > 1e-3

@@ -1,0 +1,336 @@
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jetmill.config import Cleaning, load, weight_name
+from jetmill.errors import JetmillError, nearest
+
+ROOT = Path(__file__).parents[1]
+
+
+def put(raw, key, value):
+    """Set ``a.b.0.c`` in nested dictionaries and lists."""
+    *steps, last = key.split(".")
+    for step in steps:
+        raw = raw[int(step)] if isinstance(raw, list) else raw.setdefault(step, {})
+    raw[last] = value
+
+
+def refusal(raw, **changes):
+    for key, value in changes.items():
+        put(raw, key, value)
+    with pytest.raises(JetmillError) as error:
+        load(raw)
+    return str(error.value)
+
+
+def test_defaults(raw_config):
+    config = load(raw_config)
+    assert (config.output_dir, config.seed, config.strict) == ("results", 1, True)
+    assert (config.split.by, config.split.test, config.split.val) == ("event", 0.2, 0.1)
+    assert config.samples["tt"].toy.files == 4
+    assert config.balance.bins == {"pt": [(20, 1000, 5)]}
+    assert config.input.event_id == ["run", "luminosityBlock", "event"]
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "right"),
+    [
+        ("", "sead", "seed"),
+        ("samples.tt.", "tyo", "toy"),
+        ("samples.tt.toy.", "proces", "process"),
+        ("input.", "tre", "tree"),
+        ("jets.", "variable", "variables"),
+        ("jets.missing.", "value", "values"),
+        ("jets.select.0.", "mising", "missing"),
+        ("split.", "tset", "test"),
+        ("scaling.", "defaultoffset", "default_offset"),
+        ("balance.", "weigths", "weights"),
+        ("balance.resampling.", "metod", "method"),
+        ("write.", "shufle", "shuffle"),
+        ("write.parts.", "trian", "train"),
+        ("report.", "jet", "jets"),
+    ],
+)
+def test_unknown_key_names_the_nearest(raw_config, key, wrong, right):
+    raw_config["jets"]["select"] = [{"cut": "pt > 20"}]
+    message = refusal(raw_config, **{f"{key}{wrong}": 1})
+    assert f"{key}{wrong}: unknown key. Did you mean '{right}'?" in message
+    assert right in message.partition("Allowed: ")[2].split(", ")
+
+
+@pytest.mark.parametrize("name", ["toy", "files"])
+def test_unknown_key_of_a_sample_named_as_a_key(raw_config, name):
+    raw_config["samples"] = {name: {"file": "a.root"}}
+    assert f"samples.{name}.file: unknown key. Did you mean 'files'? Allowed: files, toy" in refusal(raw_config)
+
+
+def test_a_forgotten_sample_name(raw_config):
+    raw_config["samples"] = {"toy": {"process": "ttbar", "files": 4}}
+    message = refusal(raw_config)
+    assert "samples.toy.process" in message
+    assert "Allowed: files, toy" in message
+
+
+@pytest.mark.parametrize("key", ["samples", "jets", "classes", "balance", "jets.variables", "balance.bins"])
+def test_missing_required_key(raw_config, key):
+    section, _, inner = key.rpartition(".")
+    del (raw_config[section] if section else raw_config)[inner]
+    assert f"{key}: is required and not there" in refusal(raw_config)
+
+
+@pytest.mark.parametrize("key", ["samples.tt.toy.process", "jets.select.0.cut"])
+def test_missing_key_of_a_nested_section(raw_config, key):
+    raw_config |= {"samples": {"tt": {"toy": {}}}}
+    raw_config["jets"]["select"] = [{"missing": "keep"}]
+    assert f"{key}: is required and not there" in refusal(raw_config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("samples.tt.toy.process", "tbar", ["must be 'ttbar' or 'qcd'", "'tbar'", "Did you mean 'ttbar'?"]),
+        ("input.format", "rot", ["'root'", "Did you mean 'root'?"]),
+        ("input.level", "events", ["must be 'event' or 'jet'", "'events'", "Did you mean 'event'?"]),
+        ("split.by", "modul", ["'event', 'jet' or 'modulo'", "Did you mean 'modulo'?"]),
+        ("balance.resampling.method", "counts", ["'none' or 'count'", "Did you mean 'count'?"]),
+        ("write.shuffle", "globl", ["'global' or 'batch'", "Did you mean 'global'?"]),
+        ("write.precision", "float23", ["'float16' or 'float32'", "Did you mean 'float32'?"]),
+        ("write.formats.0", "toch", ["'torch'", "Did you mean 'torch'?"]),
+        ("balance.weights.0", "avrage", ["'avrage'", "Did you mean 'average'?"]),
+        ("jets.select.0.missing", "kep", ["'drop' or 'keep'", "Did you mean 'keep'?"]),
+    ],
+)
+def test_wrong_literal_names_the_choices(raw_config, key, value, told):
+    raw_config["write"], raw_config["balance"]["weights"] = {"formats": ["x"]}, ["x"]
+    raw_config["jets"]["select"] = [{"cut": "pt > 20"}]
+    if key.endswith(".0"):
+        put(raw_config, key[:-2], [value])
+    else:
+        raw_config["write"]["formats"], raw_config["balance"]["weights"] = [], []
+        put(raw_config, key, value)
+    line = next(line for line in refusal(raw_config).splitlines() if line.startswith(f"{key}:"))
+    assert all(part in line for part in told), line
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("seed", -1, "greater than or equal to 0 (found: -1)"),
+        ("seed", 2**32, "less than"),
+        ("seed", "one", "valid integer"),
+        ("strict", "perhaps", "valid boolean"),
+        ("input.files_per_batch", 0, "greater than or equal to 1 (found: 0)"),
+        ("input.event_id", ["run number"], "must be a name of letters, digits and _ (found: 'run number')"),
+        ("scaling.variables_per_range", 0, "greater than or equal to 1"),
+        ("scaling.default_offset", "small", "valid number"),
+        ("write.parts.train", 0, "greater than or equal to 1"),
+        ("jets.variables", [], "at least 1"),
+        ("jets.variables", ["pt", "et-a"], "must be a name of letters, digits and _ (found: 'et-a')"),
+        ("jets.variables", "pt", "valid list"),
+        ("classes", {}, "at least 1"),
+        ("samples", {}, "at least 1"),
+        ("samples.tt.toy.files", 0, "greater than or equal to 1"),
+        ("split.test", 1.0, "less than 1"),
+        ("split.val", -0.1, "greater than or equal to 0"),
+        ("balance.bins", {}, "at least 1"),
+        ("balance.bins.pt", [], "at least 1"),
+        ("balance.bins.pt", [20, 1000], "balance.bins.pt"),
+        ("balance.bins.pt", [20, 1000, 0], "greater than or equal to 1"),
+        ("balance.bins.pt", [20, 1000, 2.5], "valid integer"),
+        ("balance.bins.pt", 50, "valid list"),
+        ("balance.bins.pt", ["low", 1000, 5], "valid number"),
+        ("jets", ["pt"], "must be a section of keys (found: ['pt'])"),
+    ],
+)
+def test_wrong_value_names_key_and_value(raw_config, key, value, told):
+    message = refusal(raw_config, **{key: value})
+    assert key in message
+    assert told in message
+
+
+def test_a_name_that_is_no_name(raw_config):
+    raw_config["samples"] = {"my-sample": {"files": "a.root"}}
+    assert "samples: must be a name of letters, digits and _ (found: 'my-sample')" in refusal(raw_config)
+
+
+@pytest.mark.parametrize(
+    ("bins", "told"),
+    [
+        ([1000, 20, 5], "bins.pt: low must be below high"),
+        ([20, 20, 5], "bins.pt: low must be below high"),
+        ([[20, 100, 5], [110, 1000, 5]], "bins.pt: each segment must start where the one before ends"),
+        ([[20, 100, 5], [100, 50, 5]], "bins.pt: low must be below high"),
+        ([20, math.inf, 5], "bins.pt"),
+        ([math.nan, 20, 5], "bins.pt"),
+    ],
+)
+def test_bad_bins(raw_config, bins, told):
+    assert told in refusal(raw_config, **{"balance.bins.pt": bins})
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ({"by": "event", "modulo": 5}, "by: event takes two shares"),
+        ({"by": "jet", "test": [1]}, "by: jet takes two shares"),
+        ({"by": "modulo", "test": [0], "val": [1]}, "by: modulo takes modulo"),
+        ({"by": "modulo", "modulo": 5}, "lists of remainders"),
+        ({"by": "modulo", "modulo": 5, "test": [0], "val": 0.1}, "lists of remainders"),
+        ({"by": "modulo", "modulo": 5, "test": [0], "val": [0]}, "different remainders from 0 to 4"),
+        ({"by": "modulo", "modulo": 5, "test": [0], "val": [5]}, "different remainders from 0 to 4"),
+        ({"by": "modulo", "modulo": 5, "test": [-1], "val": [1]}, "different remainders from 0 to 4"),
+        ({"by": "modulo", "modulo": 1, "test": [0], "val": []}, "split.modulo"),
+    ],
+)
+def test_bad_split(raw_config, split, told):
+    message = refusal(raw_config, split=split)
+    assert message.startswith("split")
+    assert told in message
+
+
+def test_good_splits(raw_config):
+    for split in ({"by": "modulo", "modulo": 5, "test": [0, 1], "val": [2]}, {"by": "jet", "test": 0, "val": 0}):
+        assert load(raw_config | {"split": split}).split.by == split["by"]
+
+
+@pytest.mark.parametrize("by", ["event", "modulo"])
+def test_a_split_that_needs_the_event(raw_config, by):
+    split = {"by": by} | ({"modulo": 3, "test": [0], "val": [1]} if by == "modulo" else {})
+    message = refusal(raw_config, split=split, input={"event_id": []})
+    assert f"split: by {by}" in message.replace("by: ", "by ")
+    assert "input.event_id" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("jets.select", ["pt >= "]),
+        ("jets.select", [{"cut": "pt.real > 1"}]),
+        ("jets.define", {"x": "sqr(pt)"}),
+        ("classes", {"b": "flavour = 5"}),
+    ],
+)
+def test_bad_expression_names_key_and_text(raw_config, key, text):
+    bad = text[0] if isinstance(text, list) else next(iter(text.values()))
+    bad = bad["cut"] if isinstance(bad, dict) else bad
+    message = refusal(raw_config, **{key: text})
+    assert message.startswith(key)
+    assert f"expression '{bad}'" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"scaling.defaults": {"p": 1}}, "scaling.defaults: 'p' is not in jets.variables. Did you mean 'pt'?"),
+        ({"jets.missing": {"values_of": {"ett": [1]}}}, "jets.missing.values_of: 'ett' is not in jets.variables. Did"),
+        ({"jets.missing": {"slots": {"n": ["trk"]}}}, "jets.missing.slots.n: no variable is named 'trk_0'"),
+        ({"balance.weights": [{"reference": "ligth"}]}, "there is no class 'ligth'. Did you mean 'light'?"),
+        ({"classes": {"a": "rest", "b": "flavour == 5"}}, "classes: only the last class can be 'rest'"),
+        ({"write": {"shuffle": "batch", "parts": {"train": 2}}}, "parts is for shuffle: global"),
+        ({"samples": {"tt": {}}}, "samples.tt: give either files or toy"),
+        ({"samples.tt.files": "a.root"}, "samples.tt: give either files or toy"),
+        ({"jets.variables": ["pt", "eta", "pt"]}, "variables names pt more than once"),
+        ({"jets.reference": ["a", "a"]}, "reference names a more than once"),
+        ({"jets.variables": ["t_{0..3}", "t_2"]}, "variables names t_2 more than once"),
+        ({"balance.weights": ["flat", "flat"]}, "weights names flat more than once"),
+    ],
+)
+def test_what_does_not_fit_together(raw_config, changes, told):
+    assert told in refusal(raw_config, **changes)
+
+
+def test_slots_name_the_nearest_variable(raw_config):
+    message = refusal(raw_config, **{"jets.variables": ["track_{0..2}"], "jets.missing.slots": {"n": ["trak"]}})
+    assert "'trak_0'" in message
+    assert "Did you mean 'track_" in message
+
+
+def test_all_problems_are_told_at_once(raw_config):
+    message = refusal(raw_config, sead=1, **{"input.level": "x", "write.shufle": "y", "split.test": 3})
+    assert {line.partition(":")[0] for line in message.splitlines()} == {
+        "sead",
+        "input.level",
+        "write.shufle",
+        "split.test",
+    }
+
+
+def test_ranges_of_names(raw_config):
+    raw_config["jets"]["variables"] = ["a_{0..2}", "pt", "b{9..10}x", "{3..3}"]
+    assert "must be a name of letters" in refusal(raw_config)
+    raw_config["jets"]["variables"] = ["a_{0..2}", "pt", "b{9..10}x"]
+    assert load(raw_config).jets.variables == ["a_0", "a_1", "a_2", "pt", "b9x", "b10x"]
+
+
+def test_a_backward_range_of_names_is_not_silently_nothing(raw_config):
+    assert "a_{2..0}" in refusal(raw_config, **{"jets.variables": ["pt", "a_{2..0}"]})
+
+
+def test_short_forms_are_the_long_ones(raw_config):
+    put(raw_config, "jets.select", ["pt > 20", {"cut": "eta < 2", "missing": "keep"}])
+    put(raw_config, "balance.bins", {"pt": [20, 30, 1], "eta": [[-2, 0, 3], [0, 2.5, 4]]})
+    config = load(raw_config)
+    assert [(c.cut, c.missing) for c in config.jets.select] == [("pt > 20", "drop"), ("eta < 2", "keep")]
+    assert config.balance.bins == {"pt": [(20, 30, 1)], "eta": [(-2, 0, 3), (0, 2.5, 4)]}
+    assert load(config.model_dump(mode="json")) == config
+
+
+def test_cleaning_survives_the_job_file(raw_config):
+    config = load(raw_config | {"balance": {"bins": {"mass": [0, 9, 3], "pt": [20, 30, 1]}}})
+    cleaning = config.cleaning
+    assert cleaning.stored_variables == ["pt", "eta", "mass"]
+    assert Cleaning.model_validate(cleaning.model_dump(mode="json")) == cleaning
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"balance.weights": ["flat"]}, True),
+        ({"write": {"precision": "float16"}}, True),
+        ({"scaling.default_offset": 1}, True),
+        ({"samples.qcd": {"toy": {"process": "qcd"}}}, True),
+        ({"balance.bins.pt": [20, 1000, 7]}, True),
+        ({"balance.bins": {"mass": [0, 1, 2]}}, False),
+        ({"seed": 2}, False),
+        ({"jets.select": ["pt > 30"]}, False),
+        ({"split.test": 0.3}, False),
+    ],
+)
+def test_cleaning_depends_only_on_what_it_uses(raw_config, changes, same):
+    before = load(raw_config).cleaning
+    for key, value in changes.items():
+        put(raw_config, key, value)
+    assert (load(raw_config).cleaning == before) == same
+
+
+def test_the_configuration_does_not_change(raw_config):
+    config = load(raw_config)
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 3
+
+
+def test_weight_names():
+    assert [weight_name(w) for w in ("flat", {"reference": "b"})] == ["flat", "reference_b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("pT", " Did you mean 'pt'?"),
+        ("ETA", " Did you mean 'eta'?"),
+        ("xyz", ""),
+        ("Jet_ptt", " Did you mean 'Jet_pt'?"),
+    ],
+)
+def test_nearest(name, hint):
+    assert nearest(name, ["pt", "eta", "Jet_pt"]) == hint
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_configurations_of_the_project_are_valid(path):
+    raw = yaml.safe_load(path.read_text())
+    config = load({"samples": {"tt": {"toy": {"process": "ttbar"}}}} | raw)
+    assert len(config.jets.variables) == 67

@@ -1,0 +1,211 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+import jetmill
+from jetmill import layout
+from jetmill.errors import JetmillError
+from jetmill.layout import write_index, write_rows
+from jetmill.loading import load
+
+NAMES, CLASSES, AXES = ("pt", "eta", "mass"), ("b", "light"), ("eta", "pt")
+SHIFT, SCALE = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0])
+
+
+def arrays(n, seed=0):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, n).astype(np.uint8)
+    return {
+        layout.INPUTS: rng.normal(size=(n, 3)).astype(np.float32),
+        layout.IS_DEFAULT: rng.random((n, 3)) < 0.2,
+        layout.LABELS: label,
+        layout.ONE_HOT: np.eye(2, dtype=np.uint8)[label],
+        layout.WEIGHT: rng.random(n).astype(np.float32),
+        f"{layout.WEIGHT}_flat": rng.random(n).astype(np.float32),
+        layout.BINS: rng.integers(0, 9, (n, 2)).astype(np.uint8),
+        f"{layout.REFERENCE}/btag": rng.random(n).astype(np.float32),
+        f"{layout.EVENT}/event": rng.integers(2**60, 2**61, n).astype(np.uint64),
+    }
+
+
+ATTRIBUTES = {
+    layout.INPUTS: {"jet_variables": list(NAMES), "shift": SHIFT, "scale": SCALE, "default": [0.0, 0.0, 0.0]},
+    layout.LABELS: {"label_classes": list(CLASSES)},
+    layout.BINS: {"bin_variables": list(AXES)},
+}
+
+
+def write(path, content, *, order=None, types=None):
+    n = len(content[layout.LABELS])
+    write_rows(path, content, np.arange(n) if order is None else order, ATTRIBUTES, types or {})
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a directory with three parts, one of them empty, and what they hold."""
+    parts = [arrays(n, seed) for seed, n in enumerate((70, 0, 30))]
+    for number, content in enumerate(parts):
+        write(tmp_path / f"run/parts/train/part_{number:04d}.h5", content)
+    joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    return tmp_path / "run", joined
+
+
+def part_files(directory):
+    return sorted((directory / "parts/train").iterdir())
+
+
+def check(path, expected):
+    with h5py.File(path) as file:
+        for name, values in expected.items():
+            np.testing.assert_array_equal(file[name][()], values)
+            assert file[name].dtype == values.dtype
+        for name, attributes in ATTRIBUTES.items():
+            assert set(file[name].attrs) == set(attributes)
+            for key, value in attributes.items():
+                assert list(file[name].attrs[key]) == list(value)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 2**20])
+def test_rows_in_another_order(tmp_path, monkeypatch, chunk_bytes):
+    monkeypatch.setattr(layout, "CHUNK_BYTES", chunk_bytes)
+    content, order = arrays(257), np.random.default_rng(1).permutation(257)
+    check(write(tmp_path / "a.h5", content, order=order), {name: v[order] for name, v in content.items()})
+
+
+def test_precision(tmp_path):
+    content = arrays(100)
+    expected = content | {layout.INPUTS: content[layout.INPUTS].astype(np.float16)}
+    check(write(tmp_path / "a.h5", content, types={layout.INPUTS: "float16"}), expected)
+
+
+def test_chunks_hold_whole_rows_of_about_a_mebibyte(tmp_path):
+    inputs = np.zeros((200_000, 20), dtype=np.float32)
+    write_rows(tmp_path / "a.h5", {"x": inputs}, np.arange(len(inputs)), {}, {})
+    with h5py.File(tmp_path / "a.h5") as file:
+        rows, width = file["x"].chunks
+    assert width == 20
+    assert 0.9 * 2**20 < rows * width * 4 <= 2**20
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_index_is_its_parts(run, merge):
+    directory, joined = run
+    assert write_index(part_files(directory), directory / "train.h5", merge=merge) == 100
+    check(directory / "train.h5", joined)
+    with h5py.File(directory / "train.h5") as file:
+        assert file[layout.INPUTS].is_virtual != merge
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_index_of_empty_parts(tmp_path, merge):
+    parts = [write(tmp_path / f"p{i}.h5", arrays(0)) for i in range(2)]
+    assert write_index(parts, tmp_path / "val.h5", merge=merge) == 0
+    jets = load(tmp_path / "val.h5")
+    assert len(jets) == 0
+    assert jets.inputs.shape == (0, 3)
+    assert jets.variable("pt").shape == (0,)
+
+
+def test_an_index_moves_with_its_parts(run, tmp_path, monkeypatch):
+    directory, joined = run
+    write_index(part_files(directory), directory / "train.h5", merge=False)
+    decoy = tmp_path / "decoy/parts/train"
+    decoy.mkdir(parents=True)
+    for number, n in enumerate((70, 0, 30)):
+        write(decoy / f"part_{number:04d}.h5", arrays(n, seed=99))
+    monkeypatch.chdir(tmp_path / "decoy")
+    shutil.move(directory, tmp_path / "moved")
+    check(tmp_path / "moved/train.h5", joined)
+    np.testing.assert_array_equal(load(tmp_path / "moved/train.h5").inputs, joined[layout.INPUTS])
+    monkeypatch.chdir(tmp_path / "moved")
+    np.testing.assert_array_equal(load("train.h5").labels, joined[layout.LABELS])
+
+
+def test_a_failed_write_leaves_nothing(run):
+    directory, _ = run
+    files = part_files(directory)
+    files[1].write_text("not a part")
+    with pytest.raises(OSError, match="signature"):
+        write_index(files, directory / "train.h5", merge=True)
+    assert [p.name for p in directory.iterdir()] == ["parts"]
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(10, 85), slice(0, 0), slice(95, 200)])
+def test_load(run, rows):
+    directory, joined = run
+    write_index(part_files(directory), directory / "train.h5", merge=False)
+    jets = jetmill.load(directory / "train.h5", rows)
+    expected = {name: values[rows] for name, values in joined.items()}
+    assert isinstance(jets, jetmill.Jets)
+    assert len(jets) == len(expected[layout.LABELS])
+    np.testing.assert_array_equal(jets.inputs, expected[layout.INPUTS])
+    np.testing.assert_array_equal(jets.is_default, expected[layout.IS_DEFAULT])
+    np.testing.assert_array_equal(jets.labels, expected[layout.LABELS])
+    np.testing.assert_array_equal(jets.bins, expected[layout.BINS])
+    np.testing.assert_array_equal(jets.weight, expected[layout.WEIGHT])
+    assert jets.weights.keys() == {"weight", "weight_flat"}
+    np.testing.assert_array_equal(jets.weights["weight_flat"], expected["jets/weight_flat"])
+    np.testing.assert_array_equal(jets.reference["btag"], expected["jets/reference/btag"])
+    np.testing.assert_array_equal(jets.event["event"], expected["jets/event/event"])
+    assert (jets.variables, jets.classes, jets.bin_variables) == (NAMES, CLASSES, AXES)
+
+
+def test_back_to_units(run):
+    directory, joined = run
+    jets = load(part_files(directory)[0])
+    values = joined[layout.INPUTS][:70].astype(np.float64) * SCALE + SHIFT
+    expected = np.where(joined[layout.IS_DEFAULT][:70], np.nan, values)
+    np.testing.assert_array_equal(jets.unscaled(), expected)
+    assert jets.unscaled().dtype == np.float64
+    for i, name in enumerate(NAMES):
+        np.testing.assert_array_equal(jets.variable(name), expected[:, i])
+
+
+def test_an_unknown_variable_names_the_nearest(run):
+    with pytest.raises(JetmillError, match=r"no variable 'masss'\. Did you mean 'mass'\?"):
+        load(part_files(run[0])[0]).variable("masss")
+
+
+def test_an_hdf5_file_that_is_not_ours(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["jets/x"] = np.arange(3)
+    with pytest.raises(JetmillError, match=r"other\.h5: holds no 'jets/inputs'"):
+        load(tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"run,event\n", b"\x89HDF\r\n\x1a\n"])
+def test_a_file_that_is_not_hdf5(tmp_path, content):
+    (tmp_path / "other.h5").write_bytes(content)
+    with pytest.raises(JetmillError, match=r"other\.h5"):
+        load(tmp_path / "other.h5")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises((JetmillError, FileNotFoundError), match=r"gone\.h5"):
+        load(tmp_path / "gone.h5")
+
+
+def test_an_index_whose_part_is_gone(run):
+    directory, _ = run
+    write_index(part_files(directory), directory / "train.h5", merge=False)
+    part_files(directory)[2].unlink()
+    with pytest.raises(JetmillError, match=r"train\.h5: points to 'parts/train/part_0002\.h5', which is not there"):
+        load(directory / "train.h5")
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "shorter"])
+def test_an_index_whose_part_is_damaged_is_not_read_as_zeros(run, damage):
+    directory, _ = run
+    write_index(part_files(directory), directory / "train.h5", merge=False)
+    part = part_files(directory)[2]
+    if damage == "cut":
+        part.write_bytes(part.read_bytes()[:5000])
+    elif damage == "other":
+        part.write_text("not a part")
+    else:
+        write(part, arrays(10, seed=5))
+    with pytest.raises((JetmillError, OSError)):
+        load(directory / "train.h5")

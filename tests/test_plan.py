@@ -1,0 +1,142 @@
+import os
+
+import pytest
+
+from jetmill.config import load
+from jetmill.errors import JetmillError
+from jetmill.plan import Plan
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Go to a directory with some empty files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tt/c.root", "tt/a.root", "tt/b.root", "qcd/x.root", "qcd/deep/y.root", "qcd/note.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def plan(raw, **changes):
+    return Plan(load(raw | changes), toy_dir="toys")
+
+
+def refusal(raw, **samples):
+    with pytest.raises(JetmillError) as error:
+        plan(raw, samples={name: {"files": files} for name, files in samples.items()})
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ("tt/*.root", ["tt/a.root", "tt/b.root", "tt/c.root"]),
+        (["tt/c.root", "tt/a.root"], ["tt/c.root", "tt/a.root"]),
+        (["tt/c.root", "tt/[ab].root"], ["tt/c.root", "tt/a.root", "tt/b.root"]),
+        ("qcd/**/*.root", ["qcd/deep/y.root", "qcd/x.root"]),
+        ("tt/a.root", ["tt/a.root"]),
+        ("root://server//store/a.root", ["root://server//store/a.root"]),
+    ],
+)
+def test_files(raw_config, data, files, found):
+    assert plan(raw_config, samples={"s": {"files": files}}).files == {"s": found}
+
+
+def test_a_list_file_keeps_its_order(raw_config, data):
+    (data / "list.txt").write_text("# first\ntt/c.root\n\n  tt/a.root  \nqcd/*.root\n#tt/b.root\n")
+    assert plan(raw_config, samples={"s": {"files": "list.txt"}}).files["s"] == ["tt/c.root", "tt/a.root", "qcd/x.root"]
+
+
+def test_an_indented_comment_in_a_list_file(raw_config, data):
+    (data / "list.txt").write_text("tt/c.root\n  # tt/a.root\n")
+    assert plan(raw_config, samples={"s": {"files": "list.txt"}}).files["s"] == ["tt/c.root"]
+
+
+def test_toy_files(raw_config):
+    samples = {"tt": {"toy": {"process": "ttbar", "files": 3}}}
+    assert plan(raw_config, samples=samples).files == {"tt": [f"toys/tt_000{i}.root" for i in range(3)]}
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ("tt/*.rot", "samples.s.files: no file matches 'tt/*.rot'"),
+        (["tt/a.root", "no/*"], "samples.s.files: no file matches 'no/*'"),
+        ("gone.txt", "samples.s.files: gone.txt: No such file or directory"),
+        ("tt/z.root", "samples.s.files: tt/z.root: no such file"),
+        (["tt/z.root", "tt/a.root", "tt/y.root"], "samples.s.files: tt/z.root and 1 more: no such file"),
+        (["tt/*.root", "tt/b.root"], "samples.s.files: tt/b.root is listed more than once"),
+        (["tt/b.root", "tt/a.root", "tt/b.root"], "samples.s.files: tt/b.root is listed more than once"),
+        ([], "samples.s.files: no files are named"),
+    ],
+)
+def test_wrong_files_name_the_culprit(raw_config, data, files, told):
+    assert refusal(raw_config, s=files) == told
+
+
+def test_an_empty_list_file(raw_config, data):
+    (data / "list.txt").write_text("# nothing\n")
+    assert refusal(raw_config, s="list.txt") == "samples.s.files: no files are named"
+
+
+def test_every_sample_with_a_problem_is_told(raw_config, data):
+    message = refusal(raw_config, one="none/*", two="tt/a.root", three="z.root")
+    assert [line.split(".")[1] for line in message.splitlines()] == ["one", "three"]
+
+
+def test_batches_hold_every_file_once(raw_config):
+    samples = {name: {"toy": {"process": "qcd", "files": n}} for name, n in (("tt", 5), ("qcd", 4), ("one", 1))}
+    work = plan(raw_config, samples=samples, input={"files_per_batch": 2})
+    found = [(b.sample, b.number, len(b.files), b.first_file) for b in work.batches]
+    assert found == [
+        *(("tt", "0000", 2, 0), ("tt", "0001", 2, 2), ("tt", "0002", 1, 4)),
+        *(("qcd", "0000", 2, 0), ("qcd", "0001", 2, 2), ("one", "0000", 1, 0)),
+    ]
+    for sample, files in work.files.items():
+        assert [f for b in work.batches if b.sample == sample for f in b.files] == files
+    assert work.batch("tt", "0002") == work.batches[2]
+    assert work.batch_files("clean")[2] == "<results>/clean/tt/batch_0002.h5"
+    assert work.batch_names() == [f"{b.sample}/{b.number}" for b in work.batches]
+
+
+@pytest.mark.parametrize(("width", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (50, [7])])
+def test_ranges_hold_every_variable_once(raw_config, width, sizes):
+    raw_config["jets"]["variables"] = [f"v{i}" for i in range(7)]
+    work = plan(raw_config, scaling={"variables_per_range": width})
+    assert [len(r) for r in work.ranges] == sizes
+    assert [v for r in work.ranges for v in r] == raw_config["jets"]["variables"]
+    assert work.range_numbers == [f"{i:02d}" for i in range(len(sizes))]
+
+
+def test_global_parts_draw_from_every_batch(raw_config):
+    work = plan(raw_config, input={"files_per_batch": 1}, write={"parts": {"train": 3, "val": 1, "test": 2}})
+    assert [work.parts(s) for s in ("train", "val", "test")] == [["0000", "0001", "0002"], ["0000"], ["0000", "0001"]]
+    assert [work.slice_of_keys("train", p) for p in work.parts("train")] == [(0, 3), (1, 3), (2, 3)]
+    assert work.sources("0002") == work.batches
+    assert len(list(work.all_parts)) == 6
+
+
+def test_batch_parts_draw_from_their_batch(raw_config):
+    work = plan(raw_config, input={"files_per_batch": 1}, write={"shuffle": "batch"})
+    assert work.parts("val") == ["0000", "0001", "0002", "0003"]
+    for number, part in enumerate(work.parts("train")):
+        assert work.slice_of_keys("train", part) == (0, 1)
+        assert work.sources(part) == [work.batches[number]]
+        assert work.batch_files("bins", part) == [f"<results>/bins/tt/batch_{part}.h5"]
+        assert work.batch_names(part) == [f"tt/{part}"]
+
+
+def test_weights(raw_config):
+    raw_config["balance"]["weights"] = ["flat", {"reference": "b"}]
+    assert plan(raw_config).weights == {
+        "flat": {"method": "flat"},
+        "reference_b": {"method": "reference", "reference": "b"},
+    }
+
+
+def test_summary_and_farewell(raw_config):
+    work = plan(raw_config, input={"files_per_batch": 3}, output_dir="out")
+    assert "tt: 4 files in 2 batches" in work.summary()
+    assert "2 variables in 1 ranges, 2 classes (b, light)" in work.summary()
+    assert "parts: train 1, val 1, test 1 -> out/" in work.summary()
+    assert f"out{os.sep}train.h5" in work.farewell()

@@ -1,0 +1,111 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jetmill
+from jetmill import provenance
+from jetmill.provenance import code_digest, commit
+
+PACKAGE = Path(jetmill.__file__).parent
+ROOT = PACKAGE.parents[1]
+STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem not in ("__init__",))
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """Let provenance look at a small package of its own."""
+    package = tmp_path / "jetmill"
+    content = {
+        "__init__.py": "",
+        "errors.py": "x = 1\n",
+        "low.py": "from jetmill.errors import x\n",
+        "stage.py": "from jetmill import low\nimport numpy as np\n",
+        "lazy.py": "def f():\n    from jetmill.deep.leaf import x\n",
+        "deep/__init__.py": "from jetmill.deep.leaf import x\n",
+        "deep/leaf.py": "x = 2\n",
+        "through.py": "from jetmill.deep import x\n",
+    }
+    for name, text in content.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    monkeypatch.setattr(provenance, "ROOT", package)
+    caches = [f for f in vars(provenance).values() if hasattr(f, "cache_clear")]
+
+    def digest(module):
+        for cached in caches:
+            cached.cache_clear()
+        return code_digest(module)
+
+    yield package, digest
+    for cached in caches:
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("changed", "concerned"),
+    [
+        ("errors.py", {"errors", "low", "stage"}),
+        ("low.py", {"low", "stage"}),
+        ("stage.py", {"stage"}),
+        ("deep/leaf.py", {"lazy", "through", "deep.leaf"}),
+        ("deep/__init__.py", {"through"}),
+    ],
+)
+def test_a_change_concerns_what_imports_it(library, changed, concerned):
+    package, digest = library
+    modules = ["errors", "low", "stage", "lazy", "through", "deep.leaf"]
+    before = {m: digest(m) for m in modules}
+    assert {m: digest(m) for m in modules} == before
+    (package / changed).write_text((package / changed).read_text() + "# changed\n")
+    assert {m for m in modules if digest(m) != before[m]} == concerned
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_module_that_a_stage_imports_counts(stage):
+    # The oracle is Python itself: what is loaded after the import, packages' own files aside.
+    code = (
+        f"import sys, jetmill.stages.{stage}\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('jetmill.')), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {Path(line) for line in done.stdout.split() if Path(line).name != "__init__.py"}
+    assert len(loaded) > 1
+    assert loaded <= provenance._sources(f"jetmill.stages.{stage}")
+
+
+def test_a_stage_does_not_concern_the_others():
+    for stage in STAGES:
+        others = {p.stem for p in provenance._sources(f"jetmill.stages.{stage}") if p.parent.name == "stages"}
+        assert "clean" not in others - {stage}
+
+
+def test_rules_name_modules_that_exist():
+    named = re.findall(r'code_digest\("([\w.]+)"\)', "".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk")))
+    assert len(named) > 8
+    for module in named:
+        assert (PACKAGE / f"{module.replace('.', '/')}.py").exists(), module
+
+
+def test_a_module_that_does_not_exist_has_no_digest():
+    with pytest.raises(Exception, match="claen"):
+        code_digest("stages.claen")
+
+
+def test_commit_is_that_of_git():
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git repository")
+    assert commit() in (done.stdout.strip(), f"{done.stdout.strip()}-dirty")
+
+
+def test_commit_outside_of_git(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert commit() is None
+
+
+def test_commit_without_git(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commit() is None

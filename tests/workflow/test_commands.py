@@ -1,0 +1,60 @@
+"""Commands that look and change nothing: rehearsal, lint, the Slurm profile; and what reruns after new input."""
+
+import re
+import shutil
+
+import pytest
+import workflow_runs as runs
+
+pytestmark = pytest.mark.workflow
+
+
+def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config):
+    run = runs.snakemake(tmp_path, "-n", "-q", "rules", config=default_config)
+    assert run.code == 0, run.output
+    counts = {"make_toy": 4, "clean": 2, "bin_jets": 2, "balance": 1, "fit_scalers": 3, "merge_scalers": 1, "write": 7}
+    counts |= {"index": 3, "write_manifest": 1, "plot_balance": 1, "plot_closure": 1, "plot_variables": 3, "all": 1}
+    assert run.jobs == {**counts, "total": 30}
+    assert not run.results.exists()
+
+
+def test_lint_finds_nothing():
+    run = runs.snakemake_in_repository("--lint")
+    assert run.code == 0, run.output
+    assert "Congratulations" in run.output
+
+
+def test_the_slurm_profile_is_found_by_its_name():
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the Slurm plugin of Snakemake is not installed")
+    run = runs.snakemake_in_repository("--profile", "slurm", "-n", "-F")
+    assert run.code == 0, run.output
+    assert "Using profile" in run.output
+    assert run.jobs["clean"] == 4
+    assert "This was a dry-run" in run.output
+
+
+NEW_FILES = {
+    "in an open batch": ("top", 1, {"0001 of top"}),
+    "in a batch of its own": ("jj", 2, {"0001 of jj", "0002 of jj"}),
+}
+
+
+@pytest.mark.parametrize(("sample", "n_new", "expected"), NEW_FILES.values(), ids=NEW_FILES.keys())
+def test_a_new_file_cleans_its_batch_alone(finished, ntuples, tmp_path, sample, n_new, expected):
+    new = [tmp_path / f"new_{n}.root" for n in range(n_new)]
+    for path in new:
+        shutil.copy(ntuples.files[sample][0], path)
+    shutil.copytree(finished().directory, tmp_path / "run")
+    files = {**ntuples.files, sample: [*ntuples.files[sample], *new]}
+    config = {**ntuples.config, "samples": {s: {"files": [str(p) for p in paths]} for s, paths in files.items()}}
+    run = runs.snakemake(tmp_path / "run", "-n", *runs.FINISHED, config=config)
+    assert run.code == 0, run.output
+    assert set(re.findall(r"Clean batch (\d+ of \w+)", run.output)) == expected
+    assert run.jobs["clean"] == len(expected) == run.jobs["bin_jets"]
+    assert {"fit_scalers", "balance", "write"} <= set(run.jobs)
+
+
+def test_nothing_new_is_nothing_to_do(finished, ntuples):
+    run = runs.snakemake(finished().directory, "-n", *runs.FINISHED, config=ntuples.config)
+    assert run.code == 0, run.output
+    assert "Nothing to be done" in run.output

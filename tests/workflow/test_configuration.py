@@ -1,0 +1,147 @@
+"""Where the configuration comes from, and what a user is told about mistakes in it."""
+
+import shutil
+
+import pytest
+import workflow_runs as runs
+import yaml
+
+pytestmark = pytest.mark.workflow
+
+HEADLINE = "The configuration has mistakes:\n"
+
+
+def rehearse(directory, *arguments, **kwargs):
+    run = runs.snakemake(directory, "-n", *arguments, **kwargs)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A directory with the embedded default in it, as a clone has it."""
+    shutil.copytree(runs.ROOT / "config", tmp_path / "config")
+    return tmp_path
+
+
+def test_a_configfile_replaces_the_embedded_default(repository, ntuples):
+    embedded = rehearse(repository)
+    assert embedded.jobs["make_toy"] == 8
+    own = rehearse(repository, config=ntuples.config)
+    assert "make_toy" not in own.jobs
+    assert own.jobs["clean"] == 4
+    assert "of top" in own.output
+    assert "of tt" not in own.output
+
+
+def test_a_key_on_the_command_line_overrides_the_default(repository):
+    run = rehearse(repository, "--config", "output_dir=elsewhere", "input={files_per_batch: 1}")
+    assert run.jobs["clean"] == 8
+    assert "Missing output files: elsewhere/toy/tt_0000.root" in run.output
+    assert "results/" not in run.output
+
+
+def test_a_key_on_the_command_line_overrides_a_configfile(tmp_path, ntuples):
+    run = rehearse(tmp_path, "--config", "input={files_per_batch: 1}", config=ntuples.config)
+    assert run.jobs["clean"] == 6
+    assert "make_toy" not in run.jobs
+
+
+def test_two_configfiles_are_merged(tmp_path, ntuples):
+    samples = {"samples": ntuples.config["samples"], "input": {"files_per_batch": 3}}
+    (tmp_path / "samples.yaml").write_text(yaml.safe_dump(samples))
+    study = runs.ROOT / "config/cms-deepcsv.yaml"
+    run = rehearse(tmp_path, "--configfile", str(study), str(tmp_path / "samples.yaml"))
+    assert run.jobs["clean"] == 2  # files_per_batch: 50 in the study
+    assert run.jobs["fit_scalers"] == 12  # its 67 variables, 6 at a time
+    assert "results/cms-deepcsv/train.h5" in run.output
+
+
+# --- mistakes ---
+
+
+def told(directory, config) -> list[str]:
+    """Return the sentences about a wrong configuration."""
+    run = runs.snakemake(directory, "--cores", "1", config=config)
+    assert run.code == 1
+    assert "Traceback" not in run.output
+    assert not run.results.exists()
+    assert run.output.count(HEADLINE) == 1
+    return run.output.split(HEADLINE)[1].strip().splitlines()
+
+
+MISTAKES = {
+    "in every section": (
+        {
+            "sede": 3,
+            "split": {"by": "events"},
+            "jets": {"variabels": ["eta"]},
+            "balance": {"bins": {"pt": [1000, 20, 5]}},
+            "classes": {"b": "hadronFlavour = 5"},
+            "write": {"precision": "float64", "parts": {"train": 0}},
+        },
+        [
+            ("sede:", "unknown key", "Did you mean 'seed'?"),
+            ("split.by:", "'event', 'jet' or 'modulo'", "Did you mean 'event'?", "(found: 'events')"),
+            ("jets.variabels:", "unknown key", "Did you mean 'variables'?"),
+            ("balance:", "bins.pt", "low must be below high"),
+            ("classes.b:", "hadronFlavour = 5"),
+            ("write.precision:", "'float16' or 'float32'", "(found: 'float64')"),
+            ("write.parts.train:", "greater than or equal to 1", "(found: 0)"),
+        ],
+    ),
+    "between sections": (
+        {
+            "scaling": {"defaults": {"ptt": 0.0}},
+            "balance": {"weights": [{"reference": "bbb"}]},
+            "input": {"event_id": []},
+            "classes": {"udsg": "rest", "b": "hadronFlavour == 5", "bb": "nBHadrons > 1"},
+        },
+        [
+            ("scaling.defaults:", "'ptt'", "Did you mean 'pt'?"),
+            ("balance.weights:", "no class 'bbb'", "Did you mean 'bb'?"),
+            ("split:", "input.event_id", "by: jet"),
+            ("classes:", "only the last class can be 'rest'"),
+        ],
+    ),
+    "a misspelt section": ({"clases": {"b": "hadronFlavour == 5"}}, [("clases:", "Did you mean 'classes'?")]),
+    "a misspelt key": (
+        {"input": {"file_per_batch": 5}},
+        [("input.file_per_batch:", "Did you mean 'files_per_batch'?")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_all_mistakes_are_told_in_one_line_each(ntuples, tmp_path, changes, expected):
+    lines = told(tmp_path, runs.changed(ntuples.config, changes))
+    assert len(lines) == len(expected)
+    for key, *pieces in expected:
+        (line,) = [line for line in lines if line.startswith(key)]
+        for piece in pieces:
+            assert piece in line
+
+
+def test_all_samples_without_files_are_told(ntuples, tmp_path):
+    path = ntuples.config["samples"]["top"]["files"][0]
+    samples = {
+        "a": {"files": [f"{tmp_path}/nowhere/*.root"]},
+        "b": {"files": [path, f"{tmp_path}/gone.root"]},
+        "c": {"files": [path, path]},
+        "d": {"files": f"{tmp_path}/list.txt"},
+        "e": {"files": []},
+    }
+    assert told(tmp_path, {**ntuples.config, "samples": samples}) == [
+        f"samples.a.files: no file matches '{tmp_path}/nowhere/*.root'",
+        f"samples.b.files: {tmp_path}/gone.root: no such file",
+        f"samples.c.files: {path} is listed more than once",
+        f"samples.d.files: {tmp_path}/list.txt: No such file or directory",
+        "samples.e.files: no files are named",
+    ]
+
+
+def test_the_study_without_samples_asks_for_them(tmp_path):
+    study = yaml.safe_load((runs.ROOT / "config/cms-deepcsv.yaml").read_text())
+    (line,) = told(tmp_path, study)
+    assert line.startswith("samples: ")
+    assert "required" in line
