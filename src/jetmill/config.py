@@ -5,6 +5,7 @@ Every key has a description, from which ``docs/config.md`` and ``config/schema.j
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -336,6 +337,16 @@ def load(raw: Mapping[str, Any]) -> Config:
     if mismatches := list(config.problems()):
         raise JetmillError("\n".join(mismatches))
     return config
+
+
+def readable_samples(raw: Mapping[str, Any]) -> dict[str, Sample]:
+    """Return the samples of a configuration that are right in themselves, whatever else is wrong in it."""
+    samples = raw.get("samples")
+    readable = {}
+    for name, sample in samples.items() if isinstance(samples, Mapping) else ():
+        with suppress(ValidationError):
+            readable[str(name)] = Sample.model_validate(sample)
+    return readable
 
 
 def weight_name(weight: str | dict) -> str:

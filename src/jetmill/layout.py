@@ -76,6 +76,8 @@ def write_index(parts: Sequence[str | Path], output: str | Path, *, merge: bool)
                             dataset[start + rows.start : start + rows.stop] = part[name][rows]
             else:
                 layout = h5py.VirtualLayout(whole, dtype)
+                # As h5py does for every other dataset: the file must not depend on the time.
+                layout.dcpl.set_obj_track_times(False)
                 for path, start, n in zip(parts, starts, lengths, strict=False):
                     relative = str(Path(path).relative_to(output.parent))
                     layout[start : start + n] = h5py.VirtualSource(relative, name, (n, *tail), dtype)

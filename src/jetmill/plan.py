@@ -1,12 +1,13 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
-from jetmill.config import Config, Sample, weight_name
+from jetmill.config import Config, Sample, load, readable_samples, weight_name
 from jetmill.errors import JetmillError
 from jetmill.splitting import SPLITS
 
@@ -49,15 +50,25 @@ class Plan:
 
     def __init__(self, config: Config, toy_dir: str):
         self.config = config
-        self.files: dict[str, list[str]] = {}
-        problems = []
-        for name, sample in config.samples.items():
-            try:
-                self.files[name] = _files(name, sample, toy_dir)
-            except JetmillError as error:
-                problems.append(str(error))
+        self.files, problems = _all_files(config.samples, toy_dir)
         if problems:
             raise JetmillError("\n".join(problems))
+
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, Any]) -> "Plan":
+        """Check a configuration and its files together, so that all mistakes are told at once.
+
+        Raises
+        ------
+        JetmillError
+            With one line per mistake.
+        """
+        try:
+            config = load(raw)
+        except JetmillError as error:
+            problems = [str(error), *_all_files(readable_samples(raw), "")[1]]
+            raise JetmillError("\n".join(problems)) from None
+        return cls(config, toy_dir=f"{config.output_dir}/toy")
 
     @cached_property
     def batches(self) -> list[Batch]:
@@ -150,6 +161,17 @@ Done. The jets are in {output}/train.h5, val.h5 and test.h5. To load them:
     train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...
 
 The plots are in {output}/report/; `snakemake --report report.html` makes one page of them."""
+
+
+def _all_files(samples: Mapping[str, Sample], toy_dir: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the input files of each sample, and what is wrong with those of the others."""
+    files, problems = {}, []
+    for name, sample in samples.items():
+        try:
+            files[name] = _files(name, sample, toy_dir)
+        except JetmillError as error:
+            problems.append(str(error))
+    return files, problems
 
 
 def _files(name: str, sample: Sample, toy_dir: str) -> list[str]:

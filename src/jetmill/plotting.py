@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
@@ -70,7 +71,7 @@ def draw_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[floa
             axes.bar_label(bars, [f"{v:,.0f}" for v in values], fontsize=7, padding=2, rotation=90)
         axes.set_xticks(np.arange(len(classes)) + 0.425 - width / 2, classes)
         axes.tick_params(axis="x", which="both", length=0)
-        axes.set_yscale("log")
+        _log_scale(axes)
         axes.margins(y=0.25)
         axes.set_ylabel("jets")
         figure.legend(loc="outside upper center", ncols=len(counts))
@@ -96,7 +97,7 @@ def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts
                 others = tuple(i + 1 for i in range(len(edges)) if i != row)
                 for name, spectrum in zip(classes, table.sum(axis=others), strict=True):
                     axes.stairs(spectrum / np.diff(edge) / max(table.sum(), 1), edge, label=name, linewidth=1.4)
-                axes.set_yscale("log")
+                _log_scale(axes)
                 axes.set_xscale("log" if edge[0] > 0 else "linear")
                 axes.set_xlabel(variable)
                 if row == 0:
@@ -146,7 +147,11 @@ def draw_variables(
     with mpl.rc_context(STYLE):
         columns = 4
         rows = -(-2 * len(variables) // columns)
-        figure = Figure(figsize=(3.6 * columns, 2.4 * rows))
+        height = 2.4 * rows + 0.6
+        # Placed by hand: a layout engine takes as long as all the rest.
+        figure = Figure(figsize=(3.6 * columns, height))
+        figure.set_layout_engine("none")
+        figure.subplots_adjust(0.045, 0.3 / height, 0.99, 1 - 0.6 / height, wspace=0.2, hspace=0.35)
         plots = figure.subplots(rows, columns, squeeze=False).ravel()
         for i, (name, (values, scaled)) in enumerate(variables.items()):
             present = ~np.isnan(values)
@@ -158,7 +163,7 @@ def draw_variables(
         for axes in plots[2 * len(variables) :]:
             axes.set_visible(False)
         handles, names = plots[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=len(classes))
+        figure.legend(handles, names, loc="upper center", ncols=len(classes))
         return figure
 
 
@@ -199,7 +204,16 @@ def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Seque
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 41)
-    axes.set_yscale("log", nonpositive="clip")
     for number, name in enumerate(classes):
         counts, _ = np.histogram(values[shown & (labels == number)], edges)
         axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
+    _log_scale(axes)
+
+
+def _log_scale(axes: Any) -> None:
+    """Make the y axis logarithmic, over a decade at least, if anything is drawn above zero."""
+    if axes.dataLim.y1 > 0:
+        axes.set_yscale("log", nonpositive="clip")
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom=min(bottom, top / 20))
+        axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,7 +1,6 @@
 from snakemake.logging import logger
 
 try:
-    from jetmill import config as jetmill_config
     from jetmill.errors import JetmillError
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
@@ -13,14 +12,14 @@ except ModuleNotFoundError as error:
     raise SystemExit(1)
 
 try:
-    CONFIG = jetmill_config.load(config)
-    OUTPUT = CONFIG.output_dir
-    PLAN = Plan(CONFIG, toy_dir=f"{OUTPUT}/toy")
+    PLAN = Plan.from_raw(config)
 except JetmillError as error:
     # A WorkflowError would show where this file raised it, which tells a user nothing.
     logger.error(f"The configuration has mistakes:\n{error}")
     raise SystemExit(1)
 
+CONFIG = PLAN.config
+OUTPUT = CONFIG.output_dir
 # File name endings of the formats beside HDF5.
 EXTENSIONS = [{"torch": "pt"}[name] for name in CONFIG.write.formats]
 
