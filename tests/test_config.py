@@ -225,7 +225,7 @@ def test_bad_expression_names_key_and_text(raw_config, key, text):
     ("changes", "told"),
     [
         ({"scaling.defaults": {"p": 1}}, "scaling.defaults: 'p' is not in jets.variables. Did you mean 'pt'?"),
-        ({"jets.missing": {"values_of": {"ett": [1]}}}, "jets.missing.values_of: 'ett' is not in jets.variables. Did"),
+        ({"jets.missing": {"values_of": {"ett": [1]}}}, "jets.missing.values_of: nothing uses a variable 'ett'. Did"),
         ({"jets.missing": {"slots": {"n": ["trk"]}}}, "jets.missing.slots.n: no variable is named 'trk_0'"),
         ({"balance.weights": [{"reference": "ligth"}]}, "there is no class 'ligth'. Did you mean 'light'?"),
         ({"classes": {"a": "rest", "b": "flavour == 5"}}, "classes: only the last class can be 'rest'"),

@@ -477,10 +477,10 @@ def test_a_part_is_shuffled(run, tmp_path, balance_name):
     place = (np.arange(len(jets)) + 0.5) / len(jets)
     for group in (batch, jets.labels):
         for value in np.unique(group):
-            assert stats.kstest(place[group == value], "uniform").pvalue > 1e-3
+            assert stats.kstest(place[group == value], "uniform").pvalue > 1e-4
     for values in (jets.variable("pt"), jets.variable("eta"), jets.event["event"].astype(float)):
-        assert abs(stats.spearmanr(place, values).statistic) < 0.05
-    assert abs(np.corrcoef(batch[1:], batch[:-1])[0, 1]) < 0.05
+        assert stats.spearmanr(place, values).pvalue > 1e-4
+    assert abs(np.corrcoef(batch[1:], batch[:-1])[0, 1]) < 4 / np.sqrt(len(jets))
 
 
 def test_small_blocks_change_nothing(run, tmp_path, monkeypatch):

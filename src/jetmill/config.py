@@ -32,9 +32,9 @@ def _expand(names: Any) -> Any:
         return names
     expanded: list[Any] = []
     for name in names:
-        if isinstance(name, str) and (found := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", name)):
-            head, first, last, tail = found.groups()
-            expanded += [f"{head}{k}{tail}" for k in range(int(first), int(last) + 1)]
+        found = re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", name) if isinstance(name, str) else None
+        if found and int(found[2]) <= int(found[3]):
+            expanded += [f"{found[1]}{k}{found[4]}" for k in range(int(found[2]), int(found[3]) + 1)]
         else:
             expanded.append(name)
     return expanded
@@ -65,7 +65,7 @@ Segments = Annotated[
 class Model(BaseModel):
     """A section: unknown keys are errors, and it does not change after it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Toy(Model):
@@ -292,9 +292,24 @@ class Config(Model):
             stored_variables=list(dict.fromkeys([*self.jets.variables, *self.balance.bins])),
         )
 
+    def _names(self) -> list[str]:
+        """Return the names of all variables that are used anywhere."""
+        jets = self.jets
+        texts = [*jets.define.values(), *(c.cut for c in jets.select), *(c for c in self.classes.values() if c != REST)]
+        used = [name for text in texts for name in sorted(Expression(text).names)]
+        return list(dict.fromkeys([*jets.variables, *jets.define, *self.balance.bins, *used, *jets.missing.slots]))
+
     def problems(self) -> Iterator[str]:
         """Yield what is wrong between sections, as ``key: sentence``."""
-        jets, known = self.jets, [*self.jets.variables, *self.jets.define]
+        jets, known = self.jets, self._names()
+        for key, names in {
+            "jets.reference": jets.reference,
+            "jets.missing.slots": jets.missing.slots,
+            "input.event_id": self.input.event_id,
+        }.items():
+            for name in names:
+                if name in jets.define:
+                    yield f"{key}: '{name}' is one of jets.define; it must be a variable of the files"
         later = list(jets.define)
         for name, text in jets.define.items():
             for used in sorted(Expression(text).names.intersection(later)):
@@ -310,7 +325,7 @@ class Config(Model):
                     yield f"jets.missing.slots.{count}: no variable is named '{prefix}_0' or so.{hint}"
         for name in jets.missing.values_of:
             if name not in known:
-                yield f"jets.missing.values_of: '{name}' is not in jets.variables.{nearest(name, known)}"
+                yield f"jets.missing.values_of: nothing uses a variable '{name}'.{nearest(name, known)}"
         for weight in self.balance.weights:
             if isinstance(weight, dict) and (name := weight["reference"]) not in self.classes:
                 yield f"balance.weights: there is no class '{name}'.{nearest(name, self.classes)}"

@@ -1,6 +1,7 @@
 """How the mistakes in a configuration read: one sentence each, with the key as the user wrote it."""
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,7 +47,7 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
         "dict_type": "must be a section of keys",
         "literal_error": f"must be {expected}",
     }.get(kind, item["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and str(found) not in message
+    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and f"'{found}'" not in message
     choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
     return f"{place}: {message}{f' (found: {found!r})' if plain else ''}.{nearest(str(found), choices)}"
 
@@ -54,8 +55,14 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
 def _section(place: list[Any], model: Any) -> type[BaseModel]:
     """Return the model that a place in the configuration belongs to."""
     for step in place:
-        if isinstance(model, type) and issubclass(model, BaseModel) and step in model.model_fields:
-            model = model.model_fields[step].annotation
-            while not (isinstance(model, type) and issubclass(model, BaseModel)):
-                model = next(a for a in model.__args__[::-1] if a is not type(None))
+        # Below a model stands a field, below a dictionary or list stand its values.
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        model = _bare(model.model_fields[step].annotation if is_model else get_args(model)[-1])
     return model
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without its annotations and without the alternative of being absent."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = next(a for a in get_args(annotation) if a is not NoneType)
+    return annotation

@@ -76,9 +76,18 @@ class Expression:
         self.names = frozenset(found)
 
     def __call__(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Evaluate for columns of shape (n,); comparisons with NaN are false, arithmetic gives NaN."""
+        """Evaluate for columns of shape (n,); comparisons with NaN are false, arithmetic gives NaN.
+
+        Raises
+        ------
+        JetmillError
+            If it cannot be computed: minus of a condition, an integer divided by 0.
+        """
         with np.errstate(all="ignore"):
-            return self._value(self._tree, columns)
+            try:
+                return self._value(self._tree, columns)
+            except (TypeError, ValueError, ArithmeticError) as error:
+                raise JetmillError(f"expression '{self.text}' cannot be computed: {error}") from error
 
     def _check(self, node: ast.AST, found: set[str]) -> None:
         match node:
@@ -148,5 +157,5 @@ class Expression:
 def _widen(column: np.ndarray) -> np.ndarray:
     """Compute in 64 bits: 0.3 stays 0.3 beside a float32, and a uint8 does not wrap around."""
     if column.dtype.kind in "iu":
-        return column.astype(np.int64, copy=False)
+        return column if column.dtype == np.uint64 else column.astype(np.int64, copy=False)
     return column.astype(np.float64, copy=False) if column.dtype.kind == "f" else column

@@ -1,5 +1,7 @@
 """Open a finished file in one line, and go back to the units of the input."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +83,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
     JetmillError
         If the file is not one that jetmill wrote, or a part it points to is gone.
     """
-    with h5py.File(path, "r") as file:
+    with _readable(path) as file:
         if layout.INPUTS not in file:
             raise JetmillError(f"{path}: holds no '{layout.INPUTS}'; it is not a file of finished jets")
         _check_parts(path, file[layout.INPUTS])
@@ -106,6 +108,18 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             shift=file[layout.INPUTS].attrs["shift"],
             scale=file[layout.INPUTS].attrs["scale"],
         )
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[h5py.File]:
+    """Open a file, naming it in whatever goes wrong with it."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except FileNotFoundError:
+        raise JetmillError(f"{path}: no such file") from None
+    except OSError as error:
+        raise JetmillError(f"{path}: it or a part it points to is not a readable HDF5 file ({error})") from error
 
 
 def _check_parts(path: str | Path, dataset: h5py.Dataset) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob, has_magic
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def _files(name: str, sample: Sample, toy_dir: str) -> list[str]:
             lines = Path(sample.files).read_text().splitlines()
         except OSError as error:
             raise JetmillError(f"samples.{name}.files: {sample.files}: {error.strerror}") from None
-        entries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     found: list[str] = []
     for entry in entries:
         matches = sorted(glob(entry, recursive=True)) if has_magic(entry) else [entry]
@@ -196,7 +197,8 @@ def _files(name: str, sample: Sample, toy_dir: str) -> list[str]:
     if gone := [path for path in found if "://" not in path and not Path(path).exists()]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: no such file")
-    if len(set(found)) < len(found):
-        twice = next(path for path in found if found.count(path) > 1)
+    paths = [normpath(path) for path in found]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
         raise JetmillError(f"samples.{name}.files: {twice} is listed more than once")
     return found

@@ -22,6 +22,8 @@ def code_digest(module: str) -> str:
     module
         Name below the package, as ``stages.clean``.
     """
+    if _path(f"{PACKAGE}.{module}") is None:
+        raise ValueError(f"there is no module {PACKAGE}.{module}")
     digest = hashlib.sha256()
     for path in sorted(_sources(f"{PACKAGE}.{module}")):
         digest.update(path.read_bytes())

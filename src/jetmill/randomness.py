@@ -4,6 +4,7 @@ A generator or a key is a function of the seed of the configuration, the purpose
 (a sample, a batch, a jet), so a result is the same on any number of cores and after any rerun.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -13,7 +14,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
     """Return the generator that belongs to `seed` and these names (purpose first)."""
-    return np.random.default_rng(np.random.SeedSequence([seed, *map(_number, names)]))
+    return np.random.default_rng(_sequence(seed, names))
 
 
 def keys(seed: int, *names: str | int, of: list[np.ndarray]) -> np.ndarray:
@@ -30,7 +31,7 @@ def keys(seed: int, *names: str | int, of: list[np.ndarray]) -> np.ndarray:
     -------
     ndarray of uint64, shape (n,)
     """
-    start = np.random.SeedSequence([seed, *map(_number, names)]).generate_state(1, np.uint64)[0]
+    start = _sequence(seed, names).generate_state(1, np.uint64)[0]
     key = np.full(len(of[0]), start)
     for column in of:
         # A signed -1 and an unsigned 2**64 - 1 share their bits; identities are never both.
@@ -59,6 +60,11 @@ def mix(values: np.ndarray) -> np.ndarray:
 def uniform(key: np.ndarray) -> np.ndarray:
     """Turn 64-bit keys into floats that are uniform in [0, 1)."""
     return (key >> np.uint64(11)) * 2.0**-53
+
+
+def _sequence(seed: int, names: Sequence[str | int]) -> np.random.SeedSequence:
+    # With the number of names, as a SeedSequence takes no notice of zeros at its end.
+    return np.random.SeedSequence([seed, len(names), *map(_number, names)])
 
 
 def _number(name: str | int) -> int:

@@ -81,6 +81,7 @@ class Scaler:
         deviation = float(np.sqrt(moments.variance))
         # As scikit-learn: a deviation within the rounding of the values is no deviation.
         spread = deviation > 10 * np.finfo(np.float64).eps * max(abs(moments.mean), deviation)
+        spread = spread and 0 < np.float32(deviation) < np.inf
         return cls(
             float(np.float32(moments.mean)),
             float(np.float32(deviation)) if spread else 1.0,

@@ -29,7 +29,9 @@ class Chunk:
 
 
 class Source(Protocol):
-    """An open input file."""
+    """An open input file of `size` bytes."""
+
+    size: int
 
     def dtypes(self, names: list[str]) -> dict[str, np.dtype]:
         """Return the type of each variable in the file, or raise for the first that is not there."""

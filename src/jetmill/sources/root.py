@@ -21,7 +21,8 @@ class RootTree:
     number per jet, or else the branch ``pt`` with one number per event, given to each of its jets.
     """
 
-    def __init__(self, path: str, tree: uproot.TTree, level: str, jets: str):
+    def __init__(self, path: str, size: int, tree: uproot.TTree, level: str, jets: str):
+        self.size = size
         self._path, self._tree, self._level, self._jets = path, tree, level, jets
         self._known = set(tree.keys())
 
@@ -134,7 +135,7 @@ def open_root(path: str, *, tree: str, level: str, jets: str) -> Iterator[RootTr
             held = ", ".join(sorted(trees)) or "no tree at all"
             raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
         with _damage_named(f"{path}: tree '{tree}' cannot be read"):
-            found = RootTree(path, file[tree], level, jets)
+            found = RootTree(path, size, file[tree], level, jets)
         yield found
 
 

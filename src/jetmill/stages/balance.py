@@ -66,6 +66,11 @@ def balance(
             f"no training jets of class {', '.join(empty)} (found: {found})."
             " Look at its expression under classes, or set strict: false to go on without"
         )
+    for name, method in weights.items():
+        if method.get("reference") in empty:
+            raise JetmillError(
+                f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
+            )
     kept = QUOTAS[resampling](available)
     if not kept.any():
         raise JetmillError(f"no training jet is left: {available.sum()} before resampling by '{resampling}', 0 after")

@@ -88,8 +88,12 @@ class Recipe:
             Jets that fit more than one class.
         """
         table = self._mark_missing(chunk.columns, self._jets.missing.slots)
+        counts = {count: table[count] for count in self._jets.missing.slots}
         for name, text in self._jets.define.items():
-            table |= self._mark_missing({name: np.broadcast_to(Expression(text)(table), len(chunk))}, {})
+            value = np.broadcast_to(Expression(text)(table), len(chunk))
+            with np.errstate(over="ignore"):
+                new = {name: value.astype(np.float32)}
+            table |= self._mark_missing(new | counts, self._jets.missing.slots)
         passed, left = apply_cuts(table, self._jets.select)
         labels, ambiguous = label(table, list(self._classes.values()))
         kept = passed & (labels >= 0)
@@ -139,7 +143,7 @@ def clean_batch(
         spool = _Spool(stack, Path(output).parent)
         for number, path in enumerate(files, start=first_file):
             with open_source(str(path)) as source:
-                in_file = source.dtypes(recipe.read)
+                in_file, size = source.dtypes(recipe.read), source.size
                 _check_event_id(path, in_file, settings.input.event_id)
                 spool.expect(recipe.types(in_file), path)
                 before = flow.copy()
@@ -155,8 +159,8 @@ def clean_batch(
             inputs.append(
                 {
                     "path": str(path),
-                    "size": Path(path).stat().st_size,
-                    "sha256": sha256(path) if settings.input.checksum else None,
+                    "size": size,
+                    "sha256": sha256(path) if settings.input.checksum and Path(path).exists() else None,
                     "jets": read,
                     "kept": left_over,
                 }
@@ -171,6 +175,7 @@ class _Spool:
     """Columns that grow by chunks: in memory while small, in unnamed files beside the output beyond."""
 
     def __init__(self, stack: ExitStack, directory: Path):
+        directory.mkdir(parents=True, exist_ok=True)
         self._stack, self._directory = stack, directory
         self._types: dict[str, np.dtype] = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
         self._files: dict[str, Any] = {}
