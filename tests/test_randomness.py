@@ -128,6 +128,7 @@ def test_generators_belong_to_their_names():
     assert draw(1, "rank", "tt", "0001") == draw(1, "rank", "tt", "0001")
     others = [
         (1, "rank"),
+        (1, "toy"),
         (2, "rank"),
         (1, "quota"),
         (1, "rank", "tt"),

@@ -15,10 +15,10 @@ from jetmill.errors import JetmillError
 from jetmill.scaling import (
     Moments,
     Scaler,
-    merge_scalers,
     read_moments,
     read_scalers,
     scale_rows,
+    scalers_from_moments,
     write_moments,
     write_norm_dict,
     write_scale_dict,
@@ -178,7 +178,7 @@ def test_moments_survive_their_file(tmp_path):
 @pytest.fixture
 def scalers():
     moments = {"pt": Moments.of(np.array([20.0, 30, 70])), "z": Moments.of(np.array([1e-3, 0.1])), "none": Moments()}
-    return merge_scalers(moments, offset=0.001, defaults={"z": -1}, strict=False)[0]
+    return scalers_from_moments(moments, offset=0.001, defaults={"z": -1}, strict=False)[0]
 
 
 def test_scalers_survive_their_file(tmp_path, scalers):
@@ -217,7 +217,7 @@ CONSTANT = {
 
 def test_strict_names_every_variable_that_cannot_be_scaled():
     with pytest.raises(JetmillError) as error:
-        merge_scalers(CONSTANT, offset=0.001, defaults={}, strict=True)
+        scalers_from_moments(CONSTANT, offset=0.001, defaults={}, strict=True)
     assert "'gone' is missing in every training jet" in str(error.value)
     assert "'same' is 3 in every training jet that has it (2)" in str(error.value)
     assert "'good'" not in str(error.value)
@@ -225,11 +225,11 @@ def test_strict_names_every_variable_that_cannot_be_scaled():
 
 
 def test_not_strict_warns():
-    scalers, warnings = merge_scalers(CONSTANT, offset=0.001, defaults={"gone": 5}, strict=False)
+    scalers, warnings = scalers_from_moments(CONSTANT, offset=0.001, defaults={"gone": 5}, strict=False)
     assert [w.split("'")[1] for w in warnings] == ["gone", "same"]
     assert scalers["same"].scale == scalers["gone"].scale == 1
     assert scalers["gone"].default == 5
-    assert merge_scalers({"good": CONSTANT["good"]}, offset=0.001, defaults={}, strict=True)[1] == []
+    assert scalers_from_moments({"good": CONSTANT["good"]}, offset=0.001, defaults={}, strict=True)[1] == []
 
 
 def test_rows_hold_the_variables_in_order():

@@ -6,7 +6,7 @@ import uproot
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.sources.root import open_root
-from jetmill.toy import write_toy_file
+from jetmill.stages.make_toy import write_toy_file
 
 COUNTS = np.array([2, 0, 3, 1, 0, 4])
 N = COUNTS.sum()

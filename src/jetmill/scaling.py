@@ -127,7 +127,7 @@ def read_moments(paths: Iterable[str | Path]) -> dict[str, Moments]:
     return joined
 
 
-def merge_scalers(
+def scalers_from_moments(
     moments: Mapping[str, Moments], *, offset: float, defaults: Mapping[str, float], strict: bool
 ) -> tuple[dict[str, Scaler], list[str]]:
     """Turn moments into scalers.

@@ -1,20 +1,10 @@
-"""Toy CMS ntuples: event trees with the DeepCSV features of PFNano, and the dirt of real files.
+"""Toy CMS jets: the DeepCSV features of PFNano, with the dirt of real files.
 
 Nothing here is a simulation. Displacement, vertices and spectra depend on the flavour about as in
 CMS, so that classes separate, spectra differ between the samples, and defaults are as frequent.
 """
 
-import logging
-from pathlib import Path
-
-import awkward as ak
 import numpy as np
-import uproot
-
-from jetmill.files import complete
-from jetmill.randomness import generator
-
-logger = logging.getLogger(__name__)
 
 # Order of the flavours in the arrays below, with their hadronFlavour and nBHadrons.
 LIGHT, CHARM, BOTTOM, DOUBLE_BOTTOM = range(4)
@@ -27,40 +17,6 @@ N_ETA_REL = 4
 
 # What uninitialised memory looks like in real files.
 GARBAGE = np.array([7.1e31, -8.3e10, np.nan, -1.0, 0.0, 3.2e-38], dtype=np.float32)
-
-
-def write_toy_file(path: str | Path, *, process: str, n_jets: int, seed: int, sample: str, number: int) -> None:
-    """Write one toy ntuple.
-
-    Parameters
-    ----------
-    path
-        ROOT file with a tree ``Events``.
-    process
-        ``ttbar`` or ``qcd``.
-    n_jets
-        Jets, about: events are filled up.
-    seed, sample, number
-        What the content depends on; `number` is the position of the file in the sample.
-    """
-    rng = generator(seed, "toy", sample, number)
-    per_event = np.clip(rng.poisson(5.0 if process == "ttbar" else 3.0, size=n_jets), 1, None)
-    per_event = per_event[: int(np.searchsorted(np.cumsum(per_event), n_jets)) + 1]
-    jets = toy_jets(int(per_event.sum()), process, rng)
-    n_events = len(per_event)
-    # Event numbers beyond 2**24 and runs of several lumi blocks, as in large samples.
-    event = np.uint64(300_000_000 + 10_000_000 * number) + np.arange(n_events, dtype=np.uint64)
-    tree = {
-        "run": np.ones(n_events, dtype=np.uint32),
-        "luminosityBlock": (1 + 1000 * number + np.arange(n_events) // 200).astype(np.uint32),
-        "event": event,
-        "Jet": ak.zip({name: ak.unflatten(values, per_event) for name, values in jets.items()}),
-    }
-    with complete(path) as partial, uproot.recreate(partial, compression=uproot.ZSTD(1)) as file:
-        # Assignment would write an RNTuple; the experiments' files of today are TTrees.
-        file.mktree("Events", {name: values.type if name == "Jet" else values.dtype for name, values in tree.items()})
-        file["Events"].extend(tree)
-    logger.info("%12d jets in %d events", per_event.sum(), n_events)
 
 
 def toy_jets(n: int, process: str, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -112,7 +112,7 @@ rule write_manifest:
         "../../envs/jetmill.yaml"
     params:
         config=CONFIG.model_dump(mode="json"),
-        code=code_digest("stages.manifest"),
+        code=code_digest("stages.write_manifest"),
     message:
         "Write the manifest"
     script:

@@ -8,7 +8,7 @@ rule make_toy:
     params:
         toy=lambda w: CONFIG.samples[w.sample].toy.model_dump(),
         seed=CONFIG.seed,
-        code=code_digest("toy"),
+        code=code_digest("stages.make_toy"),
     message:
         "Make toy file {wildcards.number} of {wildcards.sample}"
     script:

@@ -39,7 +39,7 @@ rule index:
         "../../envs/jetmill.yaml"
     params:
         merge=CONFIG.write.merge,
-        code=code_digest("layout"),
+        code=code_digest("stages.index"),
     message:
         "Join the parts of {wildcards.split}"
     script:

@@ -1,7 +1,7 @@
 """Make one file of toy jets."""
 
 from jetmill.logs import job_log
-from jetmill.toy import write_toy_file
+from jetmill.stages.make_toy import write_toy_file
 
 with job_log(snakemake.log[0]):
     toy, wildcards = snakemake.params.toy, snakemake.wildcards

@@ -1,7 +1,7 @@
 """Write the manifest of the run."""
 
 from jetmill.logs import job_log
-from jetmill.stages.manifest import write_manifest
+from jetmill.stages.write_manifest import write_manifest
 
 with job_log(snakemake.log[0]):
     write_manifest(

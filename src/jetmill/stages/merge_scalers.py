@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jetmill.files import complete
-from jetmill.scaling import merge_scalers as join
-from jetmill.scaling import read_moments, write_norm_dict, write_scale_dict, write_scalers
+from jetmill.scaling import read_moments, scalers_from_moments, write_norm_dict, write_scale_dict, write_scalers
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,8 @@ def merge_scalers(
     JetmillError
         If a variable is constant or missing everywhere, and `strict`.
     """
-    scalers, problems = join(read_moments(ranges), offset=default_offset, defaults=defaults, strict=strict)
+    moments = read_moments(ranges)
+    scalers, problems = scalers_from_moments(moments, offset=default_offset, defaults=defaults, strict=strict)
     for write, path in ((write_scalers, scalers_json), (write_scale_dict, scale_dict), (write_norm_dict, norm_dict)):
         with complete(path) as partial:
             write(scalers, partial)

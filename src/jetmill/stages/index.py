@@ -1,0 +1,57 @@
+"""One file for all parts of a split."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jetmill.files import complete
+from jetmill.layout import LABELS, blocks, create
+
+logger = logging.getLogger(__name__)
+
+
+def write_index(parts: Sequence[str | Path], output: str | Path, *, merge: bool) -> None:
+    """Join parts into one file that only points to them (a virtual dataset), or that holds copies.
+
+    The pointers are relative, so the directory can be moved as a whole.
+    """
+    output = Path(output)
+    shapes = [_shapes(path) for path in parts]
+    with complete(output) as partial, h5py.File(partial, "w") as file, h5py.File(parts[0], "r") as first:
+        for name, (_, dtype) in shapes[0].items():
+            lengths = [shape[name][0][0] for shape in shapes]
+            tail = shapes[0][name][0][1:]
+            whole = (sum(lengths), *tail)
+            starts = np.cumsum([0, *lengths])
+            if merge:
+                dataset = create(file, name, whole, dtype)
+                for path, start in zip(parts, starts, strict=False):
+                    with h5py.File(path, "r") as part:
+                        for rows in blocks(part[name].shape, dtype):
+                            dataset[start + rows.start : start + rows.stop] = part[name][rows]
+            else:
+                layout = h5py.VirtualLayout(whole, dtype)
+                # As h5py does for every other dataset: the file must not depend on the time.
+                layout.dcpl.set_obj_track_times(False)
+                for path, start, n in zip(parts, starts, lengths, strict=False):
+                    relative = str(Path(path).relative_to(output.parent))
+                    layout[start : start + n] = h5py.VirtualSource(relative, name, (n, *tail), dtype)
+                file.create_virtual_dataset(name, layout)
+            file[name].attrs.update(first[name].attrs)
+    logger.info("%12d jets in %d parts", sum(shape[LABELS][0][0] for shape in shapes), len(parts))
+
+
+def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item.shape, item.dtype
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return found
