@@ -144,13 +144,12 @@ def draw_variables(
         Name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,).
     labels : ndarray of integers, shape (n_jets,)
     """
-    with mpl.rc_context(STYLE):
+    # Placed by hand: a layout engine takes as long as all the rest.
+    with mpl.rc_context(STYLE | {"figure.constrained_layout.use": False}):
         columns = 4
         rows = -(-2 * len(variables) // columns)
         height = 2.4 * rows + 0.6
-        # Placed by hand: a layout engine takes as long as all the rest.
         figure = Figure(figsize=(3.6 * columns, height))
-        figure.set_layout_engine("none")
         figure.subplots_adjust(0.045, 0.3 / height, 0.99, 1 - 0.6 / height, wspace=0.2, hspace=0.35)
         plots = figure.subplots(rows, columns, squeeze=False).ravel()
         for i, (name, (values, scaled)) in enumerate(variables.items()):

@@ -1,0 +1,35 @@
+import hashlib
+
+import pytest
+
+from jetmill.files import complete, sha256
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with complete(path) as partial:
+        partial.write_text("content")
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="broken"), complete(path) as partial:  # noqa: PT012
+        partial.write_text("half")
+        raise RuntimeError("broken")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), complete(tmp_path / "a.txt"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"jets" * 10**6)
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"jets" * 10**6).hexdigest()

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from jetmill.config import Config, load
+from jetmill.reference import reference, schema
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_and_the_schema_are_up_to_date():
+    assert (ROOT / "docs/config.md").read_text() == reference(), "run python -m jetmill.reference"
+    assert (ROOT / "config/schema.json").read_text() == schema(), "run python -m jetmill.reference"
+
+
+def test_the_page_explains_every_key():
+    page = reference()
+    for name, field in Config.model_fields.items():
+        assert f"| `{name}` |" in page
+        assert field.description
+    for key in ("samples.<name>.toy.process", "jets.select[].missing", "balance.resampling.method", "write.parts.val"):
+        assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda p: p.name)
+def test_shipped_configurations_fit_the_schema_and_the_models(path):
+    config = yaml.safe_load(path.read_text())
+    config.setdefault("samples", {"tt": {"files": "tt.root"}})
+    jsonschema.validate(config, yaml.safe_load(schema()))
+    load(config)
+
+
+def test_the_study_is_as_it_was():
+    config = yaml.safe_load((ROOT / "config/cms-deepcsv.yaml").read_text())
+    config["samples"] = {"tt": {"files": "tt.root"}}
+    study = load(config)
+    assert len(study.jets.variables) == 67
+    assert study.jets.variables[:3] == ["eta", "pt", "DeepCSV_flightDistance2dSig"]
+    assert study.jets.variables[57] == "DeepCSV_trackSumJetDeltaR"
+    assert study.jets.variables[63:] == [
+        "DeepCSV_jetNSecondaryVertices",
+        "DeepCSV_jetNSelectedTracks",
+        "DeepCSV_jetNTracksEtaRel",
+        "DeepCSV_vertexNTracks",
+    ]
+    assert (study.input.files_per_batch, study.scaling.variables_per_range, study.seed) == (50, 6, 1)
+    assert study.balance.bins == {"eta": [(-2.5, 2.5, 50)], "pt": [(20, 1000, 50)]}
+    assert (study.split.by, study.split.test, study.split.val) == ("jet", 0.2, 0.1)
+    assert (study.write.shuffle, study.write.precision) == ("batch", "float16")
