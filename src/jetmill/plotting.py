@@ -144,8 +144,9 @@ def draw_variables(
         Name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,).
     labels : ndarray of integers, shape (n_jets,)
     """
-    # Placed by hand: a layout engine takes as long as all the rest.
-    with mpl.rc_context(STYLE | {"figure.constrained_layout.use": False}):
+    # A hundred small plots: minor ticks and placing by matplotlib take four fifths of the time.
+    plain = {"figure.constrained_layout.use": False, "axes.titley": 1.02, "xtick.minor.visible": False}
+    with mpl.rc_context(STYLE | plain):
         columns = 4
         rows = -(-2 * len(variables) // columns)
         height = 2.4 * rows + 0.6
@@ -207,6 +208,7 @@ def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Seque
         counts, _ = np.histogram(values[shown & (labels == number)], edges)
         axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
     _log_scale(axes)
+    axes.minorticks_off()
 
 
 def _log_scale(axes: Any) -> None:
