@@ -7,12 +7,12 @@ import uproot
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
+from jetmill import spool
 from jetmill.columns import Batch
 from jetmill.config import load
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.splitting import TRAIN
-from jetmill.stages import clean
 from jetmill.stages.clean import clean_batch
 
 NAN = np.nan
@@ -195,7 +195,7 @@ def test_split_by_modulo(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
-    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (clean, "SPOOL_BYTES", 0)],
+    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (spool, "SPOOL_BYTES", 0)],
 )
 def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
     monkeypatch.setattr(module, limit, value)
@@ -208,7 +208,7 @@ def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch,
 
 
 def test_spooling_where_there_is_no_directory_yet(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(clean, "SPOOL_BYTES", 30)
+    monkeypatch.setattr(spool, "SPOOL_BYTES", 30)
     columns, _ = cleaned(files, tmp_path / "new/b.h5")
     assert len(columns["key"])
 

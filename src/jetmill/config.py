@@ -129,7 +129,7 @@ class Missing(Model):
 class Jets(Model):
     """Which jets, and what of them."""
 
-    define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order")
+    define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order; float32")
     missing: Missing = Field(Missing(), description="which values are missing")
     select: list[Annotated[Cut, BeforeValidator(_plain_cut, json_schema_input_type=Expr | Cut)]] = Field(
         [], description="cuts in this order: expressions, or {cut, missing: drop | keep}"
@@ -254,6 +254,14 @@ class Cleaning(Model):
     split: Split
     stored_variables: list[Name]
 
+    @property
+    def used_variables(self) -> list[str]:
+        """Names of all variables that cleaning works with: stored, defined, in expressions, counts of slots."""
+        jets = self.jets
+        cuts, classes = [c.cut for c in jets.select], [c for c in self.classes.values() if c != REST]
+        used = [n for text in [*jets.define.values(), *cuts, *classes] for n in sorted(Expression(text).names)]
+        return list(dict.fromkeys([*self.stored_variables, *jets.define, *used, *jets.missing.slots]))
+
 
 class Config(Model):
     """Everything."""
@@ -292,16 +300,9 @@ class Config(Model):
             stored_variables=list(dict.fromkeys([*self.jets.variables, *self.balance.bins])),
         )
 
-    def _names(self) -> list[str]:
-        """Return the names of all variables that are used anywhere."""
-        jets = self.jets
-        texts = [*jets.define.values(), *(c.cut for c in jets.select), *(c for c in self.classes.values() if c != REST)]
-        used = [name for text in texts for name in sorted(Expression(text).names)]
-        return list(dict.fromkeys([*jets.variables, *jets.define, *self.balance.bins, *used, *jets.missing.slots]))
-
     def problems(self) -> Iterator[str]:
         """Yield what is wrong between sections, as ``key: sentence``."""
-        jets, known = self.jets, self._names()
+        jets, known = self.jets, self.cleaning.used_variables
         for key, names in {
             "jets.reference": jets.reference,
             "jets.missing.slots": jets.missing.slots,

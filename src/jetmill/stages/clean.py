@@ -6,16 +6,14 @@ the class labels. Then the columns of the batch are put in their final order one
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config import REST, Cleaning, Split
+from jetmill.config import Cleaning, Split
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 from jetmill.files import sha256
@@ -24,9 +22,7 @@ from jetmill.randomness import keys
 from jetmill.selection import apply_cuts, label
 from jetmill.sources import OPENERS, Chunk
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
-
-# Columns of a batch stay in memory up to this many bytes in all and go to disk beyond.
-SPOOL_BYTES = 128_000_000
+from jetmill.spool import Spool
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +47,7 @@ class Recipe:
             store.EVENT: self._event_id,
         }
         self.carried = {f"{group}/{name}": name for group, names in groups.items() for name in names}
-        cuts = [c.cut for c in self._jets.select]
-        texts = [*self._jets.define.values(), *cuts, *(t for t in self._classes.values() if t != REST)]
-        used = [name for text in texts for name in sorted(Expression(text).names)]
-        wanted = dict.fromkeys([*self.carried.values(), *used, *self._jets.missing.slots])
+        wanted = dict.fromkeys([*self.carried.values(), *settings.used_variables])
         self.read = [name for name in wanted if name not in self._jets.define]
 
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
@@ -87,13 +80,12 @@ class Recipe:
         ambiguous
             Jets that fit more than one class.
         """
-        table = self._mark_missing(chunk.columns, self._jets.missing.slots)
+        table = self._mark_missing(chunk.columns)
         counts = {count: table[count] for count in self._jets.missing.slots}
         for name, text in self._jets.define.items():
             value = np.broadcast_to(Expression(text)(table), len(chunk))
             with np.errstate(over="ignore"):
-                new = {name: value.astype(np.float32)}
-            table |= self._mark_missing(new | counts, self._jets.missing.slots)
+                table |= self._mark_missing({name: value.astype(np.float32)} | counts)
         passed, left = apply_cuts(table, self._jets.select)
         labels, ambiguous = label(table, list(self._classes.values()))
         kept = passed & (labels >= 0)
@@ -105,11 +97,9 @@ class Recipe:
         }
         return columns | {store.LABEL: labels[kept].astype(np.uint8)}, kept, flow, ambiguous
 
-    def _mark_missing(
-        self, columns: Mapping[str, np.ndarray], slots: Mapping[str, Sequence[str]]
-    ) -> dict[str, np.ndarray]:
+    def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rules = self._jets.missing
-        return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=slots)
+        return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=rules.slots)
 
 
 def clean_batch(
@@ -139,8 +129,7 @@ def clean_batch(
     )
     flow, ambiguous = np.zeros(len(recipe.steps), dtype=np.int64), 0
     inputs: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        spool = _Spool(stack, Path(output).parent)
+    with Spool(Path(output).parent) as spool:
         for number, path in enumerate(files, start=first_file):
             with open_source(str(path)) as source:
                 in_file, size = source.dtypes(recipe.read), source.size
@@ -171,43 +160,6 @@ def clean_batch(
         _write(output, spool, settings, {"sample": sample, "cutflow": cutflow, "inputs": inputs})
 
 
-class _Spool:
-    """Columns that grow by chunks: in memory while small, in unnamed files beside the output beyond."""
-
-    def __init__(self, stack: ExitStack, directory: Path):
-        directory.mkdir(parents=True, exist_ok=True)
-        self._stack, self._directory = stack, directory
-        self._types: dict[str, np.dtype] = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
-        self._files: dict[str, Any] = {}
-
-    def expect(self, types: Mapping[str, np.dtype], path: str | Path) -> None:
-        """Fix the types of the columns at the first file; widen nothing silently at a later one."""
-        if not self._files:
-            self._types |= types
-            size = SPOOL_BYTES // len(self._types)
-            for name in self._types:
-                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))  # noqa: SIM115
-                self._files[name] = self._stack.enter_context(file)
-        for name, dtype in types.items():
-            if not np.can_cast(dtype, self._types[name], casting="safe"):
-                raise JetmillError(
-                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {self._types[name]}"
-                    " in the first file of the batch; put files of different versions into different samples"
-                )
-
-    def append(self, columns: Mapping[str, np.ndarray]) -> None:
-        for name, values in columns.items():
-            self._files[name].write(np.ascontiguousarray(values, dtype=self._types[name]).data)
-
-    def column(self, name: str) -> np.ndarray:
-        file = self._files[name]
-        file.seek(0)
-        return np.frombuffer(file.read(), dtype=self._types[name])
-
-    def names(self) -> list[str]:
-        return list(self._files)
-
-
 def _check_event_id(path: str | Path, types: Mapping[str, np.dtype], event_id: Sequence[str]) -> None:
     for name in event_id:
         if types[name].kind not in "iu":
@@ -216,7 +168,7 @@ def _check_event_id(path: str | Path, types: Mapping[str, np.dtype], event_id: S
             )
 
 
-def _split(spool: _Spool, settings: Cleaning, sample: str) -> np.ndarray:
+def _split(spool: Spool, settings: Cleaning, sample: str) -> np.ndarray:
     split: Split = settings.split
     event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
     # The models guarantee shares or lists of remainders; mypy cannot see which.
@@ -229,7 +181,7 @@ def _split(spool: _Spool, settings: Cleaning, sample: str) -> np.ndarray:
     return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
 
 
-def _write(output: str | Path, spool: _Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
+def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
     """Put the columns of a batch in their order, one by one, and write them."""
     split, labels = _split(spool, settings, attributes["sample"]), spool.column(store.LABEL)
     order = np.lexsort((spool.column(store.KEY), split))

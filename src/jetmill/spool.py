@@ -1,0 +1,70 @@
+"""Columns that grow by chunks: in memory while small, in unnamed files beyond."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import numpy as np
+
+from jetmill.columns import KEY, LABEL
+from jetmill.errors import JetmillError
+
+# All columns together stay in memory up to this many bytes.
+SPOOL_BYTES = 128_000_000
+
+
+class Spool(AbstractContextManager):
+    """The columns of a batch while it is read.
+
+    Parameters
+    ----------
+    directory
+        Where the unnamed files go that hold what does not fit into memory.
+    """
+
+    def __init__(self, directory: Path):
+        directory.mkdir(parents=True, exist_ok=True)
+        self._stack, self._directory = ExitStack(), directory
+        self._types: dict[str, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
+        self._files: dict[str, Any] = {}
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def expect(self, types: Mapping[str, np.dtype], path: str | Path) -> None:
+        """Take the types of the columns from the first file; a later one may not need wider ones.
+
+        Raises
+        ------
+        JetmillError
+            If it does.
+        """
+        if not self._files:
+            self._types |= types
+            size = SPOOL_BYTES // len(self._types)
+            for name in self._types:
+                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))  # noqa: SIM115
+                self._files[name] = self._stack.enter_context(file)
+        for name, dtype in types.items():
+            if not np.can_cast(dtype, self._types[name], casting="safe"):
+                raise JetmillError(
+                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {self._types[name]}"
+                    " in the first file of the batch; put files of different versions into different samples"
+                )
+
+    def append(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Add some rows to every column."""
+        for name, values in columns.items():
+            self._files[name].write(np.ascontiguousarray(values, dtype=self._types[name]).data)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a whole column, (n_jets,)."""
+        file = self._files[name]
+        file.seek(0)
+        return np.frombuffer(file.read(), dtype=self._types[name])
+
+    def names(self) -> list[str]:
+        """Return the names of the columns."""
+        return list(self._files)
