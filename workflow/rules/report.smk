@@ -20,21 +20,25 @@ rule plot_balance:
             "<results>/report/cutflow.png",
             caption="../report/cutflow.rst",
             category="Cleaning",
+            labels={"figure": "jets after each cut"},
         ),
         classes=report(
             "<results>/report/classes.png",
             caption="../report/classes.rst",
             category="Balance",
+            labels={"figure": "jets of each class"},
         ),
         spectra=report(
             "<results>/report/spectra.png",
             caption="../report/spectra.rst",
             category="Balance",
+            labels={"figure": "spectra before and after weighting"},
         ),
         maps=report(
             "<results>/report/maps.png",
             caption="../report/maps.rst",
             category="Balance",
+            labels={"figure": "cells before and after weighting"},
         ),
     log:
         "<logs>/plot_balance.log",
@@ -57,7 +61,7 @@ rule plot_variables:
             "<results>/report/variables_{range}.png",
             caption="../report/variables.rst",
             category="Variables",
-            labels={"range": "{range}"},
+            labels={"figure": "variables of range {range}"},
         ),
     log:
         "<logs>/plot_variables/range_{range}.log",
@@ -84,6 +88,7 @@ rule plot_closure:
             "<results>/report/closure.png",
             caption="../report/closure.rst",
             category="Variables",
+            labels={"figure": "inverse of the scaling"},
         ),
     log:
         "<logs>/plot_closure.log",
