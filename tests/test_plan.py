@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from jetmill.config import load
@@ -134,9 +132,16 @@ def test_weights(raw_config):
     }
 
 
-def test_summary_and_farewell(raw_config):
+def test_summary(raw_config):
     work = plan(raw_config, input={"files_per_batch": 3}, output_dir="out")
     assert "tt: 4 files in 2 batches" in work.summary()
     assert "2 variables in 1 ranges, 2 classes (b, light)" in work.summary()
     assert "parts: train 1, val 1, test 1 -> out/" in work.summary()
-    assert f"out{os.sep}train.h5" in work.farewell()
+
+
+def test_the_farewell_promises_only_what_is_there(raw_config, tmp_path):
+    work = plan(raw_config, output_dir=str(tmp_path))
+    assert work.farewell() == f"Done. What was asked for is in {tmp_path}/."
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}.h5").touch()
+    assert f'jetmill.load("{tmp_path}/train.h5")' in work.farewell()

@@ -153,8 +153,10 @@ class Plan:
         )
 
     def farewell(self) -> str:
-        """Say where the result is and how to load it."""
+        """Say where the result is and how to load it, if all of it was asked for."""
         output = self.config.output_dir
+        if not all(Path(output, f"{split}.h5").exists() for split in SPLITS):
+            return f"Done. What was asked for is in {output}/."
         return f"""
 Done. The jets are in {output}/train.h5, val.h5 and test.h5. To load them:
 
