@@ -1,6 +1,6 @@
 """Time the CMS study: jetmill against a plain numpy and scikit-learn rendering of its algorithm.
 
-    python benchmarks/cms_study.py --jets 2000000 --directory /tmp/bench
+    python benchmarks/cms_study.py --jets 2000000 --directory bench
 
 Makes toy ntuples, runs the workflow from ROOT to finished parts with config/cms-deepcsv.yaml and
 prints CPU time, wall time and peak memory of each rule. Then the algorithm of the study runs on

@@ -144,7 +144,7 @@ def _damage_named(what: str) -> Iterator[None]:
     """Turn whatever a damaged file makes uproot raise, which can be anything, into a message."""
     try:
         yield
-    except JetmillError:
+    except (JetmillError, MemoryError):
         raise
     except Exception as error:
         raise JetmillError(f"{what} ({_first_line(error)})") from error
