@@ -239,6 +239,8 @@ def test_inputs_are_recorded(files, batch):
 def test_without_checksums(files, tmp_path):
     _, attributes = cleaned(files[:1], tmp_path / "b.h5", input={"checksum": False})
     assert attributes["inputs"][0]["sha256"] is None
+    with uproot.open(files[0]) as file:
+        assert attributes["inputs"][0]["uuid"] == str(file.file.uuid)
 
 
 def test_a_url(files, tmp_path):

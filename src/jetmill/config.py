@@ -105,7 +105,10 @@ class Input(Model):
         description="integer variables that identify an event; the event number is the last; may be empty",
     )
     files_per_batch: int = Field(50, ge=1, description="files that one clean job reads")
-    checksum: bool = Field(True, description="record the SHA-256 of each input file, which reads all of it")
+    checksum: bool = Field(
+        True,
+        description="record the SHA-256 of each input file, which reads all of it; size and UUID are recorded anyway",
+    )
 
 
 class Cut(Model):

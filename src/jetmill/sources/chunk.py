@@ -29,9 +29,15 @@ class Chunk:
 
 
 class Source(Protocol):
-    """An open input file of `size` bytes."""
+    """An open input file.
 
-    size: int
+    Attributes
+    ----------
+    identity
+        What tells the file from others without reading it: ``size`` in bytes, and what the format has.
+    """
+
+    identity: dict[str, int | str]
 
     def dtypes(self, names: list[str]) -> dict[str, np.dtype]:
         """Return the type of each variable in the file, or raise for the first that is not there."""

@@ -21,8 +21,8 @@ class RootTree:
     number per jet, or else the branch ``pt`` with one number per event, given to each of its jets.
     """
 
-    def __init__(self, path: str, size: int, tree: uproot.TTree, level: str, jets: str):
-        self.size = size
+    def __init__(self, path: str, identity: dict[str, int | str], tree: uproot.TTree, level: str, jets: str):
+        self.identity = identity
         self._path, self._tree, self._level, self._jets = path, tree, level, jets
         self._known = set(tree.keys())
 
@@ -130,12 +130,14 @@ def open_root(path: str, *, tree: str, level: str, jets: str) -> Iterator[RootTr
             end, size = file.file.fEND, file.file.source.num_bytes
             if not 0 < end <= size:
                 raise JetmillError(f"{path}: cut short or not a readable ROOT file; {size} of {end} bytes are there")
+            # ROOT gives every file a UUID when it is written.
+            identity = {"size": size, "uuid": str(file.file.uuid)}
             trees = {key for key, kind in file.classnames(cycle=False).items() if kind == "TTree"}
         if tree not in trees:
             held = ", ".join(sorted(trees)) or "no tree at all"
             raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
         with _damage_named(f"{path}: tree '{tree}' cannot be read"):
-            found = RootTree(path, size, file[tree], level, jets)
+            found = RootTree(path, identity, file[tree], level, jets)
         yield found
 
 

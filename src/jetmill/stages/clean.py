@@ -132,7 +132,7 @@ def clean_batch(
     with Spool(Path(output).parent) as spool:
         for number, path in enumerate(files, start=first_file):
             with open_source(str(path)) as source:
-                in_file, size = source.dtypes(recipe.read), source.size
+                in_file, identity = source.dtypes(recipe.read), source.identity
                 _check_event_id(path, in_file, settings.input.event_id)
                 spool.expect(recipe.types(in_file), path)
                 before = flow.copy()
@@ -140,15 +140,15 @@ def clean_batch(
                     columns, kept, left, unclear = recipe.clean(chunk)
                     flow += left
                     ambiguous += unclear
-                    identity = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
-                    columns[store.KEY] = keys(settings.seed, "order", sample, of=identity)
+                    of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
+                    columns[store.KEY] = keys(settings.seed, "order", sample, of=of_jets)
                     spool.append(columns)
             read, *_, left_over = (flow - before).tolist()
             logger.info("%s: %d jets read, %d kept", path, read, left_over)
             inputs.append(
                 {
                     "path": str(path),
-                    "size": size,
+                    **identity,
                     "sha256": sha256(path) if settings.input.checksum and Path(path).exists() else None,
                     "jets": read,
                     "kept": left_over,
