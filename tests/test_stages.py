@@ -11,6 +11,7 @@ import yaml
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
+from jetmill import balancing
 from jetmill.columns import Batch, write_batch
 from jetmill.config import load as load_config
 from jetmill.errors import JetmillError
@@ -481,6 +482,33 @@ def test_a_part_is_shuffled(run, tmp_path, balance_name):
     for values in (jets.variable("pt"), jets.variable("eta"), jets.event["event"].astype(float)):
         assert stats.spearmanr(place, values).pvalue > 1e-4
     assert abs(np.corrcoef(batch[1:], batch[:-1])[0, 1]) < 4 / np.sqrt(len(jets))
+
+
+def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(run, tmp_path, monkeypatch):
+    def doubled_for_dropped(counts):
+        quota = counts.copy()
+        quota[0] *= 2
+        light = quota[3].reshape(-1)
+        # Take as many light jets away as b jets are added, from the fullest cells first.
+        for cell in np.argsort(-light):
+            light[cell] -= min(light[cell], quota.sum() - counts.sum())
+        return quota
+
+    monkeypatch.setitem(balancing.QUOTAS, "swap", doubled_for_dropped)
+    name = next(iter(run.bins))
+    options = {"bins": BINS, "classes": CLASSES, "weights": WEIGHTS, "strict": True, "seed": 1}
+    balance({name: run.bins[name]}, tmp_path / "b.h5", resampling="swap", **options)
+    jets = load(run.write(tmp_path / "p.h5", names=[name], balance_path=tmp_path / "b.h5"))
+    with Batch(run.batches[name]) as batch:
+        rows = batch.rows(TRAIN)
+        label, pt, eta = batch.read("label", rows), *(batch.read(f"variables/{v}", rows) for v in ("pt", "eta"))
+    assert len(jets) == len(label)
+    distance = np.abs(jets.variable("pt")[:, None] - pt) + np.abs(jets.variable("eta")[:, None] - eta)
+    row = distance.argmin(axis=1)
+    np.testing.assert_array_equal(label[row], jets.labels)
+    times = np.bincount(row, minlength=len(label))
+    assert set(times[label == 0]) == {2}
+    assert set(times[label != 0]) == {0, 1}
 
 
 def test_small_blocks_change_nothing(run, tmp_path, monkeypatch):

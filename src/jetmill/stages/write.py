@@ -53,8 +53,9 @@ class Picked:
     ----------
     rows
         Rows of the batch, in one piece.
-    repeat : ndarray of int64, shape (n,)
-        Row to take, counted from ``rows.start``; a row that is kept twice is there twice.
+    repeat : ndarray of int64, shape (n,), or None
+        Row to take, counted from ``rows.start``; a row that is kept twice is there twice. None if
+        every row is taken once.
     order : ndarray of uint64, shape (n,)
         Key by which the part is shuffled.
     label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
@@ -62,7 +63,7 @@ class Picked:
 
     path: str | Path
     rows: slice
-    repeat: np.ndarray
+    repeat: np.ndarray | None
     order: np.ndarray
     label: np.ndarray
     cell: np.ndarray
@@ -70,7 +71,7 @@ class Picked:
     def read(self, batch: Batch, name: str) -> np.ndarray:
         """Read a column of the picked jets."""
         values = batch.read(name, self.rows)
-        return values if len(self.repeat) == len(values) else values[self.repeat]
+        return values if self.repeat is None else values[self.repeat]
 
 
 def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
@@ -80,12 +81,12 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
         with Batch(path) as batch, h5py.File(bins, "r") as binned:
             rows = batch.rows_with_keys(split, source.part, source.n_parts)
             key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), binned[CELL][rows]
-            copies = np.ones(len(key), dtype=np.int64)
-            if split == TRAIN and QUOTA in balance_file:
-                quota = balance_file[f"{QUOTA}/{name}"][()]
-                place = label, np.unravel_index(cell, quota.shape[1:])
-                at = (place[0], *place[1])
-                copies = kept_copies(quota[at], binned[COUNTS][TRAIN][at], binned[RANK][rows].astype(np.int64))
+            if split != TRAIN or QUOTA not in balance_file:
+                yield Picked(path, rows, None, mix(key), label, cell)
+                continue
+            quota = balance_file[f"{QUOTA}/{name}"][()]
+            at = (label, *np.unravel_index(cell, quota.shape[1:]))
+            copies = kept_copies(quota[at], binned[COUNTS][TRAIN][at], binned[RANK][rows].astype(np.int64))
         repeat = np.repeat(np.arange(len(key)), copies)
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(copies) - copies, copies)
         order = mix(key[repeat] + copy.astype(np.uint64))
