@@ -163,7 +163,7 @@ Done. The jets are in {output}/train.h5, val.h5 and test.h5. To load them:
     import jetmill
     train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...
 
-The plots are in {output}/report/; `snakemake --report report.html` makes one page of them."""
+The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."""
 
 
 def _all_files(samples: Mapping[str, Sample], toy_dir: str) -> tuple[dict[str, list[str]], list[str]]:
