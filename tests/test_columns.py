@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jetmill.columns import Batch, write_batch
-from jetmill.files import complete, sha256
 from jetmill.randomness import mix
 
 SIZES = [40, 0, 23]
@@ -72,21 +71,6 @@ def test_a_failed_write_leaves_nothing(tmp_path):
         write_batch(tmp_path / "batch.h5", columns(), {})
     assert [p.name for p in tmp_path.iterdir()] == ["batch.h5"]
     assert (tmp_path / "batch.h5").read_text() == "before"
-
-
-def test_a_file_appears_only_when_complete(tmp_path):
-    target = tmp_path / "a/b/file"
-    with complete(target) as partial:
-        partial.write_text("new")
-        assert not target.exists()
-        assert partial.parent == target.parent
-    assert target.read_text() == "new"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_sha256(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_columns_are_plain_datasets(batch_file):

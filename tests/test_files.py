@@ -10,6 +10,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     with complete(path) as partial:
         partial.write_text("content")
         assert not path.exists()
+        assert partial.parent == path.parent
     assert path.read_text() == "content"
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
@@ -32,4 +33,6 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
 
 def test_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"jets" * 10**6)
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "a") == hashlib.sha256(b"jets" * 10**6).hexdigest()

@@ -11,6 +11,11 @@ import numpy as np
 from jetmill.errors import JetmillError
 
 
+def class_totals(table: np.ndarray) -> np.ndarray:
+    """Return the sum over all cells of each class, (n_classes,), of a table (n_classes, *bins)."""
+    return table.sum(axis=tuple(range(1, table.ndim)))
+
+
 def weight_table(counts: np.ndarray, method: str, reference: int | None = None) -> np.ndarray:
     """Return the weight of a jet of each class in each cell.
 

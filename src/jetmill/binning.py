@@ -76,7 +76,8 @@ def rank_in_group(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # A stable sort of 16-bit integers is a radix sort, several times faster than any other.
     small = np.min_scalar_type(int(group.max(initial=0)))
     order = shuffled[np.argsort(group[shuffled].astype(small), kind="stable")]
-    starts = np.cumsum(np.bincount(group)) - np.bincount(group)
+    counts = np.bincount(group)
+    starts = np.cumsum(counts) - counts
     rank = np.empty(len(group), dtype=np.uint32)
     rank[order] = np.arange(len(group)) - starts[group[order]]
     return rank

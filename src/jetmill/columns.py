@@ -16,7 +16,7 @@ Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes),
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ class Batch(AbstractContextManager):
     def split_codes(self) -> np.ndarray:
         """Return the split of every row, uint8 (n_jets,)."""
         return np.repeat(np.arange(len(SPLITS), dtype=np.uint8), np.diff(self._starts))
+
+
+def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
+    """Add up the cutflows of several batches, which have the same steps."""
+    return [(step, sum(flow[i][1] for flow in flows)) for i, (step, _) in enumerate(flows[0])]
 
 
 def _first_row(keys: h5py.Dataset, rows: slice, key: int) -> int:

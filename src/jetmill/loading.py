@@ -59,15 +59,17 @@ class Jets:
 
     def unscaled(self) -> np.ndarray:
         """Return the inputs in their own units, float64 (n_jets, n_variables), NaN where missing."""
-        return np.where(self.is_default, np.nan, self.inputs.astype(np.float64) * self.scale + self.shift)
+        return self._in_units(slice(None))
 
     def variable(self, name: str) -> np.ndarray:
         """Return one variable in its own unit, float64 (n_jets,), NaN where missing."""
         if name not in self.variables:
             raise JetmillError(f"no variable '{name}'.{nearest(name, self.variables)}")
-        i = self.variables.index(name)
-        values = self.inputs[:, i].astype(np.float64) * self.scale[i] + self.shift[i]
-        return np.where(self.is_default[:, i], np.nan, values)
+        return self._in_units(self.variables.index(name))
+
+    def _in_units(self, columns: int | slice) -> np.ndarray:
+        values = self.inputs[:, columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
+        return np.where(self.is_default[:, columns], np.nan, values)
 
 
 def load(path: str | Path, rows: slice = slice(None)) -> Jets:

@@ -110,6 +110,11 @@ class Plan:
         """Split and number of every part."""
         return ((split, part) for split in SPLITS for part in self.parts(split))
 
+    def part_files(self, *splits: str, ending: str = "h5") -> list[str]:
+        """Return the files of all parts of some splits, or of all."""
+        wanted = splits or SPLITS
+        return [f"<results>/parts/{split}/part_{part}.{ending}" for split, part in self.all_parts if split in wanted]
+
     def sources(self, part: str) -> list[Batch]:
         """Return the batches that a part is drawn from: all of them, or its own."""
         return [self.batches[int(part)]] if self.config.write.shuffle == "batch" else self.batches

@@ -1,6 +1,7 @@
 """Figures of the report, from arrays. The style is that of the field: ticks inside, steps, log scales."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -8,6 +9,8 @@ import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+
+from jetmill.files import complete
 
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
@@ -27,6 +30,12 @@ STYLE: Any = {
     "ytick.direction": "in",
     "ytick.right": True,
 }
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, under its name only when complete."""
+    with complete(path) as partial:
+        figure.savefig(partial, format="png")
 
 
 def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]]) -> Figure:
@@ -60,7 +69,7 @@ def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]]) -> Figure:
         return figure
 
 
-def draw_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[float]]) -> Figure:
+def draw_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[float] | np.ndarray]) -> Figure:
     """Draw the number of jets of each class, a group of bars for each entry of `counts`."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 4))

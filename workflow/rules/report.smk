@@ -55,7 +55,7 @@ rule plot_balance:
 rule plot_variables:
     input:
         train="<results>/train.h5",
-        parts=[f"<results>/parts/train/part_{p}.h5" for p in PLAN.parts("train")],
+        parts=PLAN.part_files("train"),
     output:
         report(
             "<results>/report/variables_{range}.png",
@@ -108,7 +108,7 @@ rule write_manifest:
     input:
         batches=PLAN.batch_files("clean"),
         balance="<results>/balance.h5",
-        parts=[f"<results>/parts/{s}/part_{p}.h5" for s, p in PLAN.all_parts],
+        parts=PLAN.part_files(),
     output:
         "<results>/manifest.json",
     log:

@@ -28,9 +28,7 @@ rule write:
 
 rule index:
     input:
-        lambda w: [
-            f"<results>/parts/{w.split}/part_{p}.h5" for p in PLAN.parts(w.split)
-        ],
+        lambda w: PLAN.part_files(w.split),
     output:
         "<results>/{split}.h5",
     log:

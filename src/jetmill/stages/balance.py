@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.balancing import QUOTAS, mean_one, share_quota, weight_table
+from jetmill.balancing import QUOTAS, class_totals, mean_one, share_quota, weight_table
 from jetmill.errors import JetmillError
 from jetmill.files import complete
 from jetmill.randomness import generator
@@ -58,7 +58,7 @@ def balance(
     axes = axes_of(bins)
     counts = reduce(np.add, (_counts(path) for path in bin_files.values()))
     available = counts[TRAIN]
-    by_class = available.reshape(len(classes), -1).sum(axis=1)
+    by_class = class_totals(available)
     empty = [name for name, n in zip(classes, by_class, strict=True) if n == 0]
     if empty and strict:
         found = ", ".join(f"{name} {n}" for name, n in zip(classes, by_class, strict=True))
@@ -93,8 +93,8 @@ def balance(
         logger.warning("no training jets of class %s; its weights are 0", name)
     for split, table in zip(SPLITS, counts, strict=True):
         logger.info("%12d jets in %s", table.sum(), split)
-    for number, name in enumerate(classes):
-        logger.info("%12d jets of class %s in training, %d written", by_class[number], name, kept[number].sum())
+    for name, n, n_kept in zip(classes, by_class, class_totals(kept), strict=True):
+        logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
 
 
 def _counts(path: str | Path) -> np.ndarray:

@@ -60,4 +60,4 @@ def bin_jets(
         file[RANK] = rank
         table = counts.reshape(len(SPLITS), n_classes, *shape(axes))
         file.create_dataset(COUNTS, data=table, compression="gzip", compression_opts=1, shuffle=True)
-    logger.info("%12d jets in %d of %d cells", len(cell), len(np.unique(cell)), n_cells)
+    logger.info("%12d jets in %d of %d cells", len(cell), table.any(axis=(0, 1)).sum(), n_cells)

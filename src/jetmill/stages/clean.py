@@ -170,15 +170,15 @@ def _check_event_id(path: str | Path, types: Mapping[str, np.dtype], event_id: S
 
 def _split(spool: Spool, settings: Cleaning, sample: str) -> np.ndarray:
     split: Split = settings.split
-    event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
     # The models guarantee shares or lists of remainders; mypy cannot see which.
+    if split.by == "jet":
+        n_jets = len(spool.column(store.LABEL))
+        return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
+    event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
     if split.by == "event":
         event_keys = keys(settings.seed, "split", sample, of=event)
         return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]
-    if split.by == "modulo":
-        return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
-    n_jets = len(spool.column(store.LABEL))
-    return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
+    return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
 
 
 def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.columns import Batch
-from jetmill.files import complete
-from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra
+from jetmill.balancing import class_totals
+from jetmill.columns import Batch, sum_cutflows
+from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS
 from jetmill.stages.balance import COUNTS, EDGES, KEPT, WEIGHTS
 
@@ -30,31 +30,28 @@ def plot_balance(
     cutflow, classes_plot, spectra, maps
         Files to draw; `maps` shows the first two axes, or the spectra again if there is only one.
     """
-    flows: dict[str, list[tuple[str, int]]] = {}
+    flows: dict[str, list] = {}
     for path in batches:
         with Batch(path) as batch:
-            sample, flow = batch.attribute("sample"), batch.attribute("cutflow")
-        before = flows.get(sample, [(step, 0) for step, _ in flow])
-        flows[sample] = [(step, n + m) for (step, n), (_, m) in zip(before, flow, strict=True)]
+            flows.setdefault(batch.attribute("sample"), []).append(batch.attribute("cutflow"))
     with h5py.File(balance_path, "r") as file:
         classes = list(file.attrs["classes"])
         counts, kept = file[COUNTS][()], file[KEPT][()]
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         weighted = {f"weights {name}": kept * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
-    by_class = {split: table.reshape(len(classes), -1).sum(axis=1) for split, table in zip(SPLITS, counts, strict=True)}
+    by_class = {split: class_totals(table) for split, table in zip(SPLITS, counts, strict=True)}
     tables = {"as cleaned": counts[0]}
     if not np.array_equal(kept, counts[0]):
         tables["resampled"] = kept
-        by_class["train, resampled"] = kept.reshape(len(classes), -1).sum(axis=1)
+        by_class["train, resampled"] = class_totals(kept)
     for title, table in weighted.items():
-        by_class[f"train, {title}"] = table.reshape(len(classes), -1).sum(axis=1)
+        by_class[f"train, {title}"] = class_totals(table)
     tables |= weighted
     figures = {
-        cutflow: draw_cutflow(flows),
+        cutflow: draw_cutflow({sample: sum_cutflows(parts) for sample, parts in flows.items()}),
         classes_plot: draw_class_counts(classes, by_class),
         spectra: draw_spectra(classes, edges, tables),
         maps: draw_maps(classes, edges, tables) if len(edges) > 1 else draw_spectra(classes, edges, tables),
     }
     for path, figure in figures.items():
-        with complete(path) as partial:
-            figure.savefig(partial, format="png")
+        save(figure, path)

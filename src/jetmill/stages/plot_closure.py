@@ -6,12 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.columns import VARIABLES, Batch
+from jetmill.columns import VARIABLES
 from jetmill.errors import JetmillError
-from jetmill.files import complete
 from jetmill.loading import load
-from jetmill.plotting import draw_closure
-from jetmill.stages.write import PartOf, final_order, pick
+from jetmill.plotting import draw_closure, save
+from jetmill.stages.write import PartOf, final_order, pick, read_columns
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +28,9 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
         picked = list(pick(source, file))
     order = final_order(picked)
     largest, typical = np.zeros(len(jets.variables)), np.zeros(len(jets.variables))
-    for i, name in enumerate(jets.variables):
-        cleaned = []
-        for p in picked:
-            with Batch(p.path) as batch:
-                cleaned.append(p.read(batch, f"{VARIABLES}/{name}"))
-        values, inverse = np.concatenate(cleaned)[order], jets.variable(name)
+    cleaned = read_columns(picked, [f"{VARIABLES}/{name}" for name in jets.variables])
+    for i, (name, column) in enumerate(zip(jets.variables, cleaned.values(), strict=True)):
+        values, inverse = column[order], jets.variable(name)
         present = ~np.isnan(values)
         if not np.array_equal(present, ~np.isnan(inverse)):
             raise JetmillError(f"{part}: '{name}' is not missing in the same jets as in the cleaned batches")
@@ -44,5 +40,4 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
     worst = int(np.argmax(largest))
     logger.info("largest deviation %.3g scales, of %s", largest[worst], jets.variables[worst])
     figure = draw_closure(jets.variables, largest, typical, jets.inputs.dtype.name)
-    with complete(output) as partial:
-        figure.savefig(partial, format="png")
+    save(figure, output)

@@ -7,10 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.files import complete
 from jetmill.layout import LABELS
 from jetmill.loading import load
-from jetmill.plotting import draw_variables
+from jetmill.plotting import draw_variables, save
 
 N_BLOCKS = 16
 
@@ -41,5 +40,4 @@ def plot_variables(train: str | Path, output: str | Path, *, variables: Sequence
     }
     labels = np.concatenate([block.labels for block in blocks])
     figure = draw_variables(columns, labels, blocks[0].classes)
-    with complete(output) as partial:
-        figure.savefig(partial, format="png")
+    save(figure, output)

@@ -93,6 +93,16 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
         yield Picked(path, rows, repeat, order, label[repeat], cell[repeat])
 
 
+def read_columns(picked: Sequence[Picked], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read columns of the picked jets of all batches, each (n_jets,)."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for p in picked:
+        with Batch(p.path) as batch:
+            for name in names:
+                found[name].append(p.read(batch, name))
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
 def final_order(picked: Sequence[Picked]) -> np.ndarray:
     """Return the shuffled order of the picked jets of all batches, int64 (n_jets,)."""
     return np.argsort(np.concatenate([p.order for p in picked]), kind="stable")
@@ -202,13 +212,10 @@ def _global_columns(
 
 def _carried(picked: Sequence[Picked]) -> dict[str, np.ndarray]:
     """Return the columns that are passed on as they are: reference taggers and event identity."""
-    found: dict[str, list[np.ndarray]] = {}
-    for p in picked:
-        with Batch(p.path) as batch:
-            for group, target in ((store.REFERENCE, layout.REFERENCE), (store.EVENT, layout.EVENT)):
-                for name in batch.names(group):
-                    found.setdefault(f"{target}/{name}", []).append(p.read(batch, f"{group}/{name}"))
-    return {name: np.concatenate(values) for name, values in found.items()}
+    groups = {store.REFERENCE: layout.REFERENCE, store.EVENT: layout.EVENT}
+    with Batch(picked[0].path) as batch:
+        targets = {f"{group}/{n}": f"{target}/{n}" for group, target in groups.items() for n in batch.names(group)}
+    return {targets[name]: values for name, values in read_columns(picked, list(targets)).items()}
 
 
 def _check_float16(inputs: np.ndarray, variables: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 import jetmill
-from jetmill.columns import Batch
+from jetmill.balancing import class_totals
+from jetmill.columns import Batch, sum_cutflows
 from jetmill.files import complete, sha256
 from jetmill.layout import LABELS
 from jetmill.provenance import commit
@@ -45,7 +46,11 @@ def write_manifest(
     with h5py.File(balance_path, "r") as file:
         classes, counts, kept = list(file.attrs["classes"]), file[COUNTS][()], file[KEPT][()]
     written = [_part(path, Path(output).parent, classes) for path in parts]
-    by_split = counts.reshape(len(SPLITS), len(classes), -1).sum(axis=2)
+    cutflow = sum_cutflows([batch["cutflow"] for batch in cleaned])
+
+    def by_class(table: np.ndarray) -> dict[str, int]:
+        return dict(zip(classes, class_totals(table).tolist(), strict=True))
+
     n_written = sum(part["jets"] for part in written)
     inputs = [entry for batch in cleaned for entry in batch["inputs"]]
     manifest = {
@@ -55,12 +60,10 @@ def write_manifest(
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
         "jets": {
-            "read": sum(batch["cutflow"][0][1] for batch in cleaned),
-            "cutflow": _sum_cutflows(batch["cutflow"] for batch in cleaned),
-            "cleaned": {s: dict(zip(classes, n.tolist(), strict=True)) for s, n in zip(SPLITS, by_split, strict=True)},
-            "training after resampling": dict(
-                zip(classes, kept.reshape(len(classes), -1).sum(axis=1).tolist(), strict=True)
-            ),
+            "read": cutflow[0][1],
+            "cutflow": cutflow,
+            "cleaned": {split: by_class(table) for split, table in zip(SPLITS, counts, strict=True)},
+            "training after resampling": by_class(kept),
             "written": n_written,
         },
         "inputs": inputs,
@@ -88,9 +91,3 @@ def _part(path: str | Path, base: Path, classes: Sequence[str]) -> dict[str, Any
         "jets": int(counts.sum()),
         "classes": dict(zip(classes, counts.tolist(), strict=True)),
     }
-
-
-def _sum_cutflows(flows: Any) -> list[list[Any]]:
-    """Add up cutflows with the same steps."""
-    flows = list(flows)
-    return [[step, sum(flow[i][1] for flow in flows)] for i, (step, _) in enumerate(flows[0])]
