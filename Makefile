@@ -1,6 +1,6 @@
 PYTHON ?= python3
 CORES ?= 2
-TORCH ?= yes
+READERS ?= yes
 VENV := .venv
 
 .PHONY: run install test clean
@@ -22,8 +22,9 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
-# The tests of the torch format need PyTorch, which is large; TORCH=no skips it and them.
-$(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-torch.txt
+# PyTorch, TensorFlow, atlas-ftag-tools and weaver read the results in tests. They are large; READERS=no
+# skips them and these tests.
+$(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-readers.txt
 	$(VENV)/bin/pip install --quiet --requirement requirements-test.txt
-	test "$(TORCH)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-torch.txt
+	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-readers.txt
 	touch $@

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from jetmill.binning import Axis, cell_index, rank_in_group, shape
+from jetmill.binning import Axis, axes_of, cell_index, cell_or_none, cells_between, shape
 from jetmill.errors import JetmillError
 
 ETA = Axis.from_segments("eta", [(-2.5, 2.5, 50)])
@@ -75,26 +73,38 @@ def test_jets_outside_are_an_error_that_names_the_variable(dtype, values, messag
     assert "balance.bins.pt" in str(error.value)
 
 
+def test_jets_outside_may_be_without_a_cell():
+    eta, pt = jets(np.float32)
+    expected = cell_index([eta, pt], AXES)
+    eta[::5], pt[1::5], pt[2::5] = 2.6, np.nan, 1000.1
+    cell, inside = cell_or_none([eta, pt], AXES)
+    np.testing.assert_array_equal(inside, np.arange(len(eta)) % 5 > 2)
+    np.testing.assert_array_equal(cell, np.where(inside, expected, 0))
+    assert cell.dtype == np.uint32
+
+
 def test_no_jets():
     empty = np.array([], dtype=np.float32)
     assert cell_index([empty, empty], AXES).shape == (0,)
-    assert rank_in_group(np.array([], dtype=np.int64), np.random.default_rng(0)).shape == (0,)
 
 
-@given(st.lists(st.integers(0, 70_000) | st.integers(0, 3)), st.integers(0, 100))
-def test_rank_is_a_permutation_inside_each_group(group, seed):
-    group = np.array(group, dtype=np.int64)
-    rank = rank_in_group(group, np.random.default_rng(seed))
-    assert rank.dtype == np.uint32
-    for g in np.unique(group):
-        np.testing.assert_array_equal(np.sort(rank[group == g]), np.arange((group == g).sum()))
+def test_axes_of_a_configuration():
+    axes = axes_of({"eta": [(-2.5, 2.5, 50)], "pt": [(20, 100, 8), (100, 250, 5), (250, 1000, 3)]})
+    assert [axis.variable for axis in axes] == ["eta", "pt"]
+    for axis, expected in zip(axes, AXES, strict=True):
+        np.testing.assert_array_equal(axis.edges, expected.edges)
 
 
-def test_every_order_of_a_group_is_equally_likely():
-    group = np.array([0, 1, 0, 2, 0, 1])
+@pytest.mark.parametrize(
+    "ranges",
+    [{}, {"pt": (20, 250)}, {"pt": (250, 1000)}, {"eta": (-2.5, 0)}, {"eta": (0.1, 0.7), "pt": (100, 500)}],
+)
+def test_cells_between_hold_the_jets_between(ranges):
     rng = np.random.default_rng(2)
-    ranks = np.stack([rank_in_group(group, rng) for _ in range(6000)])
-    orders = ranks[:, group == 0] @ [9, 3, 1]
-    assert stats.chisquare(np.unique(orders, return_counts=True)[1]).pvalue > 1e-3
-    assert len(np.unique(orders)) == 6
-    assert stats.chi2_contingency(np.histogram2d(ranks[:, 0], ranks[:, 1], bins=(3, 2))[0]).pvalue > 1e-3
+    columns = {"eta": rng.uniform(-2.5, 2.5, 50_000), "pt": rng.uniform(20, 1000, 50_000)}
+    inside = np.ones(50_000, dtype=bool)
+    for variable, (low, high) in ranges.items():
+        inside &= (columns[variable] > low) & (columns[variable] < high)
+    cells = cells_between(AXES, ranges)
+    assert (cells.shape, cells.dtype) == ((50, 16), bool)
+    np.testing.assert_array_equal(cells.reshape(-1)[cell_index(list(columns.values()), AXES)], inside)

@@ -1,10 +1,12 @@
+import copy
 import math
 from pathlib import Path
 
 import pytest
 import yaml
 
-from jetmill.config import Cleaning, load, weight_name
+from jetmill.config import Cleaning, Content, weight_name
+from jetmill.config_checks import load
 from jetmill.errors import JetmillError, nearest
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +51,9 @@ def test_defaults(raw_config):
         ("scaling.", "defaultoffset", "default_offset"),
         ("balance.", "weigths", "weights"),
         ("balance.resampling.", "metod", "method"),
+        ("balance.resampling.components.0.", "fracton", "fraction"),
+        ("constituents.tracks.", "sortby", "sort_by"),
+        ("constituents.tracks.scaling.", "default_ofset", "default_offset"),
         ("write.", "shufle", "shuffle"),
         ("write.parts.", "trian", "train"),
         ("report.", "jet", "jets"),
@@ -56,6 +61,8 @@ def test_defaults(raw_config):
 )
 def test_unknown_key_names_the_nearest(raw_config, key, wrong, right):
     raw_config["jets"]["select"] = [{"cut": "pt > 20"}]
+    raw_config["constituents"] = {"tracks": {"variables": ["d0"]}}
+    put(raw_config, "balance.resampling.components", [{"samples": ["tt"]}])
     message = refusal(raw_config, **{f"{key}{wrong}": 1})
     assert f"{key}{wrong}: unknown key. Did you mean '{right}'?" in message
     assert right in message.partition("Allowed: ")[2].split(", ")
@@ -91,11 +98,14 @@ def test_missing_key_of_a_nested_section(raw_config, key):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("samples.tt.toy.process", "tbar", ["must be 'ttbar' or 'qcd'", "'tbar'", "Did you mean 'ttbar'?"]),
+        ("samples.tt.toy.process", "tbar", ["must be 'ttbar', 'qcd' or 'zprime'", "'tbar'", "Did you mean 'ttbar'?"]),
         ("input.format", "rot", ["'root'", "Did you mean 'root'?"]),
         ("input.level", "events", ["must be 'event' or 'jet'", "'events'", "Did you mean 'event'?"]),
         ("split.by", "modul", ["'event', 'jet' or 'modulo'", "Did you mean 'modulo'?"]),
-        ("balance.resampling.method", "counts", ["'none' or 'count'", "Did you mean 'count'?"]),
+        ("balance.resampling.method", "counts", ["'none', 'count', 'importance', 'pdf' or 'countup'", "mean 'count'?"]),
+        ("scaling.method", "robst", ["'standard' or 'robust'", "Did you mean 'robust'?"]),
+        ("scaling.default", "men", ["'below_minimum' or 'mean'", "Did you mean 'mean'?"]),
+        ("write.compression", "gzp", ["'none', 'gzip', 'lzf', 'lz4' or 'zstd'", "Did you mean 'gzip'?"]),
         ("write.shuffle", "globl", ["'global' or 'batch'", "Did you mean 'global'?"]),
         ("write.precision", "float23", ["'float16' or 'float32'", "Did you mean 'float32'?"]),
         ("write.formats.0", "toch", ["'torch'", "Did you mean 'torch'?"]),
@@ -227,7 +237,10 @@ def test_bad_expression_names_key_and_text(raw_config, key, text):
         ({"scaling.defaults": {"p": 1}}, "scaling.defaults: 'p' is not in jets.variables. Did you mean 'pt'?"),
         ({"jets.missing": {"values_of": {"ett": [1]}}}, "jets.missing.values_of: nothing uses a variable 'ett'. Did"),
         ({"jets.missing": {"slots": {"n": ["trk"]}}}, "jets.missing.slots.n: no variable is named 'trk_0'"),
-        ({"balance.weights": [{"reference": "ligth"}]}, "there is no class 'ligth'. Did you mean 'light'?"),
+        (
+            {"balance.weights": [{"reference": "ligth"}]},
+            "balance.weights: 'ligth' is not in classes. Did you mean 'light'?",
+        ),
         ({"classes": {"a": "rest", "b": "flavour == 5"}}, "classes: only the last class can be 'rest'"),
         ({"write": {"shuffle": "batch", "parts": {"train": 2}}}, "parts is for shuffle: global"),
         ({"samples": {"tt": {}}}, "samples.tt: give either files or toy"),
@@ -240,6 +253,114 @@ def test_bad_expression_names_key_and_text(raw_config, key, text):
 )
 def test_what_does_not_fit_together(raw_config, changes, told):
     assert told in refusal(raw_config, **changes)
+
+
+ATLAS = {
+    "samples": {"tt": {"files": "tt.h5"}},
+    "input": {"format": "hdf5"},
+    "jets": {"variables": ["pt", "eta"]},
+    "constituents": {"tracks": {"variables": ["d0", "z0"], "labels": ["origin"]}},
+    "classes": {"b": "flavour == 5", "light": "rest"},
+    "balance": {"bins": {"pt": [[20, 100, 4], [100, 1000, 3]]}},
+}
+
+
+def test_names_that_are_usual_in_dumps():
+    config = load(ATLAS)
+    assert (config.input.jets, config.input.event_id) == ("jets", ["eventNumber"])
+    changed = load(ATLAS | {"input": {"format": "hdf5", "jets": "Jets", "event_id": ["run", "event"]}})
+    assert (changed.input.jets, changed.input.event_id) == ("Jets", ["run", "event"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("input.format", "root", "constituents: can be read with input.format: hdf5 only"),
+        ("input.level", "jet", "input: tree and level are for format: root"),
+        ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
+        ("constituents.tracks.define", {"a": "b", "b": "d0"}, "constituents.tracks.define.a: uses 'b', which is not"),
+        ("constituents.tracks.define", {"origin": "d0"}, "'origin' is one of constituents.tracks.define; it must be"),
+        ("constituents.tracks.sort_by", "absd(d0)", "constituents.tracks.sort_by: expression 'absd(d0)'"),
+        ("constituents.tracks.select", ["d0 <"], "constituents.tracks.select.0: expression 'd0 <'"),
+        ("constituents.tracks.missing", {"values_of": {"q": [1]}}, "tracks.missing.values_of: nothing uses a variable"),
+        (
+            "constituents.tracks.label_classes",
+            {"orgin": ["a"]},
+            "'orgin' is not in constituents.tracks.labels. Did you",
+        ),
+        ("constituents.tracks.scaling", {"log": ["z1"]}, "constituents.tracks.scaling.log: 'z1' is not in"),
+        ("constituents.tracks.max", 0, "constituents.tracks.max: should be greater than or equal to 1"),
+        ("constituents.tracks.variables", ["d0", "d0"], "constituents.tracks: variables names d0 more than once"),
+        ("constituents.tracks.labels", ["t", "t"], "constituents.tracks: labels names t more than once"),
+        ("jets.additional_labels", ["m", "m"], "jets: additional_labels names m more than once"),
+        (
+            "jets",
+            {"variables": ["pt"], "define": {"m": "2"}, "additional_labels": ["m"]},
+            "jets.additional_labels: 'm'",
+        ),
+        ("scaling.log", ["p"], "scaling.log: 'p' is not in jets.variables"),
+        ("scaling.unscaled", ["ptt"], "scaling.unscaled: 'ptt' is not in jets.variables. Did you mean 'pt'?"),
+        ("scaling", {"log": ["pt"], "unscaled": ["p*"]}, "scaling.log: 'pt' is unscaled"),
+        ("scaling", {"log": ["pt"], "defaults": {"pt": 0}}, "scaling: defaults.pt: must be above 0"),
+        ("scaling.clip", 0, "scaling.clip: should be greater than 0"),
+        ("write.conditional", ["p"], "write.conditional: 'p' is not in jets.variables. Did you mean 'pt'?"),
+        ("write.concat_jet_tracks", ["p"], "write.concat_jet_tracks: 'p' is not in jets.variables"),
+        ("balance.resampling", {"method": "pdf"}, "balance.resampling: method: pdf needs a target"),
+        ("balance.resampling", {"method": "count", "target": "flat"}, "resampling: method: count has no target"),
+        (
+            "balance.resampling",
+            {"method": "pdf", "target": "flt"},
+            "must be one of b, light, average, flat (found: 'flt')",
+        ),
+        ("balance.resampling", {"method": "countup", "target": "flat"}, "must be one of b, light (found: 'flat')"),
+        ("balance.resampling", {"validation": True}, "balance.resampling: validation: there is no resampling to do"),
+        ("balance.resampling", {"max_upsampling": 2}, "max_upsampling: method: none repeats no jets"),
+        (
+            "balance.resampling",
+            {"shares": {"b": 1}},
+            "balance.resampling: shares: method: none takes classes as they are",
+        ),
+        (
+            "balance.resampling",
+            {"method": "count", "shares": {"c": 1}},
+            "balance.resampling.shares: 'c' is not in classes",
+        ),
+        ("balance.resampling", {"shares": {"b": 0}}, "balance.resampling.shares.b: should be greater than 0"),
+        ("balance.resampling", {"num_jets": 0}, "balance.resampling.num_jets: should be greater than or equal to 1"),
+    ],
+)
+def test_wrong_settings_of_dumps_and_resampling(key, value, told):
+    assert told in refusal(copy.deepcopy(ATLAS), **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("components", "told"),
+    [
+        ([{"samples": ["t"]}], "components.0.samples: 't' is not in samples. Did you mean 'tt'?"),
+        (
+            [{"samples": ["tt"], "bins": {"p": [20, 100]}}],
+            "components.0.bins: 'p' is not in balance.bins. Did you mean",
+        ),
+        (
+            [{"samples": ["tt"], "bins": {"pt": [20, 95]}}],
+            "components.0.bins.pt: 95 is not an edge of a bin; the nearest",
+        ),
+        ([{"samples": ["tt"], "bins": {"pt": [100, 20]}}], "components.0.bins.pt: low must be below high"),
+        ([{"samples": ["tt"], "fraction": 1}, {"samples": ["tt"]}], "give all of them a fraction or none"),
+        ([{"samples": ["tt"], "fraction": 0}], "components.0.fraction: should be greater than 0"),
+        ([{"samples": []}], "components.0.samples: "),
+    ],
+)
+def test_wrong_components(components, told):
+    message = refusal(copy.deepcopy(ATLAS), **{"balance.resampling.components": components})
+    assert message.startswith("balance.resampling")
+    assert told in message
+
+
+def test_edges_of_components_may_be_rounded():
+    raw = ATLAS | {"balance": {"bins": {"pt": [0, 1, 3]}, "resampling": {}}}
+    put(raw, "balance.resampling.components", [{"samples": ["tt"], "bins": {"pt": [0.3333333333, 1]}}])
+    load(raw)
 
 
 def test_slots_name_the_nearest_variable(raw_config):
@@ -291,6 +412,11 @@ def test_cleaning_survives_the_job_file(raw_config):
         ({"balance.weights": ["flat"]}, True),
         ({"write": {"precision": "float16"}}, True),
         ({"scaling.default_offset": 1}, True),
+        ({"scaling": {"log": ["pt"], "method": "robust"}}, True),
+        ({"write.conditional": ["pt"]}, True),
+        ({"balance.resampling": {"method": "count"}}, True),
+        ({"jets.additional_labels": ["mass"]}, False),
+        ({"input.event_id": ["event"]}, False),
         ({"samples.qcd": {"toy": {"process": "qcd"}}}, True),
         ({"balance.bins.pt": [20, 1000, 7]}, True),
         ({"balance.bins": {"mass": [0, 1, 2]}}, False),
@@ -304,6 +430,49 @@ def test_cleaning_depends_only_on_what_it_uses(raw_config, changes, same):
     for key, value in changes.items():
         put(raw_config, key, value)
     assert (load(raw_config).cleaning == before) == same
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("scaling", {"log": ["z0"]}, True),
+        ("label_classes", {"origin": ["pileup", "b"]}, True),
+        ("max", 7, False),
+        ("sort_by", "abs(d0)", False),
+        ("labels", [], False),
+    ],
+)
+def test_cleaning_depends_only_on_what_it_uses_of_constituents(key, value, same):
+    changed = copy.deepcopy(ATLAS)
+    put(changed, f"constituents.tracks.{key}", value)
+    assert (load(changed).cleaning == load(ATLAS).cleaning) == same
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("constituents.tracks.max", 7, False),
+        ("constituents.tracks.label_classes", {"origin": ["pileup", "b"]}, False),
+        ("write.concat_jet_tracks", True, False),
+        ("write.conditional", ["pt"], False),
+        ("constituents.tracks.sort_by", "d0", True),
+        ("scaling.clip", 5, True),
+        ("balance.bins.pt", [20, 1000, 2], True),
+        ("write.parts", {"train": 2}, True),
+    ],
+)
+def test_content_depends_only_on_what_it_uses(key, value, same):
+    changed = copy.deepcopy(ATLAS)
+    put(changed, key, value)
+    assert (load(changed).content == load(ATLAS).content) == same
+    assert Content.model_validate(load(changed).content.model_dump(mode="json")) == load(changed).content
+
+
+def test_constituents_read_what_they_use():
+    tracks = {"define": {"sd0": "abs(d0) / e"}, "select": ["q > 0"], "sort_by": "sd0 + w"}
+    tracks |= {"variables": ["sd0", "z0"], "labels": ["origin"]}
+    config = load(ATLAS | {"constituents": {"tracks": tracks}})
+    assert sorted(config.constituents["tracks"].read) == ["d0", "e", "origin", "q", "w", "z0"]
 
 
 def test_the_configuration_does_not_change(raw_config):
@@ -329,8 +498,8 @@ def test_nearest(name, hint):
     assert nearest(name, ["pt", "eta", "Jet_pt"]) == hint
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
-def test_configurations_of_the_project_are_valid(path):
-    raw = yaml.safe_load(path.read_text())
+@pytest.mark.parametrize("name", ["config.yaml", "cms-deepcsv.yaml"])
+def test_configurations_of_the_project_are_valid(name):
+    raw = yaml.safe_load((ROOT / "config" / name).read_text())
     config = load({"samples": {"tt": {"toy": {"process": "ttbar"}}}} | raw)
     assert len(config.jets.variables) == 67

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from jetmill.files import complete, sha256
+from jetmill.files import complete, complete_directory, sha256
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -29,6 +29,27 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), complete(tmp_path / "a.txt"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "a"
+    for content in ("first", "second"):
+        with complete_directory(path) as partial:
+            (partial / content).write_text(content)
+            assert not (path / content).exists()
+            assert partial.parent == path.parent
+        # Nothing of what was there before is left.
+        assert [p.name for p in path.iterdir()] == [content]
+    assert [p.name for p in path.parent.iterdir()] == ["a"]
+
+
+def test_a_failure_leaves_the_old_directory_and_nothing_else(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    with pytest.raises(RuntimeError, match="broken"), complete_directory(tmp_path / "a") as partial:  # noqa: PT012
+        (partial / "half").touch()
+        raise RuntimeError("broken")
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["a", "a/old"]
 
 
 def test_sha256(tmp_path):

@@ -1,4 +1,5 @@
 import shutil
+import sys
 
 import h5py
 import numpy as np
@@ -12,7 +13,8 @@ from jetmill.loading import load
 from jetmill.stages.index import write_index
 
 NAMES, CLASSES, AXES = ("pt", "eta", "mass"), ("b", "light"), ("eta", "pt")
-SHIFT, SCALE = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0])
+SHIFT, SCALE, LOG = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0]), [False, True, False]
+SLOTS = 4
 
 
 def arrays(n, seed=0):
@@ -27,20 +29,39 @@ def arrays(n, seed=0):
         f"{layout.WEIGHT}_flat": rng.random(n).astype(np.float32),
         layout.BINS: rng.integers(0, 9, (n, 2)).astype(np.uint8),
         f"{layout.REFERENCE}/btag": rng.random(n).astype(np.float32),
+        f"{layout.ADDITIONAL_LABELS}/mass": rng.random(n),
         f"{layout.EVENT}/event": rng.integers(2**60, 2**61, n).astype(np.uint64),
+        "tracks/inputs": rng.normal(size=(n, SLOTS, 2)).astype(np.float32),
+        "tracks/valid": np.arange(SLOTS) < rng.integers(0, SLOTS + 1, (n, 1)),
+        "tracks/labels/origin": rng.integers(-1, 7, (n, SLOTS)).astype(np.int8),
     }
 
 
 ATTRIBUTES = {
-    layout.INPUTS: {"jet_variables": list(NAMES), "shift": SHIFT, "scale": SCALE, "default": [0.0, 0.0, 0.0]},
+    "jets": {"flavour_label": list(CLASSES)},
+    layout.INPUTS: {
+        "jet_variables": list(NAMES),
+        "shift": SHIFT,
+        "scale": SCALE,
+        "default": [0.0] * 3,
+        "log": LOG,
+        "clip": [np.inf] * 3,
+    },
     layout.LABELS: {"label_classes": list(CLASSES)},
     layout.BINS: {"bin_variables": list(AXES)},
+    "tracks/inputs": {
+        "variables": ["d0", "pt"],
+        "shift": [1.0, 0.5],
+        "scale": [2.0, 0.1],
+        "log": [False, True],
+        "clip": [np.inf] * 2,
+    },
 }
 
 
-def write(path, content, *, order=None, types=None):
+def write(path, content, *, order=None, types=None, compression="none"):
     n = len(content[layout.LABELS])
-    write_rows(path, content, np.arange(n) if order is None else order, ATTRIBUTES, types or {})
+    write_rows(path, content, np.arange(n) if order is None else order, ATTRIBUTES, types or {}, compression)
     return path
 
 
@@ -84,11 +105,42 @@ def test_precision(tmp_path):
 
 def test_chunks_hold_whole_rows_of_about_a_mebibyte(tmp_path):
     inputs = np.zeros((200_000, 20), dtype=np.float32)
-    write_rows(tmp_path / "a.h5", {"x": inputs}, np.arange(len(inputs)), {}, {})
+    write_rows(tmp_path / "a.h5", {"x": inputs}, np.arange(len(inputs)), {}, {}, "none")
     with h5py.File(tmp_path / "a.h5") as file:
         rows, width = file["x"].chunks
     assert width == 20
     assert 0.9 * 2**20 < rows * width * 4 <= 2**20
+
+
+COMPRESSIONS = ["none", "gzip", "lzf", "lz4", "zstd"]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_compression_changes_nothing_but_the_size(tmp_path, compression):
+    if compression in ("lz4", "zstd"):
+        pytest.importorskip("hdf5plugin", reason="hdf5plugin is not installed")
+    content = {name: np.repeat(values, 50, axis=0) for name, values in arrays(100).items()}
+    path = write(tmp_path / "a.h5", content, compression=compression)
+    check(path, content)
+    sizes = path.stat().st_size, write(tmp_path / "b.h5", content).stat().st_size
+    assert (sizes[0] < 0.8 * sizes[1]) == (compression != "none")
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_a_filter_that_is_not_installed(tmp_path, monkeypatch, compression):
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(JetmillError, match=rf"write\.compression: {compression} needs hdf5plugin"):
+        write(tmp_path / "a.h5", arrays(10), compression=compression)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_merged_file_may_be_compressed(run, compression):
+    directory, joined = run
+    write_index(part_files(directory), directory / "train.h5", merge=True, compression=compression)
+    check(directory / "train.h5", joined)
+    with h5py.File(directory / "train.h5") as file:
+        assert file[layout.INPUTS].compression == (None if compression == "none" else compression)
 
 
 @pytest.mark.parametrize("merge", [False, True])
@@ -110,6 +162,7 @@ def test_an_index_of_empty_parts(tmp_path, merge):
     assert len(jets) == 0
     assert jets.inputs.shape == (0, 3)
     assert jets.variable("pt").shape == (0,)
+    assert jets.constituents["tracks"].variable("d0").shape == (0, SLOTS)
 
 
 def test_an_index_moves_with_its_parts(run, tmp_path, monkeypatch):
@@ -153,6 +206,13 @@ def test_load(run, rows):
     np.testing.assert_array_equal(jets.weights["weight_flat"], expected["jets/weight_flat"])
     np.testing.assert_array_equal(jets.reference["btag"], expected["jets/reference/btag"])
     np.testing.assert_array_equal(jets.event["event"], expected["jets/event/event"])
+    np.testing.assert_array_equal(jets.additional_labels["mass"], expected["jets/add_labels/mass"])
+    assert list(jets.constituents) == ["tracks"]
+    tracks = jets.constituents["tracks"]
+    np.testing.assert_array_equal(tracks.inputs, expected["tracks/inputs"])
+    np.testing.assert_array_equal(tracks.valid, expected["tracks/valid"])
+    np.testing.assert_array_equal(tracks.labels["origin"], expected["tracks/labels/origin"])
+    assert tracks.variables == ("d0", "pt")
     assert (jets.variables, jets.classes, jets.bin_variables) == (NAMES, CLASSES, AXES)
 
 
@@ -160,11 +220,25 @@ def test_back_to_units(run):
     directory, joined = run
     jets = load(part_files(directory)[0])
     values = joined[layout.INPUTS][:70].astype(np.float64) * SCALE + SHIFT
+    values[:, 1] = np.exp(values[:, 1])
     expected = np.where(joined[layout.IS_DEFAULT][:70], np.nan, values)
     np.testing.assert_array_equal(jets.unscaled(), expected)
     assert jets.unscaled().dtype == np.float64
     for i, name in enumerate(NAMES):
         np.testing.assert_array_equal(jets.variable(name), expected[:, i])
+    np.testing.assert_array_equal(jets.scaling.shift, SHIFT)
+    np.testing.assert_array_equal(jets.scaling.scale, SCALE)
+    np.testing.assert_array_equal(jets.scaling.log, LOG)
+
+
+def test_constituents_back_to_units(run):
+    directory, joined = run
+    tracks = load(part_files(directory)[0]).constituents["tracks"]
+    values, valid = joined["tracks/inputs"][:70].astype(np.float64), joined["tracks/valid"][:70]
+    np.testing.assert_array_equal(tracks.variable("d0"), np.where(valid, values[..., 0] * 2 + 1, np.nan))
+    np.testing.assert_allclose(tracks.variable("pt"), np.where(valid, np.exp(values[..., 1] * 0.1 + 0.5), np.nan))
+    with pytest.raises(JetmillError, match=r"no variable 'd1'\."):
+        tracks.variable("d1")
 
 
 def test_an_unknown_variable_names_the_nearest(run):

@@ -1,6 +1,6 @@
 import pytest
 
-from jetmill.config import load
+from jetmill.config_checks import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 
@@ -16,7 +16,7 @@ def data(tmp_path, monkeypatch):
 
 
 def plan(raw, **changes):
-    return Plan(load(raw | changes), toy_dir="toys")
+    return Plan(load(raw | changes))
 
 
 def refusal(raw, **samples):
@@ -52,7 +52,10 @@ def test_an_indented_comment_in_a_list_file(raw_config, data):
 
 def test_toy_files(raw_config):
     samples = {"tt": {"toy": {"process": "ttbar", "files": 3}}}
-    assert plan(raw_config, samples=samples).files == {"tt": [f"toys/tt_000{i}.root" for i in range(3)]}
+    names = [f"out/toy/tt_000{i}" for i in range(3)]
+    assert plan(raw_config, samples=samples, output_dir="out").files == {"tt": [f"{name}.root" for name in names]}
+    hdf5 = plan(raw_config, samples=samples, output_dir="out", input={"format": "hdf5"})
+    assert hdf5.files == {"tt": [f"{name}.h5" for name in names]}
 
 
 @pytest.mark.parametrize(
@@ -94,16 +97,39 @@ def test_batches_hold_every_file_once(raw_config):
         assert [f for b in work.batches if b.sample == sample for f in b.files] == files
     assert work.batch("tt", "0002") == work.batches[2]
     assert work.batch_files("clean")[2] == "<results>/clean/tt/batch_0002.h5"
-    assert work.batch_names() == [f"{b.sample}/{b.number}" for b in work.batches]
+    assert work.batch_samples() == ["tt"] * 3 + ["qcd"] * 2 + ["one"]
 
 
 @pytest.mark.parametrize(("width", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (50, [7])])
 def test_ranges_hold_every_variable_once(raw_config, width, sizes):
     raw_config["jets"]["variables"] = [f"v{i}" for i in range(7)]
     work = plan(raw_config, scaling={"variables_per_range": width})
-    assert [len(r) for r in work.ranges] == sizes
-    assert [v for r in work.ranges for v in r] == raw_config["jets"]["variables"]
+    assert [(of, len(names)) for of, names in work.ranges] == [("jets", size) for size in sizes]
+    assert [v for _, names in work.ranges for v in names] == raw_config["jets"]["variables"]
     assert work.range_numbers == [f"{i:02d}" for i in range(len(sizes))]
+
+
+def with_constituents(raw, **changes):
+    tracks = {"variables": ["d0", "z0", "qp"], "scaling": {"log": ["qp"], "method": "robust"}, "labels": ["origin"]}
+    tracks |= {"label_classes": {"origin": ["pileup", "b", "c"]}}
+    constituents = {"tracks": tracks, "flows": {"variables": ["pt"]}}
+    return plan(raw, input={"format": "hdf5"}, constituents=constituents, **changes)
+
+
+def test_ranges_of_constituents(raw_config):
+    raw_config["jets"]["variables"] = [f"v{i}" for i in range(5)]
+    work = with_constituents(raw_config, scaling={"variables_per_range": 2, "clip": 3.0})
+    expected = [("jets", ["v0", "v1"]), ("jets", ["v2", "v3"]), ("jets", ["v4"])]
+    expected += [("tracks", ["d0", "z0"]), ("tracks", ["qp"]), ("flows", ["pt"])]
+    assert work.ranges == expected
+    assert work.variables == {"jets": [f"v{i}" for i in range(5)], "tracks": ["d0", "z0", "qp"], "flows": ["pt"]}
+    found = {of: (s.method, s.log, s.clip) for of, s in work.scaling.items()}
+    assert found == {
+        "jets": ("standard", [], 3),
+        "tracks": ("robust", ["qp"], None),
+        "flows": ("standard", [], None),
+    }
+    assert work.weighted_labels == {"tracks": {"origin": 3}}
 
 
 def test_global_parts_draw_from_every_batch(raw_config):
@@ -111,7 +137,22 @@ def test_global_parts_draw_from_every_batch(raw_config):
     assert [work.parts(s) for s in ("train", "val", "test")] == [["0000", "0001", "0002"], ["0000"], ["0000", "0001"]]
     assert [work.slice_of_keys("train", p) for p in work.parts("train")] == [(0, 3), (1, 3), (2, 3)]
     assert work.sources("0002") == work.batches
-    assert len(list(work.all_parts)) == 6
+    files = [("train", 0), ("train", 1), ("train", 2), ("val", 0), ("test", 0), ("test", 1)]
+    assert work.part_files() == [f"<results>/parts/{split}/part_{n:04d}.h5" for split, n in files]
+    assert work.part_files("val", "test", under="x", ending="pt") == [
+        f"<results>/x/{split}/part_{n:04d}.pt" for split, n in files[3:]
+    ]
+
+
+def test_resampled_validation_is_one_output_more(raw_config):
+    assert plan(raw_config).outputs == ("train", "val", "test")
+    raw_config["balance"]["resampling"] = {"method": "count", "validation": True}
+    work = plan(raw_config, write={"parts": {"train": 3, "val": 2}})
+    assert work.outputs == ("train", "val", "test", "val_resampled")
+    assert work.parts("val_resampled") == work.parts("val") == ["0000", "0001"]
+    assert work.slice_of_keys("val_resampled", "0001") == (1, 2)
+    assert len(work.part_files()) == 8
+    assert "parts: train 3, val 2, test 1, val_resampled 2 ->" in work.summary()
 
 
 def test_batch_parts_draw_from_their_batch(raw_config):
@@ -121,7 +162,7 @@ def test_batch_parts_draw_from_their_batch(raw_config):
         assert work.slice_of_keys("train", part) == (0, 1)
         assert work.sources(part) == [work.batches[number]]
         assert work.batch_files("bins", part) == [f"<results>/bins/tt/batch_{part}.h5"]
-        assert work.batch_names(part) == [f"tt/{part}"]
+        assert work.batch_samples(part) == ["tt"]
 
 
 def test_weights(raw_config):
@@ -135,13 +176,35 @@ def test_weights(raw_config):
 def test_summary(raw_config):
     work = plan(raw_config, input={"files_per_batch": 3}, output_dir="out")
     assert "tt: 4 files in 2 batches" in work.summary()
-    assert "2 variables in 1 ranges, 2 classes (b, light)" in work.summary()
+    assert "2 of jets: variables in 1 ranges; 2 classes (b, light)" in work.summary()
     assert "parts: train 1, val 1, test 1 -> out/" in work.summary()
+
+
+def test_summary_of_constituents(raw_config):
+    work = with_constituents(raw_config)
+    assert "2 of jets, 3 of tracks, 1 of flows: variables in 3 ranges; 2 classes" in work.summary()
 
 
 def test_the_farewell_promises_only_what_is_there(raw_config, tmp_path):
     work = plan(raw_config, output_dir=str(tmp_path))
     assert work.farewell() == f"Done. What was asked for is in {tmp_path}/."
-    for split in ("train", "val", "test"):
-        (tmp_path / f"{split}.h5").touch()
+    (tmp_path / "manifest.json").touch()
     assert f'jetmill.load("{tmp_path}/train.h5")' in work.farewell()
+    assert f"{tmp_path}/report/" in work.farewell()
+
+
+@pytest.mark.parametrize("formats", [["structured"], ["tfrecords", "parquet"], ["hdf5", "torch"]])
+@pytest.mark.parametrize("plots", [True, False])
+def test_the_farewell_tells_of_every_format(raw_config, tmp_path, formats, plots):
+    work = plan(raw_config, output_dir=str(tmp_path), write={"formats": formats}, report={"plots": plots})
+    (tmp_path / "manifest.json").touch()
+    places = {
+        "hdf5": "/train.h5",
+        "structured": "/structured/train.h5",
+        "tfrecords": "/tfrecords/train",
+        "parquet": "/parquet/train/",
+        "torch": "/parts/train/part_0000.pt",
+    }
+    for name, place in places.items():
+        assert (f"{tmp_path}{place}" in work.farewell()) == (name in formats)
+    assert ("/report/" in work.farewell()) == plots

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jetmill.randomness import generator, keys, mix, uniform
+from jetmill.randomness import generator, keys, mix, selection_key, uniform
 
 N = 200_000
 UINT64 = st.integers(0, 2**64 - 1)
@@ -63,7 +63,13 @@ def test_keys_are_uniform(names):
 
 @pytest.mark.parametrize(
     ("seed", "names", "change"),
-    [(2, ("order", "tt"), None), (1, ("split", "tt"), None), (1, ("order", "qcd"), None), (1, ("order", "tt"), mix)],
+    [
+        (2, ("order", "tt"), None),
+        (1, ("split", "tt"), None),
+        (1, ("order", "qcd"), None),
+        (1, ("order", "tt"), mix),
+        (1, ("order", "tt"), selection_key),
+    ],
 )
 def test_keys_for_other_purposes_are_independent(seed, names, change):
     a, b = keys(1, "order", "tt", of=identities()), keys(seed, *names, of=identities())
@@ -71,6 +77,17 @@ def test_keys_for_other_purposes_are_independent(seed, names, change):
     table = np.histogram2d(uniform(a), uniform(b), bins=(8, 8), range=((0, 1), (0, 1)))[0]
     assert stats.chi2_contingency(table).pvalue > 1e-3
     assert abs(stats.spearmanr(uniform(a), uniform(b)).statistic) < 0.01
+
+
+def test_selection_keys_are_uniform_and_independent_of_the_place_in_a_part():
+    key = keys(1, "order", "tt", of=identities())
+    selected = selection_key(key)
+    assert selected.dtype == np.uint64
+    assert len(np.unique(selected)) == N
+    assert stats.kstest(uniform(selected), "uniform").pvalue > 1e-3
+    place = uniform(mix(key))  # by which a part is shuffled
+    table = np.histogram2d(place, uniform(selected), bins=(8, 8), range=((0, 1), (0, 1)))[0]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
 
 
 def test_neighbouring_keys_are_independent():

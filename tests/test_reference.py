@@ -4,7 +4,8 @@ import jsonschema
 import pytest
 import yaml
 
-from jetmill.config import Config, load
+from jetmill.config import Config
+from jetmill.config_checks import load
 from jetmill.reference import reference, schema
 
 ROOT = Path(__file__).parents[1]
@@ -20,14 +21,19 @@ def test_the_page_explains_every_key():
     for name, field in Config.model_fields.items():
         assert f"| `{name}` |" in page
         assert field.description
-    for key in ("samples.<name>.toy.process", "jets.select[].missing", "balance.resampling.method", "write.parts.val"):
+    for key in ("samples.<name>.toy.process", "jets.select[].missing", "write.parts.val"):
         assert f"| `{key}` |" in page
+    for key in ("method", "components[].fraction", "num_jets"):
+        assert f"| `balance.resampling.{key}` |" in page
+    for key in ("sort_by", "missing.values_of", "scaling.log"):
+        assert f"| `constituents.<name>.{key}` |" in page
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda p: p.name)
 def test_shipped_configurations_fit_the_schema_and_the_models(path):
     config = yaml.safe_load(path.read_text())
-    config.setdefault("samples", {"tt": {"files": "tt.root"}})
+    components = config["balance"].get("resampling", {}).get("components", [{"samples": ["tt"]}])
+    config.setdefault("samples", {name: {"files": "a"} for component in components for name in component["samples"]})
     jsonschema.validate(config, yaml.safe_load(schema()))
     load(config)
 

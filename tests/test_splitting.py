@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.model_selection import train_test_split
 
 from jetmill.randomness import keys
-from jetmill.splitting import TEST, TRAIN, VAL, split_by_event, split_by_jet, split_by_modulo
+from jetmill.splitting import SPLITS, TEST, TRAIN, VAL, split_by_event, split_by_jet, split_by_modulo, split_of
 
 
 @pytest.mark.parametrize("n", [5, 6, 7, 9, 10, 11, 25, 99, 100, 1000, 1001, 12_345])
@@ -67,3 +67,7 @@ def test_by_modulo_of_event_numbers_beyond_float64():
     expected = [TEST if (2**60 + i) % 7 in (0, 5) else TRAIN for i in (3, 4)]
     assert list(split_by_modulo(event, modulo=7, test=[0, 5], val=[])) == expected
     assert len(split_by_modulo(event[:0], modulo=7, test=[0], val=[1])) == 0
+
+
+def test_every_output_comes_from_a_split():
+    assert [split_of(output) for output in (*SPLITS, "val_resampled")] == ["train", "val", "test", "val"]

@@ -7,17 +7,20 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-import yaml
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
-from jetmill import balancing
+from jetmill import assembling
 from jetmill.columns import Batch, write_batch
-from jetmill.config import load as load_config
+from jetmill.config import Resampling, ScalingOf
+from jetmill.config_checks import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.loading import load
+from jetmill.picking import PartOf
+from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN
-from jetmill.stages import write as write_module
+from jetmill.stages import fit_scalers as fit_scalers_module
+from jetmill.stages import plot_closure as plot_closure_module
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
@@ -25,7 +28,8 @@ from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.index import write_index
 from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import PartOf, write_part
+from jetmill.stages.plot_closure import plot_closure
+from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import write_manifest
 from jetmill.stages.write_torch import write_torch
 
@@ -57,79 +61,91 @@ RAW = {
 }
 
 
+MODULO = {"by": "modulo", "modulo": 10, "test": [0, 1], "val": [2]}
+PROCESSES = {"tt": "ttbar", "qcd": "qcd"}
+
+
 class Run:
     """Cleaned and binned batches of two samples, and what is made of them."""
 
-    def __init__(self, directory):
-        self.directory = directory
-        self.settings = load_config(RAW).cleaning
-        self.variables = self.settings.jets.variables
+    def __init__(self, directory, files_per_batch=1, raw=RAW):
+        self.directory, self.config = directory, load_config(raw)
+        self.variables = self.config.jets.variables
         self.batches, self.bins, self.roots = {}, {}, {}
-        for sample, process in zip(SAMPLES, ("ttbar", "qcd"), strict=True):
-            for number in range(2):
-                name, root = f"{sample}/000{number}", directory / f"{sample}{number}.root"
+        for sample, process in PROCESSES.items():
+            roots = [directory / f"{sample}{number}.root" for number in range(2)]
+            for number, root in enumerate(roots):
                 write_toy_file(root, process=process, n_jets=2500, seed=1, sample=sample, number=number)
-                self.roots[name] = root
-                self.batches[name] = directory / f"clean/{name}.h5"
-                self.bins[name] = directory / f"bins/{name}.h5"
-                clean_batch([root], self.batches[name], settings=self.settings, sample=sample, first_file=number)
-                self.bin(name, self.bins[name])
+            for start in range(0, 2, files_per_batch):
+                name = f"{sample}/{start // files_per_batch:04d}"
+                self.roots[name] = roots[start : start + files_per_batch]
+                self.batches[name], self.bins[name] = (directory / f"{k}/{name}.h5" for k in ("clean", "bins"))
+                where = {"sample": sample, "first_file": start}
+                clean_batch(self.roots[name], self.batches[name], settings=self.config.cleaning, **where)
+                bin_jets(self.batches[name], self.bins[name], bins=BINS, n_classes=4)
         self.scalers = directory / "scalers.json"
         self.scale(self.scalers, width=4)
-        self.balance = self.balanced("none")
-        self.resampled = self.balanced("count")
+        self.balance = self.balanced()
+        self.resampled = self.balanced(method="count")
+        self.repeated = self.balanced(method="pdf", target="flat", max_upsampling=3)
 
-    def bin(self, name, output, seed=1):
-        sample, number = name.split("/")
-        bin_jets(self.batches[name], output, bins=BINS, n_classes=4, seed=seed, sample=sample, number=number)
+    def sources(self, names=None):
+        """Return sample, column file and bin file of some batches, or of all."""
+        names = names or list(self.batches)
+        return [n.split("/")[0] for n in names], [self.batches[n] for n in names], [self.bins[n] for n in names]
 
-    def scale(self, output, *, width, order=1):
+    def scale(self, output, *, width, order=1, settings=ScalingOf()):  # noqa: B008
         paths = []
         for start in range(0, len(self.variables), width):
             paths.append(output.with_name(f"{output.stem}_{width}_{order}_{start}.json"))
             names = self.variables[start : start + width]
-            fit_scalers(list(self.batches.values())[::order], paths[-1], variables=names)
-        merge_scalers(
-            *(paths, output, output.with_suffix(".dict"), output.with_suffix(".yaml")),
-            default_offset=0.001,
-            defaults={},
-            strict=True,
-        )
+            batches = list(self.batches.values())[::order]
+            fit_scalers(batches, paths[-1], of="jets", variables=names, settings=settings)
+        merge_scalers(paths, output, settings={"jets": settings}, strict=True)
 
-    def balanced(self, resampling, output=None, **changes):
-        output = output or self.directory / f"balance_{resampling}.h5"
-        options = {"bins": BINS, "classes": CLASSES, "weights": WEIGHTS, "strict": True, "seed": 1} | changes
-        balance(self.bins, output, resampling=resampling, **options)
+    def balanced(self, output=None, *, order=1, weights=WEIGHTS, **resampling):
+        output = output or self.directory / f"balance_{resampling.get('method', 'none')}.h5"
+        resampling = Resampling.model_validate(resampling)
+        options = {"bins": BINS, "classes": CLASSES, "samples": SAMPLES, "weights": weights, "strict": True}
+        batches = list(zip(*self.sources(), strict=True))[::order]
+        balance(batches, output, resampling=resampling, **options)
         return output
 
-    def write(self, output, *, split="train", part=0, n_parts=1, names=None, balance_path=None, precision="float32"):
-        batches = [(n, self.batches[n], self.bins[n]) for n in names or self.batches]
+    def write(
+        self, output, *, split="train", part=0, n_parts=1, names=None, balance_path=None, scalers=None, **content
+    ):
         write_part(
-            PartOf(split, part, n_parts, batches),
-            *(balance_path or self.balance, self.scalers, output),
-            samples=SAMPLES,
-            precision=precision,
+            PartOf(split, (part, n_parts), *self.sources(names)),
+            *(balance_path or self.balance, scalers or self.scalers, output),
+            content=self.config.content.model_copy(update=content),
+            compression="none",
         )
         return output
 
-    def column(self, name, split=TRAIN):
-        """Return a column of all batches joined."""
+    def column(self, name, split=TRAIN, sample=""):
+        """Return a column of all batches joined, or of those of a sample."""
         found = []
-        for path in self.batches.values():
+        for path in [path for key, path in self.batches.items() if key.startswith(sample)]:
             with Batch(path) as batch:
                 found.append(batch.read(name, batch.rows(split)))
         return np.concatenate(found)
 
-    def counts(self, split=TRAIN):
-        """Return the histogram by class, from numpy."""
-        rows = np.stack([self.column(f"variables/{v}", split).astype(float) for v in BINS], axis=1)
-        label = self.column("label", split)
+    def counts(self, split=TRAIN, sample=""):
+        """Return the histogram by class, from numpy, of all samples or one."""
+        rows = np.stack([self.column(f"variables/{v}", split, sample).astype(float) for v in BINS], axis=1)
+        label = self.column("label", split, sample)
         return np.stack([np.histogramdd(rows[label == c], EDGES)[0] for c in range(4)]).astype(int)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return Run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The same jets in one batch for each sample."""
+    return Run(tmp_path_factory.mktemp("whole"), files_per_batch=2)
 
 
 def rows(file_or_files, *names):
@@ -145,55 +161,34 @@ def rows(file_or_files, *names):
 # bin_jets
 
 
-def test_cells_counts_and_ranks(run):
+def test_cells_and_counts(run):
     for name, path in run.bins.items():
         with h5py.File(path) as file, Batch(run.batches[name]) as batch:
-            cell, rank, counts = file["cell"][()], file["rank"][()], file["counts"][()]
+            assert set(file) == {"cell", "counts"}
+            cell, counts = file["cell"][()], file["counts"][()]
             eta, pt = batch.read("variables/eta").astype(float), batch.read("variables/pt").astype(float)
             split, label = batch.split_codes(), batch.read("label")
+        assert cell.dtype == np.uint32
         expected = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
         np.testing.assert_array_equal(np.unravel_index(cell, SHAPE), expected)
         sample = np.stack([split, label, *expected], axis=1)
         edges = [np.arange(n + 1) - 0.5 for n in (3, 4, *SHAPE)]
         np.testing.assert_array_equal(counts, np.histogramdd(sample, edges)[0])
-        for group in np.unique(sample, axis=0):
-            members = rank[(sample == group).all(axis=1)]
-            np.testing.assert_array_equal(np.sort(members), np.arange(len(members)))
-
-
-def test_ranks_are_independent_of_the_order_of_rows(run):
-    # Otherwise resampling would take its jets from the first parts.
-    for name, path in run.bins.items():
-        with h5py.File(path) as file, Batch(run.batches[name]) as batch:
-            rows_ = batch.rows(TRAIN)
-            rank, count = file["rank"][rows_], file["counts"][TRAIN]
-            place = (batch.read("label", rows_), *np.unravel_index(file["cell"][rows_], SHAPE))
-        share = (rank + 0.5) / count[place]
-        assert abs(stats.spearmanr(share, np.arange(len(share))).statistic) < 0.08
-
-
-def test_bins_depend_on_seed_and_name_alone(run, tmp_path):
-    name = "tt/0001"
-    for seed, same in ((1, True), (2, False)):
-        run.bin(name, tmp_path / "b.h5", seed=seed)
-        with h5py.File(tmp_path / "b.h5") as a, h5py.File(run.bins[name]) as b:
-            assert np.array_equal(a["rank"][()], b["rank"][()]) == same
-            np.testing.assert_array_equal(a["cell"][()], b["cell"][()])
 
 
 @pytest.mark.parametrize("spoil", [np.nan, 19.0, 2000.0])
 def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
     columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
-    with pytest.raises(JetmillError, match="sample 'tt', batch 0007: 1 of 3 jets are outside the bins of 'pt'"):
-        bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4, seed=1, sample="tt", number="0007")
+    with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 jets are outside the bins of 'pt'"):
+        bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4)
     assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):
     columns = {"label": np.zeros(0, np.uint8), "variables/eta": np.zeros(0), "variables/pt": np.zeros(0)}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([0, 0, 0])})
-    bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4, seed=1, sample="tt", number="0000")
+    bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4)
     with h5py.File(tmp_path / "o.h5") as file:
         assert file["counts"].shape == (3, 4, *SHAPE)
         assert not file["counts"][()].any()
@@ -205,7 +200,7 @@ def test_a_batch_without_jets(tmp_path):
 @pytest.mark.parametrize(("width", "order"), [(1, 1), (3, -1), (100, 1), (100, -1)])
 def test_scalers_are_those_of_standard_scaler(run, tmp_path, width, order):
     run.scale(tmp_path / "s.json", width=width, order=order)
-    ours = json.loads((tmp_path / "s.json").read_text())
+    ours = json.loads((tmp_path / "s.json").read_text())["jets"]
     assert list(ours) == run.variables
     columns = np.stack([run.column(f"variables/{v}") for v in run.variables], axis=1).astype(np.float64)
     theirs = StandardScaler().fit(columns)
@@ -220,24 +215,20 @@ def test_scalers_are_those_of_standard_scaler(run, tmp_path, width, order):
         assert row["default"] == np.float32(np.nanmin(columns[:, i]) - 0.001)
 
 
-def test_width_and_order_do_not_reach_what_is_applied(run, tmp_path):
+@pytest.mark.parametrize("method", ["standard", "robust"])
+def test_width_order_and_blocks_do_not_reach_what_is_applied(run, tmp_path, monkeypatch, method):
+    settings = ScalingOf(method=method, log=["pt"], unscaled=["eta"])
+
     def applied(name, **options):
-        run.scale(tmp_path / f"{name}.json", **options)
-        exports = (tmp_path / f"{name}.dict").read_text(), (tmp_path / f"{name}.yaml").read_text()
-        rows_ = json.loads((tmp_path / f"{name}.json").read_text()).values()
-        return [(r["shift"], r["scale"], r["default"]) for r in rows_], exports
+        run.scale(tmp_path / f"{name}.json", settings=settings, **options)
+        rows_ = json.loads((tmp_path / f"{name}.json").read_text())["jets"]
+        return {name: {key: row[key] for key in ("shift", "scale", "default", "log")} for name, row in rows_.items()}
 
-    assert applied("a", width=1) == applied("b", width=4, order=-1) == applied("c", width=100)
-
-
-def test_exports(run):
-    ours = json.loads(run.scalers.read_text())
-    umami = json.loads(run.scalers.with_suffix(".dict").read_text())["jets"]
-    salt = yaml.safe_load(run.scalers.with_suffix(".yaml").read_text())["jets"]
-    assert list(ours) == list(umami) == list(salt)
-    for name, row in ours.items():
-        assert umami[name] == {key: row[key] for key in ("shift", "scale", "default")}
-        assert salt[name] == {"mean": row["shift"], "std": row["scale"]}
+    found = applied("a", width=1)
+    assert found == applied("b", width=4, order=-1) == applied("c", width=100)
+    assert (found["pt"]["log"], found["eta"]["shift"]) == (True, 0)
+    monkeypatch.setattr(fit_scalers_module, "BLOCK_ROWS", 100)
+    assert found == applied("d", width=4)
 
 
 @pytest.fixture
@@ -248,20 +239,22 @@ def bad_ranges(tmp_path):
         "variables/good": np.arange(4.0),
     }
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 1])})
-    fit_scalers([tmp_path / "b.h5"], tmp_path / "r.json", variables=["gone", "same", "good"])
-    return [tmp_path / "r.json"], tmp_path / "s.json", tmp_path / "d.json", tmp_path / "n.yaml"
+    names = ["gone", "same", "good"]
+    fit_scalers([tmp_path / "b.h5"], tmp_path / "r.json", of="jets", variables=names, settings=ScalingOf())
+    return [tmp_path / "r.json"], tmp_path / "s.json"
 
 
 def test_variables_that_cannot_be_scaled(bad_ranges):
-    with pytest.raises(JetmillError, match="'gone' is missing in every training jet; variable 'same' is 2 in every"):
-        merge_scalers(*bad_ranges, default_offset=0.001, defaults={}, strict=True)
+    message = "'gone' of jets is missing everywhere in the training split; variable 'same' of jets is 2 wherever"
+    with pytest.raises(JetmillError, match=message):
+        merge_scalers(*bad_ranges, settings={"jets": ScalingOf()}, strict=True)
     assert not bad_ranges[1].exists()
 
 
 def test_variables_that_cannot_be_scaled_are_a_warning_if_not_strict(bad_ranges, caplog):
-    merge_scalers(*bad_ranges, default_offset=0.001, defaults={"gone": -3}, strict=False)
+    merge_scalers(*bad_ranges, settings={"jets": ScalingOf(defaults={"gone": -3})}, strict=False)
     assert [r.message.split("'")[1] for r in caplog.records if r.levelname == "WARNING"] == ["gone", "same"]
-    ours = json.loads(bad_ranges[1].read_text())
+    ours = json.loads(bad_ranges[1].read_text())["jets"]
     assert (ours["gone"]["scale"], ours["same"]["scale"], ours["gone"]["default"]) == (1, 1, -3)
     assert ours["good"]["mean"] == 1
 
@@ -272,10 +265,13 @@ def test_variables_that_cannot_be_scaled_are_a_warning_if_not_strict(bad_ranges,
 def test_counts_and_tables(run):
     with h5py.File(run.balance) as file:
         for split in range(3):
-            np.testing.assert_array_equal(file["counts"][split], run.counts(split))
+            by_sample = [file[f"counts/{sample}"][split] for sample in SAMPLES]
+            np.testing.assert_array_equal(sum(by_sample), run.counts(split))
+            for sample, table in zip(SAMPLES, by_sample, strict=True):
+                np.testing.assert_array_equal(table, run.counts(split, sample))
         n = run.counts()
-        np.testing.assert_array_equal(file["kept"], n)
-        assert "quota" not in file
+        np.testing.assert_array_equal(file["kept/train"], n)
+        assert not {"copies", "threshold", "multiplicity", "target"} & set(file)
         assert list(file.attrs["classes"]) == CLASSES
         assert list(file.attrs["variables"]) == list(BINS)
         assert list(file.attrs["weights"]) == list(WEIGHTS)
@@ -290,48 +286,101 @@ def test_counts_and_tables(run):
             np.testing.assert_allclose(totals, totals[0], rtol=1e-12)
 
 
-def test_resampled_tables_and_quotas(run):
+def taken(run, path, output="train"):
+    """Return what is taken by the keys in the batches: jets (n_classes, *bins), and how many 1, 2, ... times."""
+    table, times = np.zeros((4, *SHAPE), dtype=int), np.zeros((4, 1000), dtype=int)
+    split = {"train": 0, "val_resampled": 1}[output]
+    with h5py.File(path) as file:
+        for sample, batch_path, bins in zip(*run.sources(), strict=True):
+            with Batch(batch_path) as batch, h5py.File(bins) as binned:
+                rows_ = batch.rows(split)
+                key, label, cell = batch.read("key", rows_), batch.read("label", rows_), binned["cell"][rows_]
+            place = (label, *np.unravel_index(cell, SHAPE))
+            copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("copies", "threshold"))
+            copies = copies + (selection_key(key) < threshold)
+            np.add.at(table, place, copies)
+            np.add.at(times, (label, copies), 1)
+    return table, times[:, 1:]
+
+
+def test_undersampled_tables(run):
     n = run.counts()
     with h5py.File(run.resampled) as file:
         kept = np.broadcast_to(n.min(axis=0), n.shape)
-        np.testing.assert_array_equal(file["kept"], kept)
-        np.testing.assert_array_equal(sum(file[f"quota/{name}"][()] for name in run.bins), kept)
-        np.testing.assert_array_equal(file["counts"][TRAIN], n)
+        np.testing.assert_array_equal(file["kept/train"], kept)
+        np.testing.assert_array_equal(file["multiplicity/train"], np.stack([n - kept, kept]).sum(axis=(2, 3)).T)
+        np.testing.assert_array_equal(sum(table[TRAIN] for table in file["counts"].values()), n)
         # Classes are equal already, so the table that makes them so is one.
         np.testing.assert_allclose(file["weights/average"][()][kept > 0], 1, rtol=1e-12)
+    np.testing.assert_array_equal(taken(run, run.resampled)[0], kept)
 
 
-def test_the_same_seed_the_same_quota(run, tmp_path):
-    def quota(seed):
-        with h5py.File(run.balanced("count", tmp_path / f"{seed}.h5", seed=seed)) as file:
-            return file["quota/tt/0000"][()]
-
-    with h5py.File(run.resampled) as file:
-        before = file["quota/tt/0000"][()]
-    np.testing.assert_array_equal(quota(1), before)
-    assert not np.array_equal(quota(2), before)
-
-
-def counts_file(path, counts):
-    with h5py.File(path, "w") as file:
-        file["counts"] = counts
-    return {"tt/0000": path}
+HALVES = [{"samples": ["tt"], "bins": {"pt": [20, 60]}}, {"samples": ["tt", "qcd"], "bins": {"pt": [60, 1000]}}]
+METHODS = {
+    "count": {"method": "count"},
+    "importance": {"method": "importance", "target": "average", "num_jets": 200},
+    "pdf": {"method": "pdf", "target": "flat", "max_upsampling": 3, "shares": {"b": 2}},
+    "countup": {"method": "countup", "target": "light", "components": HALVES},
+    "fewer": {"num_jets": 1000},
+    "components": {"components": [HALVES[0] | {"fraction": 3}, HALVES[1] | {"fraction": 1}]},
+}
 
 
-def balance_small(tmp_path, counts, *, method="average", resampling="none", strict=False, reference="b"):
-    weights = {method: {"method": method} | ({"reference": reference} if method == "reference" else {})}
+@pytest.mark.parametrize("resampling", METHODS.values(), ids=METHODS.keys())
+def test_quotas_are_filled_exactly(run, tmp_path, resampling):
+    validation = resampling.get("method") in ("count", "pdf")
+    path = run.balanced(tmp_path / "b.h5", validation=validation, **resampling)
+    for output in ("train", "val_resampled") if validation else ("train",):
+        table, times = taken(run, path, output)
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(file[f"kept/{output}"], table)
+            multiplicity = file[f"multiplicity/{output}"][:, 1:]
+            np.testing.assert_array_equal(multiplicity, times[:, : multiplicity.shape[1]])
+            assert not times[:, multiplicity.shape[1] :].any()
+            assert (f"target/{output}" in file) == ("target" in resampling)
+            if "target" in resampling:
+                assert file[f"target/{output}"][()].sum() == pytest.approx(table.sum())
+        if "num_jets" in resampling:
+            assert table.sum() == resampling["num_jets"]
+
+
+@pytest.mark.parametrize("resampling", METHODS.values(), ids=METHODS.keys())
+def test_tables_do_not_depend_on_the_batches(run, whole, tmp_path, resampling):
+    paths = [
+        run.balanced(tmp_path / "a.h5", **resampling),
+        run.balanced(tmp_path / "b.h5", order=-1, **resampling),
+        whole.balanced(tmp_path / "c.h5", **resampling),
+    ]
+    contents = {path.read_bytes() for path in paths}
+    assert len(contents) == 1
+
+
+def counted(directory, counts):
+    """Write a batch with these counts, (n_splits, 2, 3); return its sample and files."""
+    place = np.repeat(np.arange(counts.size), counts.reshape(-1))
+    split, label, cell = np.unravel_index(place, counts.shape)
+    key = np.random.default_rng(1).integers(0, 2**64, size=len(place), dtype=np.uint64)
+    columns = {"key": key, "label": label.astype(np.uint8)}
+    write_batch(directory / "batch.h5", iter(columns.items()), {"splits": np.bincount(split, minlength=3)})
+    with h5py.File(directory / "bins.h5", "w") as file:
+        file["counts"], file["cell"] = counts, cell.astype(np.uint32)
+    return "tt", directory / "batch.h5", directory / "bins.h5"
+
+
+def balance_small(tmp_path, counts, *, table="average", strict=False, reference="b", **resampling):
+    weights = {table: {"method": table} | ({"reference": reference} if table == "reference" else {})}
     balance(
-        counts_file(tmp_path / "bins.h5", counts),
+        [counted(tmp_path, counts)],
         tmp_path / "o.h5",
-        bins={"pt": [(0, 1, 3)]},
+        bins={"x": [(0, 1, 3)]},
         classes=["b", "c"],
+        samples=["tt"],
         weights=weights,
-        resampling=resampling,
+        resampling=Resampling.model_validate(resampling),
         strict=strict,
-        seed=1,
     )
     with h5py.File(tmp_path / "o.h5") as file:
-        return file["kept"][()], file[f"weights/{method}"][()]
+        return file["kept/train"][()], file[f"weights/{table}"][()]
 
 
 EMPTY_CLASS = np.array([[[0, 0, 0], [1, 2, 3]], [[4, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 1, 1]]])
@@ -344,37 +393,53 @@ def test_a_class_without_training_jets_is_an_error(tmp_path):
     assert not (tmp_path / "o.h5").exists()
 
 
-@pytest.mark.parametrize("resampling", ["none", "count"])
-@pytest.mark.parametrize("method", ["average", "flat"])
-def test_a_class_without_training_jets_is_a_warning_if_not_strict(tmp_path, caplog, method, resampling):
-    kept, table = balance_small(tmp_path, EMPTY_CLASS, method=method, resampling=resampling)
+@pytest.mark.parametrize("method", ["none", "count"])
+@pytest.mark.parametrize("table", ["average", "flat"])
+def test_a_class_without_training_jets_is_a_warning_if_not_strict(tmp_path, caplog, table, method):
+    kept, weights = balance_small(tmp_path, EMPTY_CLASS, table=table, method=method)
     np.testing.assert_array_equal(kept, [[0, 0, 0], [1, 2, 3]])
-    assert np.isfinite(table).all()
-    assert (kept * table).sum() == pytest.approx(6)
+    assert np.isfinite(weights).all()
+    assert (kept * weights).sum() == pytest.approx(6)
     assert any("no training jets of class b" in r.message for r in caplog.records if r.levelname == "WARNING")
 
 
-def test_a_reference_class_without_training_jets_gives_no_nan(tmp_path):
-    try:
-        _, table = balance_small(tmp_path, EMPTY_CLASS, method="reference")
-    except JetmillError as error:
-        assert "b" in str(error)  # noqa: PT017
-    else:
-        assert np.isfinite(table).all()
+def test_a_reference_class_without_training_jets_is_an_error(tmp_path):
+    with pytest.raises(JetmillError, match=r"weights 'reference' match all classes to 'b', which has no training jets"):
+        balance_small(tmp_path, EMPTY_CLASS, table="reference")
 
 
-@pytest.mark.parametrize("resampling", ["none", "count"])
-def test_no_training_jet_at_all(tmp_path, resampling):
+LEFT_OUT = {"components": [{"samples": ["tt"], "bins": {"x": [1 / 3, 1]}}]}
+IN_ONE_CELL = np.array([[[4, 0, 0], [2, 5, 3]], *np.ones((2, 2, 3), dtype=int)])
+
+
+@pytest.mark.parametrize("method", ["none", "count"])
+def test_a_class_without_jets_in_the_components_is_an_error(tmp_path, method):
+    with pytest.raises(JetmillError, match="no training jets of class b"):
+        balance_small(tmp_path, IN_ONE_CELL, strict=True, method=method, **LEFT_OUT)
+
+
+@pytest.mark.parametrize("method", ["none", "count"])
+def test_a_reference_class_without_jets_in_the_components_is_an_error(tmp_path, method):
+    with pytest.raises(JetmillError, match=r"weights 'reference' match all classes to 'b', which has no training jets"):
+        balance_small(tmp_path, IN_ONE_CELL, table="reference", method=method, **LEFT_OUT)
+
+
+@pytest.mark.parametrize("method", ["none", "count"])
+def test_no_training_jet_at_all(tmp_path, method):
     counts = np.zeros((3, 2, 3), dtype=np.int64)
-    with pytest.raises(JetmillError, match="no training jet is left: 0 before resampling"):
-        balance_small(tmp_path, counts, resampling=resampling)
+    with pytest.raises(JetmillError, match="no training jet is left after the cuts"):
+        balance_small(tmp_path, counts, method=method)
 
 
-def test_classes_without_a_common_cell(tmp_path):
+@pytest.mark.parametrize("resampling", [{"method": "count"}, {"method": "importance", "target": "flat"}])
+def test_classes_without_a_common_cell(tmp_path, resampling):
     counts = np.zeros((3, 2, 3), dtype=np.int64)
     counts[TRAIN] = [[4, 0, 0], [0, 5, 0]]
-    with pytest.raises(JetmillError, match="no training jet is left: 9 before resampling by 'count', 0 after"):
-        balance_small(tmp_path, counts, resampling="count")
+    message = (
+        f"balance.resampling, train: no jets are left with resampling by '{resampling['method']}', limited by class"
+    )
+    with pytest.raises(JetmillError, match=message):
+        balance_small(tmp_path, counts, **resampling)
 
 
 # write
@@ -384,10 +449,8 @@ def truth(run, names=None):
     """Return the jets of some batches from the ROOT files, selected by hand: sample, run, event, pt, labels."""
     found = []
     for name in names or run.batches:
-        with uproot.open(run.roots[name]) as file:
-            tree = file["Events"].arrays(
-                ["event", "Jet_pt", "Jet_eta", "Jet_hadronFlavour", "Jet_nBHadrons", "Jet_btagDeepL"]
-            )
+        branches = ["event", *(f"Jet_{v}" for v in ("pt", "eta", "hadronFlavour", "nBHadrons", "btagDeepL"))]
+        tree = uproot.concatenate([f"{root}:Events" for root in run.roots[name]], branches)
         jets = {k: ak.to_numpy(ak.flatten(tree[k])) for k in tree.fields if k != "event"}
         event = np.repeat(ak.to_numpy(tree["event"]), ak.to_numpy(ak.num(tree["Jet_pt"])))
         pt, eta, flavour = jets["Jet_pt"], jets["Jet_eta"], jets["Jet_hadronFlavour"]
@@ -411,7 +474,7 @@ def test_every_selected_jet_of_root_is_written_once(run, tmp_path):
     assert rows(paths, *IDENTITY) == truth(run)
 
 
-@pytest.mark.parametrize("balance_name", ["balance", "resampled"])
+@pytest.mark.parametrize("balance_name", ["balance", "resampled", "repeated"])
 @pytest.mark.parametrize("n_parts", [2, 7])
 def test_the_number_of_parts_changes_no_jet(run, tmp_path, n_parts, balance_name):
     table = getattr(run, balance_name)
@@ -434,7 +497,7 @@ def test_values_of_a_part(run, tmp_path):
     """Every dataset of a row belongs to the same jet, which is found by its event and pT."""
     path = run.write(tmp_path / "train.h5")
     jets = load(path)
-    scalers = json.loads(run.scalers.read_text())
+    scalers = json.loads(run.scalers.read_text())["jets"]
     columns = {v: run.column(f"variables/{v}") for v in run.variables}
     of_event = {}
     for i, (event, pt) in enumerate(zip(run.column("event/event").tolist(), columns["pt"].tolist(), strict=True)):
@@ -470,7 +533,7 @@ def test_values_of_a_part(run, tmp_path):
     assert (jets.variables, jets.classes, jets.bin_variables) == (tuple(run.variables), tuple(CLASSES), tuple(BINS))
 
 
-@pytest.mark.parametrize("balance_name", ["balance", "resampled"])
+@pytest.mark.parametrize("balance_name", ["balance", "resampled", "repeated"])
 def test_a_part_is_shuffled(run, tmp_path, balance_name):
     jets = load(run.write(tmp_path / "train.h5", balance_path=getattr(run, balance_name)))
     with h5py.File(tmp_path / "train.h5") as file:
@@ -484,37 +547,10 @@ def test_a_part_is_shuffled(run, tmp_path, balance_name):
     assert abs(np.corrcoef(batch[1:], batch[:-1])[0, 1]) < 4 / np.sqrt(len(jets))
 
 
-def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(run, tmp_path, monkeypatch):
-    def doubled_for_dropped(counts):
-        quota = counts.copy()
-        quota[0] *= 2
-        light = quota[3].reshape(-1)
-        # Take as many light jets away as b jets are added, from the fullest cells first.
-        for cell in np.argsort(-light):
-            light[cell] -= min(light[cell], quota.sum() - counts.sum())
-        return quota
-
-    monkeypatch.setitem(balancing.QUOTAS, "swap", doubled_for_dropped)
-    name = next(iter(run.bins))
-    options = {"bins": BINS, "classes": CLASSES, "weights": WEIGHTS, "strict": True, "seed": 1}
-    balance({name: run.bins[name]}, tmp_path / "b.h5", resampling="swap", **options)
-    jets = load(run.write(tmp_path / "p.h5", names=[name], balance_path=tmp_path / "b.h5"))
-    with Batch(run.batches[name]) as batch:
-        rows = batch.rows(TRAIN)
-        label, pt, eta = batch.read("label", rows), *(batch.read(f"variables/{v}", rows) for v in ("pt", "eta"))
-    assert len(jets) == len(label)
-    distance = np.abs(jets.variable("pt")[:, None] - pt) + np.abs(jets.variable("eta")[:, None] - eta)
-    row = distance.argmin(axis=1)
-    np.testing.assert_array_equal(label[row], jets.labels)
-    times = np.bincount(row, minlength=len(label))
-    assert set(times[label == 0]) == {2}
-    assert set(times[label != 0]) == {0, 1}
-
-
 def test_small_blocks_change_nothing(run, tmp_path, monkeypatch):
     names = ("jets/inputs", "jets/is_default", "jets/labels")
     before = run.write(tmp_path / "a.h5")
-    monkeypatch.setattr(write_module, "BLOCK_ROWS", 17)
+    monkeypatch.setattr(assembling, "BLOCK_ROWS", 17)
     after = run.write(tmp_path / "b.h5")
     with h5py.File(before) as a, h5py.File(after) as b:
         for name in names:
@@ -533,9 +569,64 @@ def test_undersampling_is_exact(run, tmp_path):
     paths = [run.write(tmp_path / f"{i}.h5", part=i, n_parts=3, balance_path=run.resampled) for i in range(3)]
     n = run.counts()
     np.testing.assert_array_equal(histogram(paths), np.broadcast_to(n.min(axis=0), n.shape))
-    taken = rows(paths, *IDENTITY, "jets/inputs")
-    assert len(set(taken)) == len(taken)
-    assert set(taken) <= set(rows(run.write(tmp_path / "all.h5"), *IDENTITY, "jets/inputs"))
+    found = rows(paths, *IDENTITY, "jets/inputs")
+    assert len(set(found)) == len(found)
+    assert set(found) <= set(rows(run.write(tmp_path / "all.h5"), *IDENTITY, "jets/inputs"))
+
+
+def test_repeats_are_exact(run, tmp_path):
+    paths = [run.write(tmp_path / f"{i}.h5", part=i, n_parts=3, balance_path=run.repeated) for i in range(3)]
+    with h5py.File(run.repeated) as file:
+        kept, multiplicity = file["kept/train"][()], file["multiplicity/train"][()]
+    np.testing.assert_array_equal(histogram(paths), kept)
+    found, times = np.unique(np.array(rows(paths, *IDENTITY, "jets/inputs")), axis=0, return_counts=True)
+    for label, histogram_of_class in enumerate(multiplicity):
+        observed = np.bincount(times[found[:, 2] == label], minlength=len(histogram_of_class))
+        np.testing.assert_array_equal(observed[1:], histogram_of_class[1:])
+    assert times.max() > 2
+    # In each class and cell, the numbers of times differ by one at most.
+    jets = [load(path) for path in paths]
+    pt = np.concatenate([j.variable("pt") for j in jets])
+    place = np.column_stack([np.concatenate([j.labels for j in jets]), np.concatenate([j.bins for j in jets])])
+    for cell in np.unique(place, axis=0):
+        copies = np.unique(pt[(place == cell).all(axis=1)], return_counts=True)[1]
+        assert copies.max() - copies.min() <= 1
+    # Copies are apart from each other.
+    assert (jets[0].inputs[1:] == jets[0].inputs[:-1]).all(axis=1).mean() < 0.01
+
+
+def test_resampled_validation(run, tmp_path):
+    table = run.balanced(tmp_path / "b.h5", method="count", validation=True)
+    paths = [
+        run.write(tmp_path / f"{i}.h5", split="val_resampled", part=i, n_parts=2, balance_path=table) for i in range(2)
+    ]
+    n = run.counts(1)
+    np.testing.assert_array_equal(histogram(paths), np.broadcast_to(n.min(axis=0), n.shape))
+    found = rows(paths, *IDENTITY, "jets/inputs")
+    assert len(set(found)) == len(found)
+    assert set(found) < set(
+        rows(run.write(tmp_path / "v.h5", split="val", balance_path=table), *IDENTITY, "jets/inputs")
+    )
+
+
+@pytest.mark.parametrize("resampling", [{}, *METHODS.values()], ids=["none", *METHODS])
+@pytest.mark.parametrize("split", SPLITS)
+def test_parts_do_not_depend_on_the_batches(run, whole, tmp_path, split, resampling):
+    paths = []
+    for name, r in (("a", run), ("b", whole)):
+        table = r.balanced(tmp_path / f"{name}_balance.h5", **resampling)
+        paths.append(r.write(tmp_path / f"{name}.h5", split=split, part=1, n_parts=3, balance_path=table))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert len(load(paths[0])) > 20
+
+
+def test_another_seed_takes_other_jets(run, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Run(tmp_path / "other", raw=RAW | {"seed": 2, "split": MODULO})
+    same = Run(tmp_path, raw=RAW | {"split": MODULO})
+    found = [set(rows(r.write(tmp_path / "p.h5", balance_path=r.resampled), *IDENTITY)) for r in (same, other)]
+    np.testing.assert_array_equal(same.counts(), other.counts())
+    assert len(found[0] & found[1]) < 0.8 * len(found[0])
 
 
 def test_only_training_is_resampled(run, tmp_path):
@@ -545,25 +636,6 @@ def test_only_training_is_resampled(run, tmp_path):
             for i, table in enumerate((run.balance, run.resampled))
         )
         assert rows(a, *IDENTITY) == rows(b, *IDENTITY)
-
-
-def test_quotas_above_the_count_give_copies(run, tmp_path):
-    table = tmp_path / "balance.h5"
-    table.write_bytes(run.resampled.read_bytes())
-    asked = np.zeros((4, *SHAPE), dtype=int)
-    with h5py.File(table, "a") as file:
-        for name, path in run.bins.items():
-            with h5py.File(path) as binned:
-                count = binned["counts"][TRAIN]
-            file[f"quota/{name}"][...] = quota = 2 * count + count // 3
-            asked += quota
-    paths = [run.write(tmp_path / f"{i}.h5", part=i, n_parts=3, balance_path=table) for i in range(3)]
-    np.testing.assert_array_equal(histogram(paths), asked)
-    copies = np.unique(np.array(rows(paths, *IDENTITY, "jets/inputs")), axis=0, return_counts=True)[1]
-    assert set(copies) == {2, 3}
-    jets = load(paths[0])
-    neighbours = (jets.inputs[1:] == jets.inputs[:-1]).all(axis=1).mean()
-    assert neighbours < 0.01
 
 
 def test_float16(run, tmp_path):
@@ -576,37 +648,29 @@ def test_float16(run, tmp_path):
 
 def test_float16_overflow_names_the_variables(run, tmp_path):
     scalers = json.loads(run.scalers.read_text())
-    scalers["pt"]["scale"], scalers["DeepCSV_vertexMass"]["default"] = 1e-4, 1e9
+    scalers["jets"]["pt"]["scale"], scalers["jets"]["DeepCSV_vertexMass"]["default"] = 1e-4, 1e9
     (tmp_path / "s.json").write_text(json.dumps(scalers))
-    batches = [(n, run.batches[n], run.bins[n]) for n in run.batches]
-    options = {"samples": SAMPLES, "precision": "float16"}
+
     with pytest.raises(JetmillError, match=r"2 scaled variable\(s\) do not fit into float16.*65504") as error:
-        write_part(PartOf("train", 0, 1, batches), run.balance, tmp_path / "s.json", tmp_path / "o.h5", **options)
+        run.write(tmp_path / "o.h5", scalers=tmp_path / "s.json", precision="float16")
     assert "'pt' (" in str(error.value)
     assert "'DeepCSV_vertexMass' (" in str(error.value)
     assert "'eta'" not in str(error.value)
     assert "write.precision: float32" in str(error.value)
     assert not (tmp_path / "o.h5").exists()
-    write_part(
-        PartOf("train", 0, 1, batches),
-        run.balance,
-        tmp_path / "s.json",
-        tmp_path / "o.h5",
-        samples=SAMPLES,
-        precision="float32",
-    )
+    run.write(tmp_path / "o.h5", scalers=tmp_path / "s.json")
 
 
 @pytest.mark.parametrize("value", [65520, -65520, np.inf])
 def test_what_float16_rounds_to_infinity_is_an_overflow(value):
     inputs = np.array([[1, 0], [2, value]], dtype=np.float32)
     with pytest.raises(JetmillError, match=r"^1 scaled variable.*'y'"):
-        write_module._check_float16(inputs, ["x", "y"])
+        assembling._check_float16(inputs, ["x", "y"])
 
 
 def test_the_largest_float16_is_no_overflow():
-    write_module._check_float16(np.array([[65504.0], [-65504.0]], dtype=np.float32), ["x"])
-    write_module._check_float16(np.zeros((0, 1), dtype=np.float32), ["x"])
+    assembling._check_float16(np.array([[65504.0], [-65504.0]], dtype=np.float32), ["x"])
+    assembling._check_float16(np.zeros((0, 1), dtype=np.float32), ["x"])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -623,10 +687,35 @@ def test_a_part_without_jets(run, tmp_path, split):
 
 
 def test_without_weight_tables_weights_are_one(run, tmp_path):
-    table = run.balanced("none", tmp_path / "b.h5", weights={})
+    table = run.balanced(tmp_path / "b.h5", weights={})
     jets = load(run.write(tmp_path / "p.h5", balance_path=table))
     assert list(jets.weights) == ["weight"]
     np.testing.assert_array_equal(jets.weight, 1)
+
+
+# plot_closure
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"method": "robust"}, {"log": ["pt", "DeepCSV_vertexMass", "DeepCSV_trackSip3dSig_0"]}, {"clip": 1}],
+    ids=["standard", "robust", "log", "clip"],
+)
+def test_the_closure_is_that_of_single_precision(run, tmp_path, monkeypatch, settings):
+    drawn = {}
+    monkeypatch.setattr(plot_closure_module, "draw_closure", lambda *arguments: drawn.update(enumerate(arguments)))
+    monkeypatch.setattr(plot_closure_module, "save", lambda *arguments: None)
+    scalers = tmp_path / "s.json"
+    run.scale(scalers, width=100, settings=ScalingOf(**settings))
+    part = run.write(tmp_path / "p.h5", scalers=scalers, part=1, n_parts=2, balance_path=run.repeated)
+    plot_closure(PartOf("train", (1, 2), *run.sources()), run.repeated, part, tmp_path / "c.png")
+    assert drawn[0] == tuple(run.variables)
+    assert len(drawn[1]) == len(run.variables)
+    assert 0 < drawn[1].max() < 1e-5
+    # A part of other jets does not pass.
+    other = run.write(tmp_path / "o.h5", scalers=scalers, part=0, n_parts=2, balance_path=run.repeated)
+    with pytest.raises((JetmillError, ValueError)):
+        plot_closure(PartOf("train", (1, 2), *run.sources()), run.repeated, other, tmp_path / "c.png")
 
 
 # manifest
@@ -640,7 +729,13 @@ def test_manifest(run, tmp_path):
         for i in range(n[s])
     ]
     config = load_config(RAW).model_dump(mode="json")
-    write_manifest(list(run.batches.values()), run.resampled, parts, tmp_path / "manifest.json", config=config)
+    (tmp_path / "tfrecords").mkdir()
+    others = [tmp_path / "tfrecords" / name for name in "ab"]
+    for other in others:
+        other.write_text(other.name)
+    (tmp_path / "tfrecords/.snakemake_timestamp").touch()  # as Snakemake does in directories it makes
+    written = [*parts, tmp_path / "tfrecords"]
+    write_manifest(list(run.batches.values()), run.resampled, written, tmp_path / "manifest.json", config=config)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["config"] == config
     assert manifest["packages"]["numpy"] == np.__version__
@@ -650,19 +745,24 @@ def test_manifest(run, tmp_path):
         assert manifest["jets"]["cleaned"][name] == dict(zip(CLASSES, counts, strict=True))
     kept = run.counts().min(axis=0).sum()
     assert manifest["jets"]["training after resampling"] == dict.fromkeys(CLASSES, kept)
+    assert manifest["jets"]["different training jets"] == 4 * kept
     cutflow = manifest["jets"]["cutflow"]
     assert [step for step, _ in cutflow] == ["read", *RAW["jets"]["select"], "in a class"]
     assert cutflow[-1][1] == len(truth(run))
     assert manifest["jets"]["read"] == cutflow[0][1] == sum(entry["jets"] for entry in manifest["inputs"])
-    assert [(e["sample"], e["path"]) for e in manifest["inputs"]] == [(n[:-5], str(p)) for n, p in run.roots.items()]
-    for path, entry in zip(parts, manifest["outputs"], strict=True):
+    roots = [(name[:-5], str(path)) for name, paths in run.roots.items() for path in paths]
+    assert [(e["sample"], e["path"]) for e in manifest["inputs"]] == roots
+    *of_parts, first, second = manifest["outputs"]
+    assert [first, second] == [
+        {"path": f"tfrecords/{p.name}", "size": 1, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in others
+    ]
+    for path, entry in zip(parts, of_parts, strict=True):
         assert entry["path"] == str(path.relative_to(tmp_path))
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert entry["size"] == path.stat().st_size
         labels = load(path).labels
         assert entry["classes"] == dict(zip(CLASSES, np.bincount(labels, minlength=4).tolist(), strict=True))
         assert entry["jets"] == len(labels)
-    assert manifest["jets"]["written"] == sum(len(load(path)) for path in parts)
 
 
 # write_torch
@@ -674,7 +774,7 @@ def test_torch_that_is_not_installed(run, tmp_path, monkeypatch):
         write_torch(run.write(tmp_path / "p.h5"), tmp_path / "p.pt")
 
 
-@pytest.mark.torch
+@pytest.mark.readers
 def test_torch(run, tmp_path):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     jets = load(run.write(tmp_path / "p.h5"))

@@ -20,8 +20,9 @@ from sklearn.preprocessing import StandardScaler
 import jetmill
 from jetmill.balancing import mean_one, weight_table
 from jetmill.binning import Axis
-from jetmill.config import load
+from jetmill.config_checks import load
 from jetmill.errors import JetmillError
+from jetmill.picking import PartOf
 from jetmill.plan import Plan
 from jetmill.splitting import SPLITS
 from jetmill.stages.balance import balance
@@ -29,7 +30,7 @@ from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import PartOf, write_part
+from jetmill.stages.write import write_part
 
 # An entry is a jet; the remainder of the event number by 5 says the split: 0 test, 1 val, others train.
 CONFIG: dict[str, Any] = {
@@ -77,7 +78,7 @@ class Mill:
         sections = {key: {**CONFIG.get(key, {}), **value} for key, value in changes.items() if isinstance(value, dict)}
         plain = {key: value for key, value in changes.items() if not isinstance(value, dict)}
         self.config = load({**CONFIG, **sections, **plain, "samples": files})
-        self.plan = Plan(self.config, toy_dir="")
+        self.plan = Plan(self.config)
 
     def batch_files(self, stage: str) -> list[Path]:
         return [self.directory / stage / b.sample / f"{b.number}.h5" for b in self.plan.batches]
@@ -90,46 +91,41 @@ class Mill:
 
     def scale(self) -> dict[str, dict[str, float]]:
         ranges = [self.directory / f"range_{number}.json" for number in self.plan.range_numbers]
-        for variables, path in zip(self.plan.ranges, ranges, strict=True):
-            fit_scalers(self.batch_files("clean"), path, variables=variables)
-        scaling, outputs = (
-            self.config.scaling,
-            [self.directory / n for n in ("scalers.json", "scale.json", "norm.yaml")],
-        )
-        strict = self.config.strict
-        merge_scalers(ranges, *outputs, default_offset=scaling.default_offset, defaults=scaling.defaults, strict=strict)
-        return json.loads(outputs[0].read_text())
+        for (of, variables), path in zip(self.plan.ranges, ranges, strict=True):
+            settings = self.plan.scaling[of]
+            fit_scalers(self.batch_files("clean"), path, of=of, variables=variables, settings=settings)
+        output = self.directory / "scalers.json"
+        merge_scalers(ranges, output, settings=self.plan.scaling, strict=self.config.strict)
+        return json.loads(output.read_text())["jets"]
 
     def balance(self) -> None:
-        settings, classes, seed = self.config.balance, list(self.config.classes), self.config.seed
-        bins = {name: list(segments) for name, segments in settings.bins.items()}
-        for batch, path, output in zip(
-            self.plan.batches, self.batch_files("clean"), self.batch_files("bins"), strict=True
-        ):
-            where = {"sample": batch.sample, "number": batch.number}
-            bin_jets(path, output, bins=bins, n_classes=len(classes), seed=seed, **where)
+        settings, classes = self.config.balance, list(self.config.classes)
+        cleaned, binned = self.batch_files("clean"), self.batch_files("bins")
+        for path, output in zip(cleaned, binned, strict=True):
+            bin_jets(path, output, bins=settings.bins, n_classes=len(classes))
         balance(
-            dict(zip(self.plan.batch_names(), self.batch_files("bins"), strict=True)),
+            list(zip(self.plan.batch_samples(), cleaned, binned, strict=True)),
             self.directory / "balance.h5",
-            bins=bins,
+            bins=settings.bins,
             classes=classes,
+            samples=list(self.config.samples),
             weights=self.plan.weights,
-            resampling=settings.resampling.method,
+            resampling=settings.resampling,
             strict=self.config.strict,
-            seed=seed,
         )
 
     def write(self) -> None:
-        batches = list(zip(self.plan.batch_names(), self.batch_files("clean"), self.batch_files("bins"), strict=True))
-        for split, part in self.plan.all_parts:
-            write_part(
-                PartOf(split, *self.plan.slice_of_keys(split, part), batches),
-                self.directory / "balance.h5",
-                self.directory / "scalers.json",
-                self.directory / split / f"{part}.h5",
-                samples=list(self.config.samples),
-                precision=self.config.write.precision,
-            )
+        sources = self.plan.batch_samples(), self.batch_files("clean"), self.batch_files("bins")
+        for output in self.plan.outputs:
+            for part in self.plan.parts(output):
+                write_part(
+                    PartOf(output, self.plan.slice_of_keys(output, part), *sources),
+                    self.directory / "balance.h5",
+                    self.directory / "scalers.json",
+                    self.directory / output / f"{part}.h5",
+                    content=self.config.content,
+                    compression=self.config.write.compression,
+                )
 
     def run(self) -> "Mill":
         self.clean()
@@ -348,7 +344,7 @@ def test_b9_defaults_lie_below_the_minimum_of_all_files_and_the_mask_is_exact(tm
     assert first["above_charm"].min() - 0.001 == pytest.approx(-1.001)  # the study's default
     missing = {"values_of": {"above_charm": [-1]}}
     mill = Mill(tmp_path, {"top": [first, second]}, jets={"variables": ["above_charm"], "missing": missing}).run()
-    assert json.loads((tmp_path / "scalers.json").read_text())["above_charm"]["default"] == default
+    assert json.loads((tmp_path / "scalers.json").read_text())["jets"]["above_charm"]["default"] == default
     parts = [part for split in SPLITS for part in mill.jets(split)]
     number = np.array(numbers(parts))
     x = np.concatenate([first["above_charm"], second["above_charm"]])[number - 10_000 - 9_400 * (number >= 20_000)]
@@ -401,7 +397,7 @@ def test_b11_every_file_is_in_one_batch(tmp_path, n_files, files_per_batch):
     last = n_files - 1  # given to the study as an inclusive end, used as an exclusive one
     study = [paths[a : min(a + files_per_batch, last)] for a in range(0, last, files_per_batch)]
     assert [path for batch in study for path in batch] != paths
-    batches = Plan(config, toy_dir="").batches
+    batches = Plan(config).batches
     assert [path for batch in batches for path in batch.files] == [str(path) for path in paths]
     assert all(len(batch.files) == files_per_batch for batch in batches[:-1])
     assert [batch.first_file for batch in batches] == list(range(0, n_files, files_per_batch))
@@ -441,7 +437,7 @@ def test_b12_a_variable_that_is_never_there_is_named(tmp_path):
     jets = toy(absent=np.full(600, -999, dtype=np.float32))
     mill = Mill(tmp_path, {"top": [jets]}, jets={"variables": ["pt", "absent"]})
     mill.clean()
-    with pytest.raises(JetmillError, match="variable 'absent' is missing in every training jet"):
+    with pytest.raises(JetmillError, match="variable 'absent' of jets is missing everywhere in the training split"):
         mill.scale()
     shutil.rmtree(tmp_path / "clean")
     mill = Mill(tmp_path, {"top": [jets]}, jets={"variables": ["pt", "absent"]}, strict=False).run()
@@ -514,7 +510,7 @@ def test_b15_scalers_are_text_and_exact(tmp_path):
     jets = toy(x=np.geomspace(1e-6, 3e4, 600).astype(np.float32))
     mill = Mill(tmp_path, {"top": [jets]}, jets={"variables": ["x"]}).run()
     (part,) = mill.jets("test")
-    row = json.loads((tmp_path / "scalers.json").read_text())["x"]
+    row = json.loads((tmp_path / "scalers.json").read_text())["jets"]["x"]
     rows = part.reference["number"].astype(int) - 10_000
     again = (jets["x"][rows] - np.float32(row["shift"])) / np.float32(row["scale"])
     assert np.array_equal(part.inputs[:, 0], again)
@@ -531,17 +527,19 @@ def test_b16_a_range_reads_its_own_columns_and_root_is_read_once(tmp_path):
     (path,) = mill.batch_files("clean")
     with h5py.File(path) as file:
         assert {file[f"variables/{name}"].dtype for name in names} == {np.dtype(np.float32)}
-    for number, variables in enumerate(mill.plan.ranges):
+    for number, (of, variables) in enumerate(mill.plan.ranges):
         alone = tmp_path / f"alone_{number}.h5"
         shutil.copy(path, alone)
         with h5py.File(alone, "a") as file:
             for name in {*names, "eta", "pt"} - set(variables):
                 del file[f"variables/{name}"]
-        fit_scalers([alone], tmp_path / f"alone_{number}.json", variables=variables)
+        settings = mill.plan.scaling[of]
+        fit_scalers([alone], tmp_path / f"alone_{number}.json", of=of, variables=variables, settings=settings)
     scalers = mill.scale()
-    alone = [json.loads((tmp_path / f"alone_{number}.json").read_text()) for number in range(3)]
-    for variables, moments in zip(mill.plan.ranges, alone, strict=True):
-        assert [moments[name]["mean"] for name in variables] == [scalers[name]["mean"] for name in variables]
+    alone = [json.loads((tmp_path / f"alone_{number}.json").read_text())["jets"] for number in range(3)]
+    for (_, variables), found in zip(mill.plan.ranges, alone, strict=True):
+        means = [found[name]["moments"]["mean"] for name in variables]
+        assert means == [scalers[name]["mean"] for name in variables]
     mill.balance()
     mill.write()
     assert sum(len(part) for split in SPLITS for part in mill.jets(split)) == 600

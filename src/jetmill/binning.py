@@ -1,7 +1,8 @@
 """The N-dimensional histogram that jets are balanced in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class Axis:
     def __len__(self) -> int:
         return len(self.edges) - 1
 
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Return which values are within the outer edges, compared in their own type: bool (n_jets,)."""
+        low, high = self.edges[[0, -1]].astype(values.dtype)
+        return (values >= low) & (values <= high)
+
     def index(self, values: np.ndarray) -> np.ndarray:
         """Return the bin of each value, int64 (n_jets,); the last bin includes its upper edge.
 
@@ -35,9 +41,9 @@ class Axis:
         JetmillError
             If a value is NaN or outside the edges.
         """
-        low, high = self.edges[[0, -1]].astype(values.dtype)
-        outside = ~((values >= low) & (values <= high))
+        outside = ~self.holds(values)
         if outside.any():
+            low, high = self.edges[[0, -1]]
             lost = values[outside]
             span = f"{np.nanmin(lost):g} to {np.nanmax(lost):g}" if not np.isnan(lost).all() else "missing"
             raise JetmillError(
@@ -46,6 +52,11 @@ class Axis:
                 f" Cut them away under jets.select, or widen balance.bins.{self.variable}"
             )
         return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, len(self) - 1)
+
+
+def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis]:
+    """Return the axes of the histogram from ``balance.bins``."""
+    return [Axis.from_segments(variable, segments) for variable, segments in bins.items()]
 
 
 def cell_index(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
@@ -60,24 +71,24 @@ def cell_index(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarra
     return np.ravel_multi_index(bins, shape(axes)).astype(np.uint32)
 
 
+def cell_or_none(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of each jet as `cell_index` does, and whether it is inside; that of others is 0."""
+    inside = np.logical_and.reduce([axis.holds(values) for axis, values in zip(axes, columns, strict=True)])
+    cell = np.zeros(len(inside), dtype=np.uint32)
+    cell[inside] = cell_index([values[inside] for values in columns], axes)
+    return cell, inside
+
+
 def shape(axes: Sequence[Axis]) -> tuple[int, ...]:
     """Return the number of bins along each axis."""
     return tuple(len(axis) for axis in axes)
 
 
-def rank_in_group(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return each row's place in a random order of the rows of its group, uint32 (n_jets,).
-
-    Parameters
-    ----------
-    group : ndarray of non-negative integers, shape (n_jets,)
-    """
-    shuffled = rng.permutation(len(group))
-    # A stable sort of 16-bit integers is a radix sort, several times faster than any other.
-    small = np.min_scalar_type(int(group.max(initial=0)))
-    order = shuffled[np.argsort(group[shuffled].astype(small), kind="stable")]
-    counts = np.bincount(group)
-    starts = np.cumsum(counts) - counts
-    rank = np.empty(len(group), dtype=np.uint32)
-    rank[order] = np.arange(len(group)) - starts[group[order]]
-    return rank
+def cells_between(axes: Sequence[Axis], ranges: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """Return which cells lie in ranges of some variables, whose ends are bin edges: bool (*bins)."""
+    inside = []
+    for axis in axes:
+        low, high = ranges.get(axis.variable, (-np.inf, np.inf))
+        centres = (axis.edges[:-1] + axis.edges[1:]) / 2
+        inside.append((centres > low) & (centres < high))
+    return reduce(np.logical_and.outer, inside)

@@ -9,10 +9,14 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``label`` | uint8 | its class |
 | ``variables/<name>`` | float32 or float64 | NaN where missing |
 | ``reference/<name>`` | float32 | outputs of existing taggers, as they came |
+| ``additional_labels/<name>`` | as in the input | further truth, as it came |
 | ``event/<name>`` | integer | identity of the event |
+| ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |
+| ``constituents/<collection>/variables/<name>`` | float32 or float64 | those of all jets, NaN where missing |
+| ``constituents/<collection>/labels/<name>`` | int32 | truth of each constituent |
 
 Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON
-``cutflow`` and ``inputs``.
+``cutflow``, ``constituents`` (collection: read, selected, kept) and ``inputs``.
 """
 
 import json
@@ -28,6 +32,32 @@ from jetmill.files import complete
 from jetmill.splitting import SPLITS
 
 KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
+ADDITIONAL_LABELS, CONSTITUENTS = "additional_labels", "constituents"
+
+
+def offsets(collection: str) -> str:
+    """Return the dataset that says where the constituents of each jet start."""
+    return f"{CONSTITUENTS}/{collection}/offsets"
+
+
+def counts(collection: str) -> str:
+    """Return the name of the column of their numbers while a batch is read."""
+    return f"{CONSTITUENTS}/{collection}/counts"
+
+
+def variable(name: str) -> str:
+    """Return the dataset of a variable of jets."""
+    return f"{VARIABLES}/{name}"
+
+
+def constituent(collection: str, variable: str) -> str:
+    """Return the dataset of a variable of constituents."""
+    return f"{CONSTITUENTS}/{collection}/variables/{variable}"
+
+
+def constituent_label(collection: str, label: str) -> str:
+    """Return the dataset of a label of constituents."""
+    return f"{CONSTITUENTS}/{collection}/labels/{label}"
 
 
 def write_batch(path: str | Path, columns: Iterator[tuple[str, np.ndarray]], attributes: dict[str, Any]) -> None:
@@ -79,6 +109,11 @@ class Batch(AbstractContextManager):
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
         """Read consecutive rows of one column."""
         return self._file[name][rows]
+
+    def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
+        """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""
+        ends = self._file[offsets(collection)][rows.start : rows.stop + 1]
+        return np.diff(ends), slice(int(ends[0]), int(ends[-1]))
 
     def split_codes(self) -> np.ndarray:
         """Return the split of every row, uint8 (n_jets,)."""

@@ -4,15 +4,13 @@ Every key has a description, from which ``docs/config.md`` and ``config/schema.j
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from jetmill.config_errors import sentences
-from jetmill.errors import JetmillError, nearest
+from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 
 REST = "rest"
@@ -62,6 +60,11 @@ Segments = Annotated[
 ]
 
 
+def _no_repeats(key: str, names: list[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{key} names {', '.join(repeated)} more than once")
+
+
 class Model(BaseModel):
     """A section: unknown keys are errors, and it does not change after it is read."""
 
@@ -71,7 +74,9 @@ class Model(BaseModel):
 class Toy(Model):
     """Generated ntuples in place of files."""
 
-    process: Literal["ttbar", "qcd"] = Field(description="spectrum and flavour content of the jets")
+    process: Literal["ttbar", "qcd", "zprime"] = Field(
+        description="spectrum and flavour content of the jets: ttbar; qcd with root, zprime with hdf5"
+    )
     files: int = Field(4, ge=1, description="number of files")
     jets: int = Field(25_000, ge=1, description="jets per file, about")
 
@@ -94,21 +99,43 @@ class Sample(Model):
 class Input(Model):
     """How the files are read."""
 
-    format: Literal["root"] = Field("root", description="format of the files")
-    tree: str = Field("Events", description="name of the tree")
-    level: Literal["event", "jet"] = Field(
-        "event", description="what an entry is: event (branches of jets are jagged) or jet"
+    format: Literal["root", "hdf5"] = Field(
+        "root",
+        description="root: trees; hdf5: structured datasets of jets (n,) and constituents (n, slots), as ATLAS dumps",
     )
-    jets: str = Field("Jet", description="prefix of the branches of jets: Jet_pt is the variable pt; may be empty")
+    tree: str = Field("Events", description="root: name of the tree")
+    level: Literal["event", "jet"] = Field(
+        "event", description="root: what an entry is, event (branches of jets are jagged) or jet"
+    )
+    jets: str = Field(
+        "Jet",
+        description="root: prefix of the branches of jets, Jet_pt is the variable pt, may be empty;"
+        " hdf5: dataset of jets, by default jets",
+    )
     event_id: list[Name] = Field(
         ["run", "luminosityBlock", "event"],
-        description="integer variables that identify an event; the event number is the last; may be empty",
+        description="integer variables that identify an event; the event number is the last; may be empty;"
+        " hdf5: by default eventNumber",
     )
     files_per_batch: int = Field(50, ge=1, description="files that one clean job reads")
     checksum: bool = Field(
         True,
         description="record the SHA-256 of each input file, which reads all of it; size and UUID are recorded anyway",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_format(cls, raw: Any) -> Any:
+        """Fill in the names that are usual in HDF5 dumps."""
+        if isinstance(raw, dict) and raw.get("format") == "hdf5":
+            return {"jets": "jets", "event_id": ["eventNumber"], **raw}
+        return raw
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Input":
+        if self.format == "hdf5" and (self.tree, self.level) != ("Events", "event"):
+            raise ValueError("tree and level are for format: root")
+        return self
 
 
 class Cut(Model):
@@ -118,11 +145,16 @@ class Cut(Model):
     missing: Literal["drop", "keep"] = Field("drop", description="what becomes of a jet that misses a variable of it")
 
 
-class Missing(Model):
+class Sentinels(Model):
     """Which values mean that there is none. NaN and infinities always do."""
 
     values: list[float] = Field([], description="numbers that mean missing in every variable")
     values_of: dict[Name, list[float]] = Field({}, description="further such numbers of single variables")
+
+
+class Missing(Sentinels):
+    """Which values mean that there is none. NaN and infinities always do."""
+
     slots: dict[Name, list[Name]] = Field(
         {},
         description="count: [prefixes]; <prefix>_<k> belongs to track k (from 0) and is missing where k >= count",
@@ -141,11 +173,14 @@ class Jets(Model):
         min_length=1, description="inputs of the tagger, in this order; track_{0..5} stands for track_0 to track_5"
     )
     reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
+    additional_labels: Names = Field(
+        [], description="further truth, as targets of a regression: not scaled, in its own type, 0 where missing"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Jets":
-        _no_repeats("variables", self.variables)
-        _no_repeats("reference", self.reference)
+        for key in ("variables", "reference", "additional_labels"):
+            _no_repeats(key, getattr(self, key))
         return self
 
 
@@ -176,20 +211,135 @@ class Split(Model):
         return self
 
 
-class Scaling(Model):
-    """Scalers: (x - mean) / standard deviation, from training jets that have the variable."""
+class ScalingOf(Model):
+    """Scalers: (x - shift) / scale, from the values of training jets that are not missing."""
+
+    method: Literal["standard", "robust"] = Field(
+        "standard",
+        description="standard: mean and standard deviation; robust: median and distance of the quartiles",
+    )
+    log: Names = Field([], description="variables of which the logarithm is scaled; not above 0 is missing")
+    unscaled: list[str] = Field(
+        ["*isDefaults*"], description="variables that stay as they are (shift 0, scale 1), names or patterns"
+    )
+    default: Literal["below_minimum", "mean"] = Field(
+        "below_minimum", description="what a missing value becomes: the minimum minus default_offset, or the mean"
+    )
+    default_offset: float = Field(0.001, description="of below_minimum")
+    defaults: dict[Name, float] = Field({}, description="what it becomes in single variables, in their own unit")
+    clip: Annotated[float, Field(gt=0)] | None = Field(None, description="limit scaled values to minus and plus this")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ScalingOf":
+        if wrong := [name for name in self.log if self.defaults.get(name, 1.0) <= 0]:
+            raise ValueError(f"defaults.{wrong[0]}: must be above 0, as the logarithm of {wrong[0]} is scaled")
+        return self
+
+    def is_scaled(self, name: str) -> bool:
+        """Tell whether a variable gets a scaler of its own."""
+        return not any(fnmatchcase(name, pattern) for pattern in self.unscaled)
+
+
+class Scaling(ScalingOf):
+    """Scalers of jets: (x - shift) / scale, from the values of training jets that are not missing."""
 
     variables_per_range: int = Field(24, ge=1, description="variables that one fit_scalers job computes")
-    default_offset: float = Field(0.001, description="a missing value becomes the variable's minimum minus this")
-    defaults: dict[Name, float] = Field({}, description="or becomes this, for single variables")
+
+
+class Constituents(Model):
+    """Constituents of a jet: tracks, for instance. The key above is the name of the collection."""
+
+    define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order; float32")
+    missing: Sentinels = Field(Sentinels(), description="which values are missing")
+    select: list[Expr] = Field([], description="keep constituents for which all of these are true")
+    sort_by: Expr | None = Field(
+        None, description="largest first, before the rest is cut off; if not given, as in the file"
+    )
+    max: int = Field(40, ge=1, le=65535, description="slots of the output; further constituents are cut off")
+    variables: Names = Field(min_length=1, description="inputs of the tagger, in this order")
+    labels: Names = Field([], description="truth of each constituent: integers, -1 in empty slots")
+    label_classes: dict[Name, Annotated[list[str], Field(min_length=1, max_length=127)]] = Field(
+        {}, description="label: names of its values from 0 on; such labels are int8 and get class weights"
+    )
+    scaling: ScalingOf = Field(ScalingOf(), description="scalers")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Constituents":
+        _no_repeats("variables", self.variables)
+        _no_repeats("labels", self.labels)
+        return self
+
+    @property
+    def read(self) -> list[str]:
+        """Names of the variables to read from the files."""
+        texts = [*self.define.values(), *self.select, *([self.sort_by] if self.sort_by else [])]
+        used = [name for text in texts for name in sorted(Expression(text).names)]
+        return [name for name in dict.fromkeys([*self.variables, *self.labels, *used]) if name not in self.define]
+
+
+class Component(Model):
+    """Some samples in some cells: low pT from one process, high pT from another."""
+
+    samples: list[Name] = Field(min_length=1, description="samples that give the jets")
+    bins: dict[Name, tuple[float, float]] = Field(
+        {}, description="variable of balance.bins: [low, high], both edges of bins; other variables in full"
+    )
+    fraction: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="share of this component of all jets, for all components or none"
+    )
 
 
 class Resampling(Model):
-    """How often each training jet is kept."""
+    """How often each training jet is taken."""
 
-    method: Literal["none", "count"] = Field(
-        "none", description="none: once; count: in each cell as many of each class as of the rarest (undersampling)"
+    method: Literal["none", "count", "importance", "pdf", "countup"] = Field(
+        "none",
+        description="none: once; count: in each cell as many of each class as of the rarest; importance: the shape"
+        " of the target, no jet twice; pdf: the shape of the target, jets may repeat; countup: every jet of the"
+        " target class once, other classes as many in each cell",
     )
+    target: str | None = Field(
+        None, description="of importance, pdf, countup: a class, or (not countup) average or flat"
+    )
+    shares: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="class: number of its jets relative to other classes; 1 if not given"
+    )
+    max_upsampling: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="pdf (default 1), countup (default: any): jets written of a class, at most, for each one there is",
+    )
+    num_jets: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="training jets to write, all classes together; auto: as many as possible"
+    )
+    components: list[Component] = Field([], description="if given, only their samples and cells are used")
+    validation: bool = Field(
+        False, description="whether to write validation jets that are resampled in the same way, val_resampled.h5, too"
+    )
+    num_jets_validation: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="resampled validation jets to write"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Resampling":
+        if self.method in ("importance", "pdf", "countup") and self.target is None:
+            raise ValueError(f"method: {self.method} needs a target")
+        if self.method in ("none", "count") and self.target is not None:
+            raise ValueError(f"method: {self.method} has no target")
+        if self.max_upsampling is not None and self.method not in ("pdf", "countup"):
+            raise ValueError(f"max_upsampling: method: {self.method} repeats no jets; pdf and countup do")
+        if self.method == "none" and self.shares:
+            raise ValueError("shares: method: none takes classes as they are")
+        if self.validation and not self.resamples:
+            raise ValueError("validation: there is no resampling to do")
+        given = [component.fraction is not None for component in self.components]
+        if any(given) and not all(given):
+            raise ValueError("components: give all of them a fraction or none")
+        return self
+
+    @property
+    def resamples(self) -> bool:
+        """Whether any jets are repeated or left out."""
+        return self.method != "none" or bool(self.components) or self.num_jets != "auto"
 
 
 class Balance(Model):
@@ -202,7 +352,7 @@ class Balance(Model):
     weights: list[Literal["average", "flat"] | dict[Literal["reference"], Name]] = Field(
         [], description="weight tables: average, flat, {reference: class}; the first one becomes jets/weight"
     )
-    resampling: Resampling = Field(Resampling(), description="resampling of the training split")
+    resampling: Resampling = Field(Resampling(), description="resampling of the training split; test jets never are")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Balance":
@@ -231,11 +381,31 @@ class Write(Model):
     )
     parts: Parts = Field(Parts(), description="files per split, with shuffle: global")
     precision: Literal["float16", "float32"] = Field("float32", description="type of the scaled inputs")
+    compression: Literal["none", "gzip", "lzf", "lz4", "zstd"] = Field(
+        "none", description="of the HDF5 files; lz4 and zstd need hdf5plugin, for reading too"
+    )
+    concat_jet_tracks: bool | Names = Field(
+        False, description="put variables of the jet before those of each constituent: all inputs, or those named"
+    )
+    conditional: Names = Field(
+        [], description="inputs of jets that a model is conditioned on, as a dataset of their own"
+    )
     merge: bool = Field(False, description="copy the parts into one file per split; else it only points to them")
-    formats: list[Literal["torch"]] = Field([], description="formats beside HDF5; torch: each part as a .pt file too")
+    formats: Annotated[list[Literal["hdf5", "structured", "tfrecords", "parquet", "torch"]], Field(min_length=1)] = (
+        Field(
+            ["hdf5"],
+            description="hdf5: scaled arrays, as umami writes them; structured: HDF5 of records, not scaled, for salt;"
+            " tfrecords: the arrays for TensorFlow; torch: the arrays of each part as a .pt file; parquet: not scaled,"
+            " for weaver",
+        )
+    )
+    records_per_file: int = Field(100_000, ge=1, description="tfrecords: jets in a file")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Write":
+        _no_repeats("conditional", self.conditional)
+        if isinstance(self.concat_jet_tracks, list):
+            _no_repeats("concat_jet_tracks", self.concat_jet_tracks)
         if self.shuffle == "batch" and "parts" in self.model_fields_set:
             raise ValueError("parts is for shuffle: global; with shuffle: batch there is one part per batch")
         return self
@@ -244,6 +414,7 @@ class Write(Model):
 class Report(Model):
     """Plots."""
 
+    plots: bool = Field(True, description="whether to make any")
     jets: int = Field(100_000, ge=1, description="jets that the plots of variables use, at most")
 
 
@@ -253,6 +424,7 @@ class Cleaning(Model):
     seed: int
     input: Input
     jets: Jets
+    constituents: dict[Name, Constituents]
     classes: dict[Name, Expr]
     split: Split
     stored_variables: list[Name]
@@ -264,6 +436,20 @@ class Cleaning(Model):
         cuts, classes = [c.cut for c in jets.select], [c for c in self.classes.values() if c != REST]
         used = [n for text in [*jets.define.values(), *cuts, *classes] for n in sorted(Expression(text).names)]
         return list(dict.fromkeys([*self.stored_variables, *jets.define, *used, *jets.missing.slots]))
+
+
+class Content(Model):
+    """What the parts hold, and nothing else."""
+
+    samples: list[Name]
+    # Collection of constituents to the slots of a row.
+    slots: dict[Name, int]
+    # Collection to its labels, each with the names of its values (or none).
+    labels: dict[Name, dict[Name, list[str]]]
+    # Variables of jets to put before those of constituents, and to repeat in a dataset of their own.
+    concat_jets: list[Name]
+    conditional: list[Name]
+    precision: Literal["float16", "float32"]
 
 
 class Config(Model):
@@ -279,6 +465,9 @@ class Config(Model):
     samples: dict[Name, Sample] = Field(min_length=1, description="the processes: name: {files: ...}")
     input: Input = Field(Input(), description="how the files are read")
     jets: Jets = Field(description="which jets, and what of them")
+    constituents: dict[Name, Constituents] = Field(
+        {}, description="collections of constituents: name of the dataset: {variables: ...}; format hdf5"
+    )
     classes: dict[Name, Expr] = Field(
         min_length=1,
         max_length=255,
@@ -298,81 +487,33 @@ class Config(Model):
             seed=self.seed,
             input=self.input,
             jets=self.jets,
+            # Without what plays no part in cleaning.
+            constituents={
+                name: c.model_copy(update={"scaling": ScalingOf(), "label_classes": {}})
+                for name, c in self.constituents.items()
+            },
             classes=self.classes,
             split=self.split,
             stored_variables=list(dict.fromkeys([*self.jets.variables, *self.balance.bins])),
         )
 
-    def problems(self) -> Iterator[str]:
-        """Yield what is wrong between sections, as ``key: sentence``."""
-        jets, known = self.jets, self.cleaning.used_variables
-        for key, names in {
-            "jets.reference": jets.reference,
-            "jets.missing.slots": jets.missing.slots,
-            "input.event_id": self.input.event_id,
-        }.items():
-            for name in names:
-                if name in jets.define:
-                    yield f"{key}: '{name}' is one of jets.define; it must be a variable of the files"
-        later = list(jets.define)
-        for name, text in jets.define.items():
-            for used in sorted(Expression(text).names.intersection(later)):
-                yield f"jets.define.{name}: uses '{used}', which is not defined before it"
-            later.remove(name)
-        for name in self.scaling.defaults:
-            if name not in jets.variables:
-                yield f"scaling.defaults: '{name}' is not in jets.variables.{nearest(name, jets.variables)}"
-        for count, prefixes in jets.missing.slots.items():
-            for prefix in prefixes:
-                if not any(v.rpartition("_")[0] == prefix for v in known):
-                    hint = nearest(prefix, known)
-                    yield f"jets.missing.slots.{count}: no variable is named '{prefix}_0' or so.{hint}"
-        for name in jets.missing.values_of:
-            if name not in known:
-                yield f"jets.missing.values_of: nothing uses a variable '{name}'.{nearest(name, known)}"
-        for weight in self.balance.weights:
-            if isinstance(weight, dict) and (name := weight["reference"]) not in self.classes:
-                yield f"balance.weights: there is no class '{name}'.{nearest(name, self.classes)}"
-        if self.split.by == "modulo" and not self.input.event_id:
-            yield "split: by modulo needs input.event_id, whose last variable is the event number"
-        if self.split.by == "event" and not self.input.event_id:
-            yield "split: by event needs input.event_id; without it, use by: jet"
-        if REST in list(self.classes.values())[:-1]:
-            yield "classes: only the last class can be 'rest'"
-
-
-def load(raw: Mapping[str, Any]) -> Config:
-    """Check a configuration and return it typed.
-
-    Raises
-    ------
-    JetmillError
-        With one line per problem: the key, what was found, what is allowed, the nearest right name.
-    """
-    try:
-        config = Config.model_validate(dict(raw))
-    except ValidationError as error:
-        raise JetmillError("\n".join(sentences(error, Config))) from None
-    if mismatches := list(config.problems()):
-        raise JetmillError("\n".join(mismatches))
-    return config
-
-
-def readable_samples(raw: Mapping[str, Any]) -> dict[str, Sample]:
-    """Return the samples of a configuration that are right in themselves, whatever else is wrong in it."""
-    samples = raw.get("samples")
-    readable = {}
-    for name, sample in samples.items() if isinstance(samples, Mapping) else ():
-        with suppress(ValidationError):
-            readable[str(name)] = Sample.model_validate(sample)
-    return readable
+    @property
+    def content(self) -> Content:
+        """What the parts hold."""
+        concat = self.write.concat_jet_tracks
+        return Content(
+            samples=list(self.samples),
+            slots={name: c.max for name, c in self.constituents.items()},
+            labels={
+                name: {label: c.label_classes.get(label, []) for label in c.labels}
+                for name, c in self.constituents.items()
+            },
+            concat_jets=concat if isinstance(concat, list) else self.jets.variables if concat else [],
+            conditional=self.write.conditional,
+            precision=self.write.precision,
+        )
 
 
 def weight_name(weight: str | dict) -> str:
     """Return the name of a weight table: ``average``, ``flat``, ``reference_b``."""
     return weight if isinstance(weight, str) else f"reference_{weight['reference']}"
-
-
-def _no_repeats(key: str, names: list[str]) -> None:
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{key} names {', '.join(repeated)} more than once")

@@ -1,4 +1,4 @@
-"""The layout of the final files: groups of plain arrays, whole rows in chunks of about 1 MiB.
+"""The layout of the final files: names of datasets, whole rows in chunks of about 1 MiB.
 
 Writing, indexing and reading share what stands here.
 """
@@ -10,50 +10,91 @@ from typing import Any
 import h5py
 import numpy as np
 
+from jetmill.compression import filters, know_all_filters
 from jetmill.files import complete
+from jetmill.rows import Rows, take
 
-INPUTS, IS_DEFAULT = "jets/inputs", "jets/is_default"
-LABELS, ONE_HOT = "jets/labels", "jets/labels_one_hot"
+INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
+LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
 WEIGHT, BINS, SAMPLE = "jets/weight", "jets/bins", "jets/sample"
 REFERENCE, EVENT = "jets/reference", "jets/event"
 
 CHUNK_BYTES = 2**20
 
 
+def constituent_inputs(collection: str) -> str:
+    """Return the dataset of the inputs of constituents."""
+    return f"{collection}/inputs"
+
+
+def valid(collection: str) -> str:
+    """Return the dataset of the slots in use."""
+    return f"{collection}/valid"
+
+
+def constituent_label(collection: str, label: str) -> str:
+    """Return the dataset of a label of constituents."""
+    return f"{collection}/labels/{label}"
+
+
+def open_finished(path: str | Path) -> h5py.File:
+    """Open a finished file for reading, whatever its compression."""
+    know_all_filters()
+    return h5py.File(path, "r")
+
+
+def collections(file: h5py.File) -> list[str]:
+    """Return the collections of constituents in a file."""
+    return [name for name in file if name != "jets"]
+
+
+def constituent_labels(file: h5py.File, collection: str) -> list[str]:
+    """Return the labels of a collection in a file."""
+    return list(file.get(f"{collection}/labels", ()))
+
+
 def write_rows(
     path: str | Path,
-    arrays: Mapping[str, np.ndarray],
+    rows: Mapping[str, Rows],
     order: np.ndarray,
     attributes: Mapping[str, Mapping[str, Any]],
     types: Mapping[str, str],
+    compression: str,
 ) -> None:
-    """Write arrays with their rows in another order, in blocks, under the final name only when complete.
+    """Write rows in another order, in blocks, under the final name only when complete.
 
     Parameters
     ----------
-    arrays
-        Dataset name to values (n_rows, ...), all with the same rows.
-    order : ndarray of int, shape (n_rows,)
+    rows
+        Dataset name to rows, of the same jets each.
+    order : ndarray of int, shape (n_jets,)
         Row to put at each place.
     attributes
-        Dataset name to its attributes.
+        Name of a dataset or group to its attributes.
     types
         Dataset name to the type it is written as, where that is not its own.
+    compression
+        See `jetmill.compression`.
     """
     with complete(path) as partial, h5py.File(partial, "w") as file:
-        for name, values in arrays.items():
+        for name, values in rows.items():
             dtype = np.dtype(types.get(name, values.dtype))
-            dataset = create(file, name, values.shape, dtype)
-            for rows in blocks(values.shape, dtype):
+            dataset = create(file, name, values.shape, dtype, compression)
+            for block in blocks(values.shape, dtype):
                 # NumPy turns float32 into float16 several times faster than HDF5 would.
-                dataset[rows] = values.take(order[rows], axis=0).astype(dtype, copy=False)
-            dataset.attrs.update(attributes.get(name, {}))
+                dataset[block] = take(values, order[block]).astype(dtype, copy=False)
+        for name, values_of_name in attributes.items():
+            file[name].attrs.update(values_of_name)
 
 
-def create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+def create(
+    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype, compression: str = "none"
+) -> h5py.Dataset:
     """Create a dataset whose chunks hold whole rows, about `CHUNK_BYTES` of them."""
-    chunks = (min(_chunk_rows(shape, dtype), shape[0]), *shape[1:]) if shape[0] else None
-    return file.create_dataset(name, shape, dtype, chunks=chunks)
+    if not shape[0]:
+        return file.create_dataset(name, shape, dtype)
+    chunks = (min(_chunk_rows(shape, dtype), shape[0]), *shape[1:])
+    return file.create_dataset(name, shape, dtype, chunks=chunks, **filters(compression))
 
 
 def _chunk_rows(shape: tuple[int, ...], dtype: np.dtype) -> int:

@@ -10,6 +10,66 @@ import numpy as np
 
 from jetmill import layout
 from jetmill.errors import JetmillError, nearest
+from jetmill.files import missing_sources
+from jetmill.moments import logarithm
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How variables were scaled: ``input = (value - shift) / scale``, limited to minus and plus `clip`.
+
+    Attributes
+    ----------
+    shift, scale, clip : ndarray of float64, shape (n_variables,)
+    log : ndarray of bool, shape (n_variables,)
+        Where the value is the logarithm of the variable.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+    log: np.ndarray
+    clip: np.ndarray
+
+    def forward(self, values: np.ndarray, column: int) -> np.ndarray:
+        """Return values of a variable as inputs, float64, NaN where missing."""
+        values = logarithm(values) if self.log[column] else values
+        scaled = (values.astype(np.float64) - self.shift[column]) / self.scale[column]
+        return np.clip(scaled, -self.clip[column], self.clip[column])
+
+    def inverse(self, inputs: np.ndarray, columns: int | slice = slice(None)) -> np.ndarray:
+        """Return inputs (..., n_variables), or some of their columns, in their own units, float64."""
+        values = inputs[..., columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
+        return np.exp(values, out=values, where=np.broadcast_to(self.log[columns], values.shape))
+
+
+@dataclass(frozen=True)
+class Constituents:
+    """Constituents of jets, padded.
+
+    Attributes
+    ----------
+    inputs : ndarray of float32 or float16, shape (n_jets, slots, n_variables)
+        Scaled inputs, 0 in empty slots.
+    valid : ndarray of bool, shape (n_jets, slots)
+        Slots in use; they are in front.
+    labels : dict of ndarray of integers, shape (n_jets, slots)
+        Truth of each constituent, -1 (0 if unsigned) in empty slots.
+    variables : tuple of str
+        Names, in the order of the columns; ``jet_<name>`` is a variable of the jet.
+    scaling
+        Shift, scale and logarithm of each variable.
+    """
+
+    inputs: np.ndarray
+    valid: np.ndarray
+    labels: dict[str, np.ndarray]
+    variables: tuple[str, ...]
+    scaling: Scaling
+
+    def variable(self, name: str) -> np.ndarray:
+        """Return one variable in its own unit, float64 (n_jets, slots), NaN in empty slots."""
+        values = self.scaling.inverse(self.inputs, _place(name, self.variables))
+        return np.where(self.valid, values, np.nan)
 
 
 @dataclass(frozen=True)
@@ -28,12 +88,16 @@ class Jets:
         ``weight`` and one per further table, as ``weight_flat``.
     bins : ndarray of uint8 or uint16, shape (n_jets, n_axes)
         Bin along each of `bin_variables`.
-    reference, event : dict of ndarray, shape (n_jets,)
-        Outputs of existing taggers; identity of the event.
+    reference, additional_labels, event : dict of ndarray, shape (n_jets,)
+        Outputs of existing taggers; further truth; identity of the event.
+    conditional : ndarray, shape (n_jets, n), or None
+        Inputs that a model is conditioned on.
+    constituents : dict of Constituents
+        Each collection, as tracks.
     variables, classes, bin_variables : tuple of str
         Names, in the order of the columns, labels and axes.
-    shift, scale : ndarray of float64, shape (n_variables,)
-        The scaling: input = (value - shift) / scale.
+    scaling
+        Shift, scale and logarithm of each variable.
     """
 
     inputs: np.ndarray
@@ -42,12 +106,14 @@ class Jets:
     weights: dict[str, np.ndarray]
     bins: np.ndarray
     reference: dict[str, np.ndarray]
+    additional_labels: dict[str, np.ndarray]
+    conditional: np.ndarray | None
     event: dict[str, np.ndarray]
+    constituents: dict[str, Constituents]
     variables: tuple[str, ...]
     classes: tuple[str, ...]
     bin_variables: tuple[str, ...]
-    shift: np.ndarray
-    scale: np.ndarray
+    scaling: Scaling
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,17 +125,12 @@ class Jets:
 
     def unscaled(self) -> np.ndarray:
         """Return the inputs in their own units, float64 (n_jets, n_variables), NaN where missing."""
-        return self._in_units(slice(None))
+        return np.where(self.is_default, np.nan, self.scaling.inverse(self.inputs))
 
     def variable(self, name: str) -> np.ndarray:
         """Return one variable in its own unit, float64 (n_jets,), NaN where missing."""
-        if name not in self.variables:
-            raise JetmillError(f"no variable '{name}'.{nearest(name, self.variables)}")
-        return self._in_units(self.variables.index(name))
-
-    def _in_units(self, columns: int | slice) -> np.ndarray:
-        values = self.inputs[:, columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
-        return np.where(self.is_default[:, columns], np.nan, values)
+        place = _place(name, self.variables)
+        return np.where(self.is_default[:, place], np.nan, self.scaling.inverse(self.inputs, place))
 
 
 def load(path: str | Path, rows: slice = slice(None)) -> Jets:
@@ -88,13 +149,18 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
     with _readable(path) as file:
         if layout.INPUTS not in file:
             raise JetmillError(f"{path}: holds no '{layout.INPUTS}'; it is not a file of finished jets")
-        _check_parts(path, file[layout.INPUTS])
+        if gone := missing_sources(path, file[layout.INPUTS]):
+            raise JetmillError(f"{path}: points to '{gone[0]}', which is not there; move both together")
 
         def columns(group: str) -> dict[str, np.ndarray]:
             return {name: d[rows] for name, d in file[group].items()} if group in file else {}
 
         def names(dataset: str, attribute: str) -> tuple[str, ...]:
             return tuple(file[dataset].attrs[attribute])
+
+        def scaling(dataset: str) -> Scaling:
+            attributes = file[dataset].attrs
+            return Scaling(*(attributes[key] for key in ("shift", "scale", "log", "clip")))
 
         return Jets(
             inputs=file[layout.INPUTS][rows],
@@ -103,31 +169,39 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             weights={name: d[rows] for name, d in file["jets"].items() if name.startswith("weight")},
             bins=file[layout.BINS][rows],
             reference=columns(layout.REFERENCE),
+            additional_labels=columns(layout.ADDITIONAL_LABELS),
+            conditional=file[layout.CONDITIONAL][rows] if layout.CONDITIONAL in file else None,
             event=columns(layout.EVENT),
+            constituents={
+                name: Constituents(
+                    inputs=file[layout.constituent_inputs(name)][rows],
+                    valid=file[layout.valid(name)][rows],
+                    labels=columns(f"{name}/labels"),
+                    variables=names(layout.constituent_inputs(name), "variables"),
+                    scaling=scaling(layout.constituent_inputs(name)),
+                )
+                for name in layout.collections(file)
+            },
             variables=names(layout.INPUTS, "jet_variables"),
             classes=names(layout.LABELS, "label_classes"),
             bin_variables=names(layout.BINS, "bin_variables"),
-            shift=file[layout.INPUTS].attrs["shift"],
-            scale=file[layout.INPUTS].attrs["scale"],
+            scaling=scaling(layout.INPUTS),
         )
+
+
+def _place(name: str, variables: tuple[str, ...]) -> int:
+    if name not in variables:
+        raise JetmillError(f"no variable '{name}'.{nearest(name, variables)}")
+    return variables.index(name)
 
 
 @contextmanager
 def _readable(path: str | Path) -> Iterator[h5py.File]:
     """Open a file, naming it in whatever goes wrong with it."""
     try:
-        with h5py.File(path, "r") as file:
+        with layout.open_finished(path) as file:
             yield file
     except FileNotFoundError:
         raise JetmillError(f"{path}: no such file") from None
     except OSError as error:
         raise JetmillError(f"{path}: it or a part it points to is not a readable HDF5 file ({error})") from error
-
-
-def _check_parts(path: str | Path, dataset: h5py.Dataset) -> None:
-    """Refuse an index whose parts are gone: HDF5 would silently return zeros in their place."""
-    if not dataset.is_virtual:
-        return
-    for source in dataset.virtual_sources():
-        if not (Path(path).parent / source.file_name).exists():
-            raise JetmillError(f"{path}: points to '{source.file_name}', which is not there; move both together")

@@ -1,6 +1,6 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob, has_magic
@@ -8,9 +8,10 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from jetmill.config import Config, Sample, load, readable_samples, weight_name
+from jetmill.config import Config, Sample, ScalingOf, weight_name
+from jetmill.config_checks import load, readable_samples
 from jetmill.errors import JetmillError
-from jetmill.splitting import SPLITS
+from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,6 @@ class Plan:
     ----------
     config
         The configuration.
-    toy_dir
-        Directory where the files of toy samples are made.
 
     Raises
     ------
@@ -49,9 +48,10 @@ class Plan:
         With one line per problem: a glob without files, a file that is not there or listed twice.
     """
 
-    def __init__(self, config: Config, toy_dir: str):
+    def __init__(self, config: Config):
         self.config = config
-        self.files, problems = _all_files(config.samples, toy_dir)
+        ending = "h5" if config.input.format == "hdf5" else "root"
+        self.files, problems = _all_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
         if problems:
             raise JetmillError("\n".join(problems))
 
@@ -69,7 +69,7 @@ class Plan:
         except JetmillError as error:
             problems = [str(error), *_all_files(readable_samples(raw), "")[1]]
             raise JetmillError("\n".join(problems)) from None
-        return cls(config, toy_dir=f"{config.output_dir}/toy")
+        return cls(config)
 
     @cached_property
     def batches(self) -> list[Batch]:
@@ -90,30 +90,64 @@ class Plan:
         return self._batch[sample, number]
 
     @cached_property
-    def ranges(self) -> list[list[str]]:
-        """Variables that each fit_scalers job computes."""
-        variables, size = self.config.jets.variables, self.config.scaling.variables_per_range
-        return [variables[start : start + size] for start in range(0, len(variables), size)]
+    def ranges(self) -> list[tuple[str, list[str]]]:
+        """What each fit_scalers job computes: jets or a collection of constituents, and variables of it."""
+        size = self.config.scaling.variables_per_range
+        return [
+            (of, variables[start : start + size])
+            for of, variables in self.variables.items()
+            for start in range(0, len(variables), size)
+        ]
+
+    @property
+    def variables(self) -> dict[str, list[str]]:
+        """Inputs of jets and of each collection of constituents."""
+        of_constituents = {name: c.variables for name, c in self.config.constituents.items()}
+        return {"jets": self.config.jets.variables} | of_constituents
+
+    @property
+    def scaling(self) -> dict[str, ScalingOf]:
+        """Scaling of jets and of each collection of constituents."""
+        of_jets = ScalingOf(**self.config.scaling.model_dump(exclude={"variables_per_range"}))
+        return {"jets": of_jets} | {name: c.scaling for name, c in self.config.constituents.items()}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The finished files: one per split, and resampled validation jets if they are asked for."""
+        return (*SPLITS, VAL_RESAMPLED) if self.config.balance.resampling.validation else SPLITS
 
     @cached_property
     def range_numbers(self) -> list[str]:
         """Numbers of the ranges, with leading zeros."""
         return [f"{number:02d}" for number in range(len(self.ranges))]
 
-    def parts(self, split: str) -> list[str]:
-        """Return the numbers of the parts of a split, with leading zeros."""
-        n = len(self.batches) if self.config.write.shuffle == "batch" else getattr(self.config.write.parts, split)
+    @property
+    def resampled(self) -> tuple[str, ...]:
+        """The outputs whose jets are resampled."""
+        resampling = self.config.balance.resampling
+        if not resampling.resamples:
+            return ()
+        return ("train", VAL_RESAMPLED) if resampling.validation else ("train",)
+
+    def parts(self, output: str) -> list[str]:
+        """Return the numbers of the parts of an output, with leading zeros."""
+        by_batch = self.config.write.shuffle == "batch"
+        n = len(self.batches) if by_batch else getattr(self.config.write.parts, split_of(output))
         return [f"{number:04d}" for number in range(n)]
 
-    @property
-    def all_parts(self) -> Iterator[tuple[str, str]]:
-        """Split and number of every part."""
-        return ((split, part) for split in SPLITS for part in self.parts(split))
+    def part_files(self, *outputs: str, under: str = "parts", ending: str = "h5") -> list[str]:
+        """Return the files of all parts of some outputs, or of all."""
+        return [
+            f"<results>/{under}/{output}/part_{part}.{ending}"
+            for output in outputs or self.outputs
+            for part in self.parts(output)
+        ]
 
-    def part_files(self, *splits: str, ending: str = "h5") -> list[str]:
-        """Return the files of all parts of some splits, or of all."""
-        wanted = splits or SPLITS
-        return [f"<results>/parts/{split}/part_{part}.{ending}" for split, part in self.all_parts if split in wanted]
+    @property
+    def weighted_labels(self) -> dict[str, dict[str, int]]:
+        """Collection to label of constituents that gets class weights, to its number of values."""
+        of_all = {name: c.label_classes for name, c in self.config.constituents.items() if c.label_classes}
+        return {name: {label: len(values) for label, values in labels.items()} for name, labels in of_all.items()}
 
     def sources(self, part: str) -> list[Batch]:
         """Return the batches that a part is drawn from: all of them, or its own."""
@@ -124,13 +158,13 @@ class Plan:
         batches = self.batches if part is None else self.sources(part)
         return [f"<results>/{stage}/{b.sample}/batch_{b.number}.h5" for b in batches]
 
-    def batch_names(self, part: str | None = None) -> list[str]:
-        """Return the names of all batches, or of those of a part, in the order of `batch_files`."""
-        return [f"{b.sample}/{b.number}" for b in (self.batches if part is None else self.sources(part))]
+    def batch_samples(self, part: str | None = None) -> list[str]:
+        """Return the samples of all batches, or of those of a part, in the order of `batch_files`."""
+        return [b.sample for b in (self.batches if part is None else self.sources(part))]
 
-    def slice_of_keys(self, split: str, part: str) -> tuple[int, int]:
+    def slice_of_keys(self, output: str, part: str) -> tuple[int, int]:
         """Return which range of keys a part takes of its batches: its number, of how many."""
-        return (0, 1) if self.config.write.shuffle == "batch" else (int(part), len(self.parts(split)))
+        return (0, 1) if self.config.write.shuffle == "batch" else (int(part), len(self.parts(output)))
 
     @property
     def weights(self) -> dict[str, dict[str, str]]:
@@ -146,12 +180,12 @@ class Plan:
             f"{name}: {len(files)} files in {sum(b.sample == name for b in self.batches)} batches"
             for name, files in self.files.items()
         ]
-        n_variables = len(self.config.jets.variables)
-        parts = ", ".join(f"{split} {len(self.parts(split))}" for split in SPLITS)
+        variables = ", ".join(f"{len(names)} of {of}" for of, names in self.variables.items())
+        parts = ", ".join(f"{output} {len(self.parts(output))}" for output in self.outputs)
         return "\n".join(
             [
                 *lines,
-                f"{n_variables} variables in {len(self.ranges)} ranges, {len(self.config.classes)} classes"
+                f"{variables}: variables in {len(self.ranges)} ranges; {len(self.config.classes)} classes"
                 f" ({', '.join(self.config.classes)})",
                 f"parts: {parts} -> {self.config.output_dir}/",
             ]
@@ -159,33 +193,45 @@ class Plan:
 
     def farewell(self) -> str:
         """Say where the result is and how to load it, if all of it was asked for."""
-        output = self.config.output_dir
-        if not all(Path(output, f"{split}.h5").exists() for split in SPLITS):
+        output, formats = self.config.output_dir, self.config.write.formats
+        if not Path(output, "manifest.json").exists():
             return f"Done. What was asked for is in {output}/."
-        return f"""
-Done. The jets are in {output}/train.h5, val.h5 and test.h5. To load them:
-
+        names = ", ".join(self.outputs)
+        how = {
+            "hdf5": f"""Scaled arrays ({names}):
     import jetmill
-    train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...
+    train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...""",
+            "structured": f"""Records for salt ({names}):
+    {output}/structured/train.h5, with {output}/norm_dict.yaml and class_dict.yaml""",
+            "tfrecords": f"""TFRecords ({names}):
+    from jetmill.tensorflow_data import record_dataset
+    train = record_dataset("{output}/tfrecords/train", batch_size=1000)""",
+            "parquet": f"""Parquet for weaver ({names}):
+    {output}/parquet/train/*.parquet""",
+            "torch": f"""Tensors of each part ({names}):
+    torch.load("{output}/parts/train/part_0000.pt", weights_only=True)""",
+        }
+        plots = (
+            f"The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."
+        )
+        return "\n\n".join(["Done.", *(how[name] for name in formats), *([plots] if self.config.report.plots else [])])
 
-The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."""
 
-
-def _all_files(samples: Mapping[str, Sample], toy_dir: str) -> tuple[dict[str, list[str]], list[str]]:
+def _all_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str, list[str]], list[str]]:
     """Return the input files of each sample, and what is wrong with those of the others."""
     files, problems = {}, []
     for name, sample in samples.items():
         try:
-            files[name] = _files(name, sample, toy_dir)
+            files[name] = _files(name, sample, toy_files)
         except JetmillError as error:
             problems.append(str(error))
     return files, problems
 
 
-def _files(name: str, sample: Sample, toy_dir: str) -> list[str]:
+def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
     """Return the input files of a sample, globs sorted, lists in their order."""
     if sample.toy is not None:
-        return [f"{toy_dir}/{name}_{number:04d}.root" for number in range(sample.toy.files)]
+        return [toy_files.format(name, number) for number in range(sample.toy.files)]
     entries = [sample.files] if isinstance(sample.files, str) else list(sample.files or [])
     if isinstance(sample.files, str) and sample.files.endswith(".txt"):
         try:

@@ -142,6 +142,73 @@ def draw_maps(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts: M
         return figure
 
 
+def draw_resampling(
+    classes: Sequence[str],
+    edges: Mapping[str, np.ndarray],
+    written: np.ndarray,
+    target: np.ndarray,
+    multiplicity: np.ndarray,
+) -> Figure:
+    """Draw the shape of each class against the target of resampling, and how often jets are repeated.
+
+    Parameters
+    ----------
+    edges
+        Variable to its bin edges, in the order of the axes.
+    written, target
+        Jets that are written, (n_classes, *bins), and the spectrum that they aim at, (*bins).
+    multiplicity
+        Jets that are taken 0, 1, 2, ... times, (n_classes, times + 1).
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 2.6 * (len(edges) + 1)))
+        plots = figure.subplots(len(edges) + 1, 2, squeeze=False)
+        for row, (variable, edge) in enumerate(edges.items()):
+            others = tuple(i for i in range(len(edges)) if i != row)
+            aim = target.sum(axis=others) / max(target.sum(), 1)
+            shape, ratio = plots[row]
+            shape.stairs(aim / np.diff(edge), edge, label="target", color="black", linewidth=2.5, alpha=0.3)
+            for number, name in enumerate(classes):
+                spectrum = written[number].sum(axis=others) / max(written[number].sum(), 1)
+                shape.stairs(spectrum / np.diff(edge), edge, label=name, linewidth=1.2)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    ratio.stairs(np.where(aim > 0, spectrum / aim, np.nan), edge, linewidth=1.2, baseline=None)
+            _log_scale(shape)
+            ratio.set_ylim(0.8, 1.2)
+            ratio.axhline(1, color="grey", linewidth=0.8)
+            for axes, title in ((shape, f"share of jets per unit of {variable}"), (ratio, "ratio to the target")):
+                axes.set_xscale("log" if edge[0] > 0 else "linear")
+                axes.set_xlabel(variable)
+                axes.set_title(title, fontsize=9)
+        times, none = plots[-1]
+        width = 0.85 / len(classes)
+        for number, name in enumerate(classes):
+            repeated = multiplicity[number, 1:]
+            places = np.arange(1, len(repeated) + 1) + (number - (len(classes) - 1) / 2) * width
+            times.bar(places, repeated, width=width, label=name)
+        _log_scale(times)
+        times.set_xlabel("times that a jet is written")
+        times.set_title("different jets", fontsize=9)
+        times.xaxis.get_major_locator().set_params(integer=True)
+        times.tick_params(axis="x", which="minor", length=0)
+        taken = multiplicity[:, 1:].sum(axis=1) / np.maximum(multiplicity.sum(axis=1), 1)
+        unique = multiplicity[:, 1:].sum(axis=1) / np.maximum(written.reshape(len(classes), -1).sum(axis=1), 1)
+        for offset, (values, title) in enumerate(
+            ((taken, "of the jets there are, are used"), (unique, "of those written, differ"))
+        ):
+            bars = none.bar(
+                np.arange(len(classes)) + 0.4 * offset - 0.2, values, width=0.36, color=f"C{5 + offset}", label=title
+            )
+            none.bar_label(bars, [f"{v:.0%}" for v in values], fontsize=8, padding=2)
+        none.set_xticks(np.arange(len(classes)), classes)
+        none.tick_params(axis="x", which="both", length=0)
+        none.set_ylim(0, 1.45)
+        none.legend(loc="upper center", ncols=1, fontsize=8)
+        handles, labels = plots[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        return figure
+
+
 def draw_variables(
     variables: Mapping[str, tuple[np.ndarray, np.ndarray]], labels: np.ndarray, classes: Sequence[str]
 ) -> Figure:
@@ -177,12 +244,12 @@ def draw_variables(
 
 
 def draw_closure(variables: Sequence[str], largest: np.ndarray, typical: np.ndarray, precision: str) -> Figure:
-    """Draw how far inverting the scaling misses the cleaned values, in units of each variable's scale.
+    """Draw how far inputs are from the cleaned values, scaled in double precision.
 
     Parameters
     ----------
     largest, typical : ndarray of float, shape (n_variables,)
-        Maximum and median of ``|inverse(input) - value| / scale``.
+        Maximum and median of ``|input - scaled value|``.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.5 + 0.17 * len(variables)))
@@ -199,7 +266,7 @@ def draw_closure(variables: Sequence[str], largest: np.ndarray, typical: np.ndar
         axes.set_xscale("log")
         axes.invert_yaxis()
         axes.margins(y=0.01)
-        axes.set_xlabel("|inverse(input) - cleaned value| / scale")
+        axes.set_xlabel("|input - scaled value|")
         figure.legend(loc="outside upper center", ncols=3)
         return figure
 

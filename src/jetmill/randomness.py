@@ -57,6 +57,14 @@ def mix(values: np.ndarray) -> np.ndarray:
     return z
 
 
+def selection_key(key: np.ndarray) -> np.ndarray:
+    """Return the key that decides whether a jet is taken, from the one that decides its place.
+
+    They are independent; with one key for both, the jets that are taken would crowd into the first parts.
+    """
+    return mix(key ^ np.uint64(0xD6E8FEB86659FD93))
+
+
 def uniform(key: np.ndarray) -> np.ndarray:
     """Turn 64-bit keys into floats that are uniform in [0, 1)."""
     return (key >> np.uint64(11)) * 2.0**-53

@@ -29,7 +29,7 @@ def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[
     passed = np.ones(len(next(iter(columns.values()))), dtype=bool)
     left = []
     for cut in cuts:
-        passed &= _where(Expression(cut.cut), columns, missing=cut.missing == "keep")
+        passed &= where(Expression(cut.cut), columns, missing=cut.missing == "keep")
         left.append(int(passed.sum()))
     return passed, left
 
@@ -49,14 +49,14 @@ def label(columns: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple[np
     for number, text in enumerate(classes):
         true = np.ones(n_jets, dtype=bool)
         if text != REST:
-            true = _where(Expression(text), columns, missing=False)
+            true = where(Expression(text), columns, missing=False)
             matches += true
         labels[true & (labels < 0)] = number
     return labels, int((matches > 1).sum())
 
 
-def _where(expression: Expression, columns: Mapping[str, np.ndarray], *, missing: bool) -> np.ndarray:
-    """Return where an expression is true, and `missing` where one of its variables is missing."""
+def where(expression: Expression, columns: Mapping[str, np.ndarray], *, missing: bool) -> np.ndarray:
+    """Return where an expression is true, and `missing` where one of its variables is missing: bool (n,)."""
     n_jets = len(next(iter(columns.values())))
     true = np.broadcast_to(expression(columns), n_jets).astype(bool)
     for name in expression.names:

@@ -12,6 +12,13 @@ from jetmill.randomness import uniform
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
+# Validation jets that are resampled as the training jets are.
+VAL_RESAMPLED = "val_resampled"
+
+
+def split_of(output: str) -> str:
+    """Return the split that an output (a split, or `VAL_RESAMPLED`) takes its jets from."""
+    return "val" if output == VAL_RESAMPLED else output
 
 
 def split_by_event(event_keys: np.ndarray, *, test: float, val: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 import workflow_runs as runs
 import yaml
 
+from jetmill.plan import Plan
 from jetmill.toy import toy_jets
 
 N_JETS = 3000  # per file
@@ -57,7 +58,7 @@ def ntuples(tmp_path_factory: pytest.TempPathFactory) -> Ntuples:
 
 @pytest.fixture(scope="session")
 def finished(ntuples: Ntuples, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., runs.Run]:
-    """Run the workflow from nothing to the three finished files, once for each configuration."""
+    """Run the workflow from nothing to the finished files, once for each configuration."""
     done: dict[str, runs.Run] = {}
 
     def run(*, cores: int = 2, **changes: Any) -> runs.Run:
@@ -65,7 +66,8 @@ def finished(ntuples: Ntuples, tmp_path_factory: pytest.TempPathFactory) -> Call
         if key not in done:
             config = runs.changed(ntuples.config, changes)
             directory = tmp_path_factory.mktemp("finished")
-            done[key] = runs.snakemake(directory, "--cores", str(cores), *runs.FINISHED, config=config)
+            targets = [f"results/{output}.h5" for output in Plan.from_raw(config).outputs]
+            done[key] = runs.snakemake(directory, "--cores", str(cores), *targets, config=config)
             assert done[key].code == 0, done[key].output
         return done[key]
 

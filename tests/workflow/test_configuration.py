@@ -99,7 +99,7 @@ MISTAKES = {
         },
         [
             ("scaling.defaults:", "'ptt'", "Did you mean 'pt'?"),
-            ("balance.weights:", "no class 'bbb'", "Did you mean 'bb'?"),
+            ("balance.weights:", "'bbb' is not in classes", "Did you mean 'bb'?"),
             ("split:", "input.event_id", "by: jet"),
             ("classes:", "only the last class can be 'rest'"),
         ],

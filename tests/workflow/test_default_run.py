@@ -27,7 +27,7 @@ def train(default_run):
 
 def test_every_result_is_there_and_nothing_half_made(default_run):
     expected = {f"{split}.h5" for split in runs.SPLITS}
-    expected |= {"scalers.json", "scale_dict.json", "norm_dict.yaml", "balance.h5", "manifest.json"}
+    expected |= {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yaml", "balance.h5", "manifest.json"}
     expected |= {f"parts/train/part_{n:04d}.h5" for n in range(4)} | {"parts/val/part_0000.h5"}
     expected |= {f"parts/test/part_{n:04d}.h5" for n in range(2)}
     expected |= {f"report/{figure}.png" for figure in FIGURES}
@@ -95,7 +95,9 @@ def test_written_jets_of_the_manifest(default_run, manifest):
         assert part["jets"] == len(labels)
         assert list(part["classes"].values()) == np.bincount(labels, minlength=4).tolist()
     total = sum(len(jetmill.load(default_run.results / f"{split}.h5")) for split in runs.SPLITS)
-    assert manifest["jets"]["written"] == total == sum(part["jets"] for part in manifest["outputs"])
+    assert total == sum(part["jets"] for part in manifest["outputs"])
+    n_train = sum(manifest["jets"]["training after resampling"].values())
+    assert manifest["jets"]["different training jets"] == n_train
 
 
 def test_hashes_of_the_manifest(default_run, manifest):

@@ -66,12 +66,12 @@ FAILURES = {
     ),
     "constant variable": Failure(
         *("merge_scalers.log", "scalers.json"),
-        ("variable 'seven' is 7 in every training jet",),
+        ("variable 'seven' of jets is 7 wherever it is not missing in the training split",),
         changes={"jets": {"define": {"seven": "0 * pt + 7"}, "variables": ["eta", "pt", "seven"]}},
     ),
     "jets outside the bins": Failure(
         *("bin_jets/top/batch_0001.log", "bins/top/batch_0001.h5"),
-        ("sample 'top', batch 0001: 1 of ", " jets are outside the bins of 'pt' (10 to 900)", "950"),
+        ("clean/top/batch_0001.h5: 1 of ", " jets are outside the bins of 'pt' (10 to 900)", "950"),
         spoil=lambda path: write_file(path, pt_of_first=950),
     ),
 }

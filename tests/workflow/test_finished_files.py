@@ -258,7 +258,7 @@ def test_half_precision_rounds_the_inputs_and_nothing_else(base, brought_up_to_d
             assert half[name].tobytes() == single[name].tobytes(), name
 
 
-@pytest.mark.torch
+@pytest.mark.readers
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_tensors_equal_the_part(brought_up_to_date, precision):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -43,9 +43,42 @@ def test_files_per_batch_do_not_change_the_data(finished, split, files_per_batch
         assert found[key].tobytes() == values.tobytes(), key
 
 
-# With split by jet (train_test_split on each batch) and with resampling (a quota for each batch),
-# which jets are drawn depends on what is in a batch. It is not promised that files_per_batch leaves
-# the data alone there, and nothing is asserted.
+# The low cells of jj and the high ones of both, jets taken up to twice; and the minimum of all classes.
+HALVES = [{"samples": ["jj"], "bins": {"pt": [20, 60]}}, {"samples": ["top", "jj"], "bins": {"pt": [60, 1000]}}]
+RESAMPLING = {
+    "pdf": {"method": "pdf", "target": "average", "max_upsampling": 2, "components": HALVES, "validation": True},
+    "count": {"method": "count"},
+}
+
+
+@pytest.mark.parametrize("files_per_batch", [1, 5])
+@pytest.mark.parametrize("method", RESAMPLING)
+def test_files_per_batch_do_not_change_what_is_resampled(finished, method, files_per_batch):
+    balance = {"resampling": RESAMPLING[method]}
+    two = finished(balance=balance).results
+    other = finished(balance=balance, input={"files_per_batch": files_per_batch}).results
+    outputs = (*runs.SPLITS, "val_resampled") if method == "pdf" else runs.SPLITS
+    assert runs.sha256(two / "balance.h5") == runs.sha256(other / "balance.h5")
+    for output in outputs:
+        expected, found = runs.datasets(two / f"{output}.h5"), runs.datasets(other / f"{output}.h5")
+        assert set(found) == set(expected) >= ALL_DATASETS
+        for key, values in expected.items():
+            assert found[key].dtype == values.dtype
+            assert found[key].tobytes() == values.tobytes(), key
+
+
+def test_jets_are_repeated_or_left_out(finished):
+    """Or else the test above would say little."""
+    results = finished(balance={"resampling": RESAMPLING["pdf"]}).results
+    for output, split in (("train", "train"), ("val_resampled", "val")):
+        plain = runs.numbers(finished().results / f"{split}.h5")
+        times = np.bincount(runs.numbers(results / f"{output}.h5"), minlength=plain.max() + 1)
+        assert not np.delete(times, plain).any()
+        assert {0, 1, 2} <= set(times[plain])
+
+
+# With split by jet (train_test_split on each batch), which jets are drawn depends on what is in a
+# batch. It is not promised that files_per_batch leaves the data alone there, and nothing is asserted.
 
 
 def test_another_seed_is_another_order_of_the_same_jets(finished):

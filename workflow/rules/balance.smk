@@ -14,7 +14,6 @@ rule bin_jets:
     params:
         bins=CONFIG.balance.bins,
         n_classes=len(CONFIG.classes),
-        seed=CONFIG.seed,
         code=code_digest("stages.bin_jets"),
     message:
         "Bin the jets of batch {wildcards.batch} of {wildcards.sample}"
@@ -24,7 +23,8 @@ rule bin_jets:
 
 rule balance:
     input:
-        PLAN.batch_files("bins"),
+        batches=PLAN.batch_files("clean"),
+        bins=PLAN.batch_files("bins"),
     output:
         "<results>/balance.h5",
     log:
@@ -36,13 +36,13 @@ rule balance:
     resources:
         mem_mb=500,
     params:
-        batches=PLAN.batch_names(),
+        samples_of_batches=PLAN.batch_samples(),
         bins=CONFIG.balance.bins,
         classes=list(CONFIG.classes),
+        samples=list(CONFIG.samples),
         weights=PLAN.weights,
-        resampling=CONFIG.balance.resampling.method,
+        resampling=CONFIG.balance.resampling.model_dump(mode="json"),
         strict=CONFIG.strict,
-        seed=CONFIG.seed,
         code=code_digest("stages.balance"),
     message:
         "Balance the classes"

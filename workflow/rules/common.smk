@@ -4,7 +4,6 @@ try:
     from jetmill.errors import JetmillError
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
-    from jetmill.splitting import SPLITS
 except ModuleNotFoundError as error:
     logger.error(
         f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"
@@ -20,8 +19,18 @@ except JetmillError as error:
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
-# File name endings of the formats beside HDF5.
-EXTENSIONS = [{"torch": "pt"}[name] for name in CONFIG.write.formats]
+# What each format consists of: the files to use, and the parts that hold the data.
+FORMATS = {
+    "hdf5": expand("<results>/{output}.h5", output=PLAN.outputs),
+    "structured": expand("<results>/structured/{output}.h5", output=PLAN.outputs),
+    "tfrecords": expand("<results>/tfrecords/{output}", output=PLAN.outputs),
+    "parquet": PLAN.part_files(under="parquet", ending="parquet"),
+    "torch": PLAN.part_files(ending="pt"),
+}
+PARTS = FORMATS | {
+    "hdf5": PLAN.part_files(),
+    "structured": PLAN.part_files(under="structured/parts"),
+}
 
 
 onstart:

@@ -5,8 +5,13 @@ PLOTS = expand(
         "classes",
         "spectra",
         "maps",
-        "closure",
-        *[f"variables_{n}" for n in PLAN.range_numbers],
+        *[f"resampling_{output}" for output in PLAN.resampled],
+        # These look at the arrays.
+        *(
+            ["closure", *[f"variables_{n}" for n in PLAN.range_numbers]]
+            if "hdf5" in CONFIG.write.formats
+            else []
+        ),
     ],
 )
 
@@ -52,6 +57,28 @@ rule plot_balance:
         "../scripts/plot_balance.py"
 
 
+rule plot_resampling:
+    input:
+        balance="<results>/balance.h5",
+    output:
+        report(
+            "<results>/report/resampling_{output}.png",
+            caption="../report/resampling.rst",
+            category="Balance",
+            labels={"figure": "resampling of {output}"},
+        ),
+    log:
+        "<logs>/plot_resampling/{output}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.plot_resampling"),
+    message:
+        "Draw the resampling of {wildcards.output}"
+    script:
+        "../scripts/plot_resampling.py"
+
+
 rule plot_variables:
     input:
         train="<results>/train.h5",
@@ -68,7 +95,7 @@ rule plot_variables:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        variables=lambda w: PLAN.ranges[int(w.range)],
+        range=lambda w: PLAN.ranges[int(w.range)],
         n_jets=CONFIG.report.jets,
         code=code_digest("stages.plot_variables"),
     message:
@@ -88,18 +115,18 @@ rule plot_closure:
             "<results>/report/closure.png",
             caption="../report/closure.rst",
             category="Variables",
-            labels={"figure": "inverse of the scaling"},
+            labels={"figure": "closure of the scaling"},
         ),
     log:
         "<logs>/plot_closure.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
-        names=PLAN.batch_names("0"),
+        samples=PLAN.batch_samples("0"),
         slice_of_keys=PLAN.slice_of_keys("train", "0"),
         code=code_digest("stages.plot_closure"),
     message:
-        "Check the inverse of the scaling"
+        "Check the scaling of a part"
     script:
         "../scripts/plot_closure.py"
 
@@ -108,7 +135,7 @@ rule write_manifest:
     input:
         batches=PLAN.batch_files("clean"),
         balance="<results>/balance.h5",
-        parts=PLAN.part_files(),
+        parts=[PARTS[name] for name in CONFIG.write.formats],
     output:
         "<results>/manifest.json",
     log:

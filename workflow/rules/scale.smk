@@ -12,7 +12,10 @@ rule fit_scalers:
     resources:
         mem_mb=500,
     params:
-        variables=lambda w: PLAN.ranges[int(w.range)],
+        range=lambda w: PLAN.ranges[int(w.range)],
+        settings=lambda w: PLAN.scaling[PLAN.ranges[int(w.range)][0]].model_dump(
+            mode="json"
+        ),
         code=code_digest("stages.fit_scalers"),
     message:
         "Fit the scalers of range {wildcards.range}"
@@ -24,19 +27,42 @@ rule merge_scalers:
     input:
         expand("<results>/scalers/range_{range}.json", range=PLAN.range_numbers),
     output:
-        scalers="<results>/scalers.json",
-        scale_dict="<results>/scale_dict.json",
-        norm_dict="<results>/norm_dict.yaml",
+        "<results>/scalers.json",
     log:
         "<logs>/merge_scalers.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
-        default_offset=CONFIG.scaling.default_offset,
-        defaults=CONFIG.scaling.defaults,
+        settings={of: s.model_dump(mode="json") for of, s in PLAN.scaling.items()},
         strict=CONFIG.strict,
         code=code_digest("stages.merge_scalers"),
     message:
         "Merge the scalers"
     script:
         "../scripts/merge_scalers.py"
+
+
+rule export:
+    input:
+        ranges=expand("<results>/scalers/range_{range}.json", range=PLAN.range_numbers),
+        scalers="<results>/scalers.json",
+        balance="<results>/balance.h5",
+        # Labels of constituents are counted in the cleaned columns.
+        batches=PLAN.batch_files("clean") if PLAN.weighted_labels else [],
+        bins=PLAN.batch_files("bins") if PLAN.weighted_labels else [],
+    output:
+        scale_dict="<results>/scale_dict.json",
+        norm_dict="<results>/norm_dict.yaml",
+        class_dict="<results>/class_dict.yaml",
+    log:
+        "<logs>/export.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        labels=PLAN.weighted_labels,
+        samples=PLAN.batch_samples() if PLAN.weighted_labels else [],
+        code=code_digest("stages.export"),
+    message:
+        "Write scalers and class weights for umami and salt"
+    script:
+        "../scripts/export.py"

@@ -1,8 +1,8 @@
 rule make_toy:
     output:
-        "<results>/toy/{sample}_{number}.root",
+        "<results>/toy/{sample}_{number}.{format}",
     log:
-        "<logs>/make_toy/{sample}_{number}.log",
+        "<logs>/make_toy/{sample}_{number}.{format}.log",
     conda:
         "../../envs/jetmill.yaml"
     params:

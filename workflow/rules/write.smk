@@ -5,57 +5,42 @@ rule write:
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
-        "<results>/parts/{split}/part_{part}.h5",
+        "<results>/parts/{output}/part_{part}.h5",
     log:
-        "<logs>/write/{split}/part_{part}.log",
+        "<logs>/write/{output}/part_{part}.log",
     benchmark:
-        "<benchmarks>/write/{split}/part_{part}.tsv"
+        "<benchmarks>/write/{output}/part_{part}.tsv"
     conda:
         "../../envs/jetmill.yaml"
     resources:
         mem_mb=1000,
     params:
-        names=lambda w: PLAN.batch_names(w.part),
-        slice_of_keys=lambda w: PLAN.slice_of_keys(w.split, w.part),
-        samples=list(CONFIG.samples),
-        precision=CONFIG.write.precision,
+        samples=lambda w: PLAN.batch_samples(w.part),
+        slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
+        content=CONFIG.content.model_dump(mode="json"),
+        compression=CONFIG.write.compression,
         code=code_digest("stages.write"),
     message:
-        "Write part {wildcards.part} of {wildcards.split}"
+        "Write part {wildcards.part} of {wildcards.output}"
     script:
         "../scripts/write.py"
 
 
 rule index:
     input:
-        lambda w: PLAN.part_files(w.split),
+        lambda w: PLAN.part_files(w.output),
     output:
-        "<results>/{split}.h5",
+        "<results>/{output}.h5",
     log:
-        "<logs>/index/{split}.log",
+        "<logs>/index/{output}.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
         merge=CONFIG.write.merge,
+        compression=CONFIG.write.compression,
+        attributes={},
         code=code_digest("stages.index"),
     message:
-        "Join the parts of {wildcards.split}"
+        "Join the parts of {wildcards.output}"
     script:
         "../scripts/index.py"
-
-
-rule write_torch:
-    input:
-        "<results>/parts/{split}/part_{part}.h5",
-    output:
-        "<results>/parts/{split}/part_{part}.pt",
-    log:
-        "<logs>/write_torch/{split}/part_{part}.log",
-    conda:
-        "../../envs/jetmill.yaml"
-    params:
-        code=code_digest("stages.write_torch"),
-    message:
-        "Write part {wildcards.part} of {wildcards.split} for PyTorch"
-    script:
-        "../scripts/write_torch.py"

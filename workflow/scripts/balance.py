@@ -1,17 +1,18 @@
 """Decide weights and quotas from the counts of all batches."""
 
+from jetmill.config import Resampling
 from jetmill.logs import job_log
 from jetmill.stages.balance import balance
 
 with job_log(snakemake.log[0]):
-    params = snakemake.params
+    given, params = snakemake.input, snakemake.params
     balance(
-        dict(zip(params.batches, snakemake.input)),
+        list(zip(params.samples_of_batches, given.batches, given.bins)),
         snakemake.output[0],
         bins=params.bins,
         classes=params.classes,
+        samples=params.samples,
         weights=params.weights,
-        resampling=params.resampling,
+        resampling=Resampling.model_validate(params.resampling),
         strict=params.strict,
-        seed=params.seed,
     )

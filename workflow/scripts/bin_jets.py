@@ -4,12 +4,5 @@ from jetmill.logs import job_log
 from jetmill.stages.bin_jets import bin_jets
 
 with job_log(snakemake.log[0]):
-    bin_jets(
-        snakemake.input[0],
-        snakemake.output[0],
-        bins=snakemake.params.bins,
-        n_classes=snakemake.params.n_classes,
-        seed=snakemake.params.seed,
-        sample=snakemake.wildcards.sample,
-        number=snakemake.wildcards.batch,
-    )
+    params = snakemake.params
+    bin_jets(snakemake.input[0], snakemake.output[0], bins=params.bins, n_classes=params.n_classes)

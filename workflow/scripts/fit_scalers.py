@@ -1,7 +1,10 @@
-"""Compute the moments of one range of variables."""
+"""Go through one range of variables."""
 
+from jetmill.config import ScalingOf
 from jetmill.logs import job_log
 from jetmill.stages.fit_scalers import fit_scalers
 
 with job_log(snakemake.log[0]):
-    fit_scalers(snakemake.input, snakemake.output[0], variables=snakemake.params.variables)
+    of, variables = snakemake.params.range
+    settings = ScalingOf.model_validate(snakemake.params.settings)
+    fit_scalers(snakemake.input, snakemake.output[0], of=of, variables=variables, settings=settings)

@@ -1,12 +1,10 @@
-"""Check that the scaling of the first training part can be inverted."""
+"""Check the scaling of the first training part."""
 
 from jetmill.logs import job_log
+from jetmill.picking import PartOf
 from jetmill.stages.plot_closure import plot_closure
-from jetmill.stages.write import PartOf
 
 with job_log(snakemake.log[0]):
-    number, n_parts = snakemake.params.slice_of_keys
-    batches = list(zip(snakemake.params.names, snakemake.input.batches, snakemake.input.bins))
-    plot_closure(
-        PartOf("train", number, n_parts, batches), snakemake.input.balance, snakemake.input.part, snakemake.output[0]
-    )
+    given, params = snakemake.input, snakemake.params
+    source = PartOf("train", params.slice_of_keys, params.samples, given.batches, given.bins)
+    plot_closure(source, given.balance, given.part, snakemake.output[0])

@@ -4,9 +4,6 @@ from jetmill.logs import job_log
 from jetmill.stages.plot_variables import plot_variables
 
 with job_log(snakemake.log[0]):
-    plot_variables(
-        snakemake.input.train,
-        snakemake.output[0],
-        variables=snakemake.params.variables,
-        n_jets=snakemake.params.n_jets,
-    )
+    params = snakemake.params
+    of, variables = params.range
+    plot_variables(snakemake.input.train, snakemake.output[0], of=of, variables=variables, n_jets=params.n_jets)

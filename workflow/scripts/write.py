@@ -1,16 +1,17 @@
-"""Write one part of a split."""
+"""Write one part of an output."""
 
+from jetmill.config import Content
 from jetmill.logs import job_log
-from jetmill.stages.write import PartOf, write_part
+from jetmill.picking import PartOf
+from jetmill.stages.write import write_part
 
 with job_log(snakemake.log[0]):
-    number, n_parts = snakemake.params.slice_of_keys
-    batches = list(zip(snakemake.params.names, snakemake.input.batches, snakemake.input.bins))
+    given, params = snakemake.input, snakemake.params
     write_part(
-        PartOf(snakemake.wildcards.split, number, n_parts, batches),
-        snakemake.input.balance,
-        snakemake.input.scalers,
+        PartOf(snakemake.wildcards.output, params.slice_of_keys, params.samples, given.batches, given.bins),
+        given.balance,
+        given.scalers,
         snakemake.output[0],
-        samples=snakemake.params.samples,
-        precision=snakemake.params.precision,
+        content=Content.model_validate(params.content),
+        compression=params.compression,
     )

@@ -1,9 +1,22 @@
 """Input files: one module per format, each giving the same chunks of jets."""
 
-from jetmill.sources.chunk import Chunk
-from jetmill.sources.root import open_root
+from contextlib import AbstractContextManager
 
-# A further format is a function with the signature of `open_root`.
-OPENERS = {"root": open_root}
+from jetmill.config import Input
+from jetmill.sources.chunk import Chunk, Constituents, Source
 
-__all__ = ["OPENERS", "Chunk", "open_root"]
+__all__ = ["Chunk", "Constituents", "Source", "open_source"]
+
+
+def open_source(path: str, settings: Input) -> AbstractContextManager[Source]:
+    """Open an input file of the format that the configuration names.
+
+    A further format is a module with the classes of `jetmill.sources.chunk` and a line here.
+    """
+    if settings.format == "hdf5":
+        from jetmill.sources.hdf5 import open_hdf5
+
+        return open_hdf5(path, jets=settings.jets)
+    from jetmill.sources.root import open_root
+
+    return open_root(path, tree=settings.tree, level=settings.level, jets=settings.jets)

@@ -1,6 +1,6 @@
 """What every source yields: some jets of a file, as columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,22 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Chunk:
+class Constituents:
+    """Constituents of some jets, ragged (`jetmill.ragged`).
+
+    Attributes
+    ----------
+    counts
+        Constituents of each jet, int64 (n_jets,).
+    columns
+        Variable name to values of shape (n_constituents,), in the type of the file.
+    """
+
+    counts: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
+class Chunk(Protocol):
     """Consecutive jets of one file.
 
     Attributes
@@ -24,8 +39,8 @@ class Chunk:
     entry: np.ndarray
     position: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.entry)
+    def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
+        """Read the constituents of the jets where the mask `jets` is true; those in use alone."""
 
 
 class Source(Protocol):
@@ -39,8 +54,11 @@ class Source(Protocol):
 
     identity: dict[str, int | str]
 
-    def dtypes(self, names: list[str]) -> dict[str, np.dtype]:
-        """Return the type of each variable in the file, or raise for the first that is not there."""
+    def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
+        """Return the type of each variable of jets in the file, or raise for the first that is not there."""
 
-    def chunks(self, names: list[str]) -> Iterator[Chunk]:
-        """Yield all jets in file order, a bounded number at a time."""
+    def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
+        """Return the type of each variable of a collection, or raise for the first that is not there."""
+
+    def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[Chunk]:
+        """Yield all jets in file order, a bounded number at a time, told what will be asked for."""

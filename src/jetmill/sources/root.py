@@ -1,17 +1,31 @@
 """ROOT files: event trees are flattened to jets, jet trees are taken as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import awkward as ak
 import numpy as np
 import uproot
 
 from jetmill.errors import JetmillError, nearest
-from jetmill.sources.chunk import Chunk
+from jetmill.sources.chunk import Constituents
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory.
 CHUNK_BYTES = 32_000_000
+
+
+@dataclass
+class RootChunk:
+    """Jets of some entries of a tree."""
+
+    columns: dict[str, np.ndarray]
+    entry: np.ndarray
+    position: np.ndarray
+
+    def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
+        """Trees are read without constituents; the configuration refuses to ask for them."""
+        raise NotImplementedError
 
 
 class RootTree:
@@ -26,12 +40,18 @@ class RootTree:
         self._path, self._tree, self._level, self._jets = path, tree, level, jets
         self._known = set(tree.keys())
 
-    def dtypes(self, names: list[str]) -> dict[str, np.dtype]:
+    def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
         return {name: self._locate(name)[1] for name in names}
 
-    def chunks(self, names: list[str]) -> Iterator[Chunk]:
+    def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
+        """Trees are read without constituents; the configuration refuses to ask for them."""
+        raise NotImplementedError
+
+    def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
+        if constituents:
+            raise NotImplementedError
         entries = self._tree.num_entries
         branches = {name: self._locate(name)[0] for name in names}
         jagged = [b for b in branches.values() if self._is_jagged(b)]
@@ -55,11 +75,11 @@ class RootTree:
 
     def _flatten(
         self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], counter: list[str], first: int
-    ) -> Chunk:
+    ) -> RootChunk:
         entry = np.arange(first, first + len(arrays))
         if self._level == "jet":
             columns = {name: ak.to_numpy(arrays[b]) for name, b in branches.items()}
-            return Chunk(columns, entry, np.zeros_like(entry))
+            return RootChunk(columns, entry, np.zeros_like(entry))
         count = ak.to_numpy(ak.num(arrays[jagged[0]]))
         if counter and not np.array_equal(ak.to_numpy(arrays[counter[0]]), count):
             raise JetmillError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter[0]}' counts")
@@ -75,7 +95,7 @@ class RootTree:
             else:
                 columns[name] = np.repeat(ak.to_numpy(array), count)
         starts = np.repeat(np.cumsum(count) - count, count)
-        return Chunk(columns, np.repeat(entry, count), np.arange(len(starts)) - starts)
+        return RootChunk(columns, np.repeat(entry, count), np.arange(len(starts)) - starts)
 
     def _locate(self, name: str) -> tuple[str, np.dtype]:
         """Return the branch of a variable and the type of its numbers."""

@@ -1,64 +1,107 @@
 """Everything global about balance, decided once from the counts of all batches."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from jetmill.balancing import QUOTAS, class_totals, mean_one, share_quota, weight_table
+from jetmill.balancing import class_totals, mean_one, weight_table
+from jetmill.binning import Axis, axes_of, cells_between, shape
+from jetmill.columns import KEY, LABEL, Batch
+from jetmill.config import Resampling
 from jetmill.errors import JetmillError
 from jetmill.files import complete
-from jetmill.randomness import generator
-from jetmill.splitting import SPLITS, TRAIN
-from jetmill.stages.bin_jets import COUNTS, axes_of
-
-KEPT, WEIGHTS, QUOTA, EDGES = "kept", "weights", "quota", "edges"
+from jetmill.key_thresholds import multiplicity, thresholds
+from jetmill.quotas import Component, component_of_cells, quotas
+from jetmill.randomness import selection_key
+from jetmill.resampling import target_spectrum
+from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
+from jetmill.tables import CELL, COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
+# Sample, column file and bin file of each batch, in the order of the plan.
+Batches = Sequence[tuple[str, str | Path, str | Path]]
+
 
 def balance(
-    bin_files: Mapping[str, str | Path],
+    batches: Batches,
     output: str | Path,
     *,
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     classes: Sequence[str],
+    samples: Sequence[str],
     weights: Mapping[str, Mapping[str, str]],
-    resampling: str,
+    resampling: Resampling,
     strict: bool,
-    seed: int,
 ) -> None:
-    """Write ``balance.h5``.
-
-    | dataset | shape | content |
-    |---|---|---|
-    | ``counts`` | (n_splits, n_classes, *bins) | jets there are |
-    | ``kept`` | (n_classes, *bins) | training jets that are written |
-    | ``weights/<name>`` | (n_classes, *bins) | weight tables, mean 1 over the written training jets |
-    | ``quota/<batch>`` | (n_classes, *bins) | training jets to take from a batch; absent without resampling |
-    | ``edges/<variable>`` | (n_bins + 1,) | bin edges |
-
-    Attributes: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order.
+    """Write ``balance.h5``, see `jetmill.tables`.
 
     Parameters
     ----------
-    bin_files
-        Name of each batch to its file of `bin_jets`, in the order of the plan.
+    batches
+        Sample, column file and bin file of each batch; column files are read for resampling only.
     weights
         Name of each table to the arguments of `weight_table`: method, and reference as a class.
 
     Raises
     ------
     JetmillError
-        If a class has no training jets, and `strict`; or if no training jet is left at all.
+        If a class has no training jets, and `strict`; if more jets are wanted than there can be; if
+        no training jet is left at all.
     """
     axes = axes_of(bins)
-    counts = reduce(np.add, (_counts(path) for path in bin_files.values()))
-    available = counts[TRAIN]
+    counts = _counts(batches, samples, (len(SPLITS), len(classes), *shape(axes)))
+    components = _components(resampling, samples, axes)
+    of_cells = component_of_cells(components, samples)
+    available = (counts[:, TRAIN] * (of_cells >= 0)[:, None]).sum(axis=0)
+    empty = _check_classes(classes, available, strict)
+    for name, method in weights.items():
+        if method.get("reference") in empty:
+            raise JetmillError(
+                f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
+            )
+    with complete(output) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
+        for axis in axes:
+            file[f"{EDGES}/{axis.variable}"] = axis.edges
+        for sample, table in zip(samples, counts, strict=True):
+            _write_table(file, f"{COUNTS}/{sample}", table)
+        if resampling.resamples:
+            for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
+                _resample(file, name, batches, counts, components, of_cells, resampling, classes, samples)
+        else:
+            file[f"{KEPT}/train"] = available
+        kept = file[f"{KEPT}/train"][()]
+        for name, method in weights.items():
+            reference = classes.index(method["reference"]) if "reference" in method else None
+            weight = mean_one(weight_table(kept, method["method"], reference), kept)
+            file[f"{WEIGHTS}/{name}"] = weight
+            logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
+    for name in empty:
+        logger.warning("no training jets of class %s; its weights are 0", name)
+    for split, in_split in zip(SPLITS, counts.sum(axis=0), strict=True):
+        logger.info("%12d jets in %s", in_split.sum(), split)
+    for name, n, n_kept in zip(classes, class_totals(available), class_totals(kept), strict=True):
+        logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
+
+
+def _counts(batches: Batches, samples: Sequence[str], table: tuple[int, ...]) -> np.ndarray:
+    """Return the jets there are, int64 (n_samples, n_splits, n_classes, *bins)."""
+    counts = np.zeros((len(samples), *table), dtype=np.int64)
+    for sample, _, bins in batches:
+        with h5py.File(bins, "r") as file:
+            counts[samples.index(sample)] += file[COUNTS][()]
+    return counts
+
+
+def _check_classes(classes: Sequence[str], available: np.ndarray, strict: bool) -> list[str]:
+    """Return the classes without training jets, or refuse them."""
     by_class = class_totals(available)
+    if not by_class.any():
+        raise JetmillError("no training jet is left after the cuts")
     empty = [name for name, n in zip(classes, by_class, strict=True) if n == 0]
     if empty and strict:
         found = ", ".join(f"{name} {n}" for name, n in zip(classes, by_class, strict=True))
@@ -66,37 +109,86 @@ def balance(
             f"no training jets of class {', '.join(empty)} (found: {found})."
             " Look at its expression under classes, or set strict: false to go on without"
         )
-    for name, method in weights.items():
-        if method.get("reference") in empty:
-            raise JetmillError(
-                f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
-            )
-    kept = QUOTAS[resampling](available)
-    if not kept.any():
-        raise JetmillError(f"no training jet is left: {available.sum()} before resampling by '{resampling}', 0 after")
-    with complete(output) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
-        file[COUNTS], file[KEPT] = counts, kept
-        for axis in axes:
-            file[f"{EDGES}/{axis.variable}"] = axis.edges
-        for name, method in weights.items():
-            reference = classes.index(method["reference"]) if "reference" in method else None
-            table = mean_one(weight_table(kept, method["method"], reference), kept)
-            file[f"{WEIGHTS}/{name}"] = table
-            logger.info("weights '%s': %.3g to %.3g", name, table[kept > 0].min(), table.max())
-        if not np.array_equal(kept, available):
-            rng = generator(seed, "quota")
-            each = (_counts(path)[TRAIN] for path in bin_files.values())
-            for name, quota in zip(bin_files, share_quota(kept, each, available, rng), strict=True):
-                file.create_dataset(f"{QUOTA}/{name}", data=quota, compression="gzip", compression_opts=1, shuffle=True)
-    for name in empty:
-        logger.warning("no training jets of class %s; its weights are 0", name)
-    for split, table in zip(SPLITS, counts, strict=True):
-        logger.info("%12d jets in %s", table.sum(), split)
-    for name, n, n_kept in zip(classes, by_class, class_totals(kept), strict=True):
-        logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
+    return empty
 
 
-def _counts(path: str | Path) -> np.ndarray:
-    with h5py.File(path, "r") as file:
-        return file[COUNTS][()]
+def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
+    """Return the components of the configuration, or the one of all samples and cells."""
+    if not resampling.components:
+        return [Component("all", range(len(samples)), cells_between(axes, {}))]
+    return [
+        Component(
+            " ".join([*c.samples, *(f"{name} {low:g} to {high:g}" for name, (low, high) in c.bins.items())]),
+            [samples.index(sample) for sample in c.samples],
+            cells_between(axes, c.bins),
+            c.fraction,
+        )
+        for c in resampling.components
+    ]
+
+
+def _resample(
+    file: h5py.File,
+    output: str,
+    batches: Batches,
+    counts: np.ndarray,
+    components: Sequence[Component],
+    of_cells: np.ndarray,
+    resampling: Resampling,
+    classes: Sequence[str],
+    samples: Sequence[str],
+) -> None:
+    """Decide how often each jet of an output is taken, and write the tables that say so."""
+    split = SPLITS.index(split_of(output))
+    there = counts[:, split]
+    target = resampling.target if resampling.target not in classes else classes.index(resampling.target)
+    wanted = resampling.num_jets if output == "train" else resampling.num_jets_validation
+    try:
+        quota = quotas(
+            there,
+            components,
+            method=resampling.method,
+            classes=classes,
+            target=target,
+            shares=[resampling.shares.get(name, 1.0) for name in classes],
+            max_upsampling=resampling.max_upsampling,
+            num_jets=None if wanted == "auto" else wanted,
+        )
+    except JetmillError as error:
+        key = "num_jets" if output == "train" else "num_jets_validation"
+        advice = "" if wanted == "auto" else f". Lower balance.resampling.{key}, or write auto for as many as possible"
+        raise JetmillError(f"balance.resampling, {output}: {error}{advice}") from None
+    total = np.stack([there[list(c.samples)].sum(axis=0) * c.cells for c in components])
+    copies, more = np.divmod(quota, np.maximum(total, 1))
+    n_cells = int(np.prod(total.shape[2:]))
+
+    def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield group (component, class, cell) and selection key of the jets of each batch."""
+        for sample, path, bins in batches:
+            with Batch(path) as batch, h5py.File(bins, "r") as binned:
+                rows = batch.rows(split)
+                label, cell, key = batch.read(LABEL, rows), binned[CELL][rows], batch.read(KEY, rows)
+            component = of_cells[samples.index(sample)].reshape(-1)[cell]
+            group = (component * len(classes) + label) * n_cells + cell
+            used = component >= 0
+            yield group[used], selection_key(key[used])
+
+    threshold = thresholds(groups, more.reshape(-1), total.reshape(-1)).reshape(total.shape)
+    for sample, component in zip(samples, of_cells, strict=True):
+        for name, table in ((COPIES, copies), (THRESHOLD, threshold)):
+            chosen = np.take_along_axis(table, np.maximum(component, 0)[None, None], axis=0)[0]
+            _write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, chosen, 0))
+    kept, times = quota.sum(axis=0), multiplicity(quota.swapaxes(0, 1), total.swapaxes(0, 1))
+    file[f"{KEPT}/{output}"], file[f"{MULTIPLICITY}/{output}"] = kept, times
+    if target is not None:
+        spectra = [target_spectrum(n, target) * c.cells for n, c in zip(total, components, strict=True)]
+        file[f"{TARGET}/{output}"] = sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any())
+    different = times[:, 1:].sum()
+    logger.info("%12d jets in %s, %d different ones of %d", kept.sum(), output, different, there.sum())
+    for component, in_component, n in zip(components, quota, total, strict=True):
+        if n.any() and not in_component.any():
+            logger.warning("no jet of component '%s' is taken", component.name)
+
+
+def _write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
+    file.create_dataset(name, data=table, compression="gzip", compression_opts=1, shuffle=True)

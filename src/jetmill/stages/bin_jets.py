@@ -1,4 +1,4 @@
-"""The cell of each jet of a batch in the balancing histogram, and its rank there."""
+"""The cell of each jet of a batch in the balancing histogram."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,21 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.binning import Axis, cell_index, rank_in_group, shape
-from jetmill.columns import LABEL, VARIABLES, Batch
+from jetmill.binning import axes_of, cell_index, shape
+from jetmill.columns import LABEL, Batch, variable
 from jetmill.errors import JetmillError
 from jetmill.files import complete
-from jetmill.randomness import generator
 from jetmill.splitting import SPLITS
-
-CELL, RANK, COUNTS = "cell", "rank", "counts"
+from jetmill.tables import CELL, COUNTS
 
 logger = logging.getLogger(__name__)
-
-
-def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis]:
-    """Return the axes of the histogram from ``balance.bins``."""
-    return [Axis.from_segments(variable, segments) for variable, segments in bins.items()]
 
 
 def bin_jets(
@@ -30,14 +23,8 @@ def bin_jets(
     *,
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     n_classes: int,
-    seed: int,
-    sample: str,
-    number: str,
 ) -> None:
-    """Write ``cell`` and ``rank`` (both uint32 (n_jets,)) and ``counts`` int64 (n_splits, n_classes, *bins).
-
-    The rank of a jet is its place in a random order of the jets of its split, class and cell. It
-    is independent of the key that decides the jet's part, or resampling would empty the last parts.
+    """Write the cell of each jet and the counts of the batch, see `jetmill.tables`.
 
     Raises
     ------
@@ -48,16 +35,13 @@ def bin_jets(
     n_cells = int(np.prod(shape(axes)))
     with Batch(batch_path) as batch:
         try:
-            cell = cell_index([batch.read(f"{VARIABLES}/{axis.variable}") for axis in axes], axes)
+            cell = cell_index([batch.read(variable(axis.variable)) for axis in axes], axes)
         except JetmillError as error:
-            raise JetmillError(f"sample '{sample}', batch {number}: {error}") from None
-        group = batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)
-        group = group * n_cells + cell
+            raise JetmillError(f"{batch_path}: {error}") from None
+        group = (batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)) * n_cells + cell
     counts = np.bincount(group, minlength=len(SPLITS) * n_classes * n_cells)
-    rank = rank_in_group(group, generator(seed, "rank", sample, number))
     with complete(output) as partial, h5py.File(partial, "w") as file:
         file[CELL] = cell
-        file[RANK] = rank
         table = counts.reshape(len(SPLITS), n_classes, *shape(axes))
         file.create_dataset(COUNTS, data=table, compression="gzip", compression_opts=1, shuffle=True)
     logger.info("%12d jets in %d of %d cells", len(cell), table.any(axis=(0, 1)).sum(), n_cells)

@@ -1,34 +1,57 @@
-"""Moments of a range of variables, from the training jets of all batches."""
+"""Statistics of a range of variables, from the training jets of all batches."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jetmill.columns import VARIABLES, Batch
+import numpy as np
+
+from jetmill.columns import Batch, constituent, variable
+from jetmill.config import ScalingOf
 from jetmill.files import complete
-from jetmill.scaling import Moments, write_moments
+from jetmill.moments import Statistics, write_statistics
 from jetmill.splitting import TRAIN
+
+# Values that are read at a time.
+BLOCK_ROWS = 2**20
 
 logger = logging.getLogger(__name__)
 
 
-def fit_scalers(batches: Sequence[str | Path], output: str | Path, *, variables: Sequence[str]) -> None:
-    """Add up the moments of some variables, one column of one batch at a time.
+def fit_scalers(
+    batches: Sequence[str | Path], output: str | Path, *, of: str, variables: Sequence[str], settings: ScalingOf
+) -> None:
+    """Go through some variables of the training jets, block by block, in constant memory.
 
     Parameters
     ----------
     batches
         Column files of all batches.
     output
-        JSON file of moments, see `jetmill.scaling.write_moments`.
+        JSON file, see `jetmill.moments.write_statistics`.
+    of
+        ``jets`` or a collection of constituents, whose variables these are.
+    settings
+        How they will be scaled, which decides what must be known.
     """
-    total = dict.fromkeys(variables, Moments())
+    found = {}
+    for name in variables:
+        robust = settings.method == "robust" and settings.is_scaled(name)
+
+        def blocks(name: str = name) -> Iterator[np.ndarray]:
+            return _training_values(batches, of, name)
+
+        found[name] = Statistics.of(blocks, log=name in settings.log, quartiles=robust)
+        logger.info("%12d values  %s", found[name].moments.count, name)
+    with complete(output) as partial:
+        write_statistics({of: found}, partial)
+
+
+def _training_values(batches: Sequence[str | Path], of: str, name: str) -> Iterator[np.ndarray]:
     for path in batches:
         with Batch(path) as batch:
-            rows = batch.rows(TRAIN)
-            for name in variables:
-                total[name] += Moments.of(batch.read(f"{VARIABLES}/{name}", rows))
-    with complete(output) as partial:
-        write_moments(total, partial)
-    for name, moments in total.items():
-        logger.info("%12d values  %s", moments.count, name)
+            rows, column = batch.rows(TRAIN), variable(name)
+            if of != "jets":
+                rows, column = batch.constituents(of, rows)[1], constituent(of, name)
+            for start in range(rows.start, rows.stop, BLOCK_ROWS):
+                yield batch.read(column, slice(start, min(start + BLOCK_ROWS, rows.stop)))

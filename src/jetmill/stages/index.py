@@ -1,7 +1,7 @@
 """One file for all parts of a split."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +9,40 @@ import h5py
 import numpy as np
 
 from jetmill.files import complete
-from jetmill.layout import LABELS, blocks, create
+from jetmill.layout import blocks, create, open_finished
 
 logger = logging.getLogger(__name__)
 
 
-def write_index(parts: Sequence[str | Path], output: str | Path, *, merge: bool) -> None:
+def write_index(
+    parts: Sequence[str | Path],
+    output: str | Path,
+    *,
+    merge: bool,
+    compression: str = "none",
+    attributes: Mapping[str, str] | None = None,
+) -> None:
     """Join parts into one file that only points to them (a virtual dataset), or that holds copies.
 
     The pointers are relative, so the directory can be moved as a whole.
+
+    Parameters
+    ----------
+    attributes
+        Further attributes of the file.
     """
     output = Path(output)
     shapes = [_shapes(path) for path in parts]
-    with complete(output) as partial, h5py.File(partial, "w") as file, h5py.File(parts[0], "r") as first:
+    with complete(output) as partial, h5py.File(partial, "w") as file:
         for name, (_, dtype) in shapes[0].items():
             lengths = [shape[name][0][0] for shape in shapes]
             tail = shapes[0][name][0][1:]
             whole = (sum(lengths), *tail)
             starts = np.cumsum([0, *lengths])
             if merge:
-                dataset = create(file, name, whole, dtype)
+                dataset = create(file, name, whole, dtype, compression)
                 for path, start in zip(parts, starts, strict=False):
-                    with h5py.File(path, "r") as part:
+                    with open_finished(path) as part:
                         for rows in blocks(part[name].shape, dtype):
                             dataset[start + rows.start : start + rows.stop] = part[name][rows]
             else:
@@ -41,8 +53,9 @@ def write_index(parts: Sequence[str | Path], output: str | Path, *, merge: bool)
                     relative = str(Path(path).relative_to(output.parent))
                     layout[start : start + n] = h5py.VirtualSource(relative, name, (n, *tail), dtype)
                 file.create_virtual_dataset(name, layout)
-            file[name].attrs.update(first[name].attrs)
-    logger.info("%12d jets in %d parts", sum(shape[LABELS][0][0] for shape in shapes), len(parts))
+        _copy_attributes(parts[0], file)
+        file.attrs.update(attributes or {})
+    logger.info("%12d jets in %d parts", sum(next(iter(shape.values()))[0][0] for shape in shapes), len(parts))
 
 
 def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
@@ -55,3 +68,10 @@ def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     with h5py.File(path, "r") as file:
         file.visititems(visit)
     return found
+
+
+def _copy_attributes(path: str | Path, target: h5py.File) -> None:
+    """Copy the attributes of the file and of everything in it."""
+    with h5py.File(path, "r") as source:
+        target.attrs.update(source.attrs)
+        source.visititems(lambda name, item: target[name].attrs.update(item.attrs))

@@ -10,7 +10,7 @@ from jetmill.balancing import class_totals
 from jetmill.columns import Batch, sum_cutflows
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS
-from jetmill.stages.balance import COUNTS, EDGES, KEPT, WEIGHTS
+from jetmill.tables import COUNTS, EDGES, WEIGHTS, written_jets
 
 
 def plot_balance(
@@ -36,12 +36,13 @@ def plot_balance(
             flows.setdefault(batch.attribute("sample"), []).append(batch.attribute("cutflow"))
     with h5py.File(balance_path, "r") as file:
         classes = list(file.attrs["classes"])
-        counts, kept = file[COUNTS][()], file[KEPT][()]
+        counts = sum(table[()] for table in file[COUNTS].values())
+        kept, different = written_jets(file, "train")
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         weighted = {f"weights {name}": kept * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
     by_class = {split: class_totals(table) for split, table in zip(SPLITS, counts, strict=True)}
     tables = {"as cleaned": counts[0]}
-    if not np.array_equal(kept, counts[0]):
+    if not np.array_equal(kept, counts[0]) or different < kept.sum():
         tables["resampled"] = kept
         by_class["train, resampled"] = class_totals(kept)
     for title, table in weighted.items():

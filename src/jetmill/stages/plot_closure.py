@@ -1,4 +1,4 @@
-"""The check that a finished file can be turned back into what was cleaned."""
+"""The check that a finished file holds what was cleaned, scaled."""
 
 import logging
 from pathlib import Path
@@ -6,17 +6,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.columns import VARIABLES
+from jetmill.assembling import read_columns
+from jetmill.columns import variable
 from jetmill.errors import JetmillError
 from jetmill.loading import load
+from jetmill.picking import PartOf, final_order, pick
 from jetmill.plotting import draw_closure, save
-from jetmill.stages.write import PartOf, final_order, pick, read_columns
 
 logger = logging.getLogger(__name__)
 
 
 def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, output: str | Path) -> None:
-    """Invert the scaling of a finished part and compare it with the cleaned columns it was made from.
+    """Compare a finished part with the cleaned columns it was made from, scaled in double precision.
 
     Raises
     ------
@@ -28,14 +29,14 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
         picked = list(pick(source, file))
     order = final_order(picked)
     largest, typical = np.zeros(len(jets.variables)), np.zeros(len(jets.variables))
-    cleaned = read_columns(picked, [f"{VARIABLES}/{name}" for name in jets.variables])
+    cleaned = read_columns(picked, [variable(name) for name in jets.variables])
     for i, (name, column) in enumerate(zip(jets.variables, cleaned.values(), strict=True)):
-        values, inverse = column[order], jets.variable(name)
-        present = ~np.isnan(values)
-        if not np.array_equal(present, ~np.isnan(inverse)):
+        expected, found = jets.scaling.forward(column[order], i), jets.inputs[:, i]
+        present = ~np.isnan(expected)
+        if not np.array_equal(present, ~jets.is_default[:, i]):
             raise JetmillError(f"{part}: '{name}' is not missing in the same jets as in the cleaned batches")
         if present.any():
-            miss = np.abs(inverse - values)[present] / jets.scale[i]
+            miss = np.abs(found - expected)[present]
             largest[i], typical[i] = miss.max(), np.median(miss)
     worst = int(np.argmax(largest))
     logger.info("largest deviation %.3g scales, of %s", largest[worst], jets.variables[worst])

@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 
 from jetmill.layout import LABELS
-from jetmill.loading import load
+from jetmill.loading import Jets, load
 from jetmill.plotting import draw_variables, save
 
 N_BLOCKS = 16
 
 
-def plot_variables(train: str | Path, output: str | Path, *, variables: Sequence[str], n_jets: int) -> None:
+def plot_variables(train: str | Path, output: str | Path, *, of: str, variables: Sequence[str], n_jets: int) -> None:
     """Draw some variables per class, in their unit and scaled.
 
     Parameters
@@ -22,6 +22,8 @@ def plot_variables(train: str | Path, output: str | Path, *, variables: Sequence
     train
         The training file; with ``shuffle: batch`` its jets are in order of the batches, so they
         are read in blocks from all over it.
+    of
+        ``jets`` or a collection of constituents.
     n_jets
         Jets to use, at most.
     """
@@ -30,14 +32,22 @@ def plot_variables(train: str | Path, output: str | Path, *, variables: Sequence
     starts = np.linspace(0, total, N_BLOCKS + 1).astype(int)
     length = max(1, n_jets // N_BLOCKS)
     blocks = [load(train, slice(a, min(a + length, b))) for a, b in pairwise(starts)]
-    names = list(blocks[0].variables)
-    columns = {
-        name: (
-            np.concatenate([block.variable(name) for block in blocks]),
-            np.concatenate([block.inputs[:, names.index(name)] for block in blocks]).astype(np.float64),
-        )
-        for name in variables
-    }
-    labels = np.concatenate([block.labels for block in blocks])
-    figure = draw_variables(columns, labels, blocks[0].classes)
-    save(figure, output)
+    columns = {name: _values(blocks, of, name) for name in variables}
+    labels = [block.labels for block in blocks]
+    if of != "jets":
+        counts = [block.constituents[of].valid.sum(axis=1) for block in blocks]
+        labels = [np.repeat(values, n) for values, n in zip(labels, counts, strict=True)]
+    save(draw_variables(columns, np.concatenate(labels), blocks[0].classes), output)
+
+
+def _values(blocks: Sequence[Jets], of: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a variable of all jets, or of all constituents, in its unit and scaled."""
+    found = []
+    for block in blocks:
+        if of == "jets":
+            found.append((block.variable(name), block.inputs[:, block.variables.index(name)]))
+        else:
+            c = block.constituents[of]
+            found.append((c.variable(name)[c.valid], c.inputs[..., c.variables.index(name)][c.valid]))
+    values, scaled = zip(*found, strict=True)
+    return np.concatenate(values), np.concatenate(scaled).astype(np.float64)

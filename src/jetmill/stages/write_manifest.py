@@ -15,10 +15,11 @@ import jetmill
 from jetmill.balancing import class_totals
 from jetmill.columns import Batch, sum_cutflows
 from jetmill.files import complete, sha256
-from jetmill.layout import LABELS
+from jetmill.layout import LABELS, open_finished
 from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
-from jetmill.stages.balance import COUNTS, KEPT
+from jetmill.tables import COUNTS, written_jets
+from jetmill.unscaled import FLAVOUR
 
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 
@@ -38,20 +39,22 @@ def write_manifest(
     Parameters
     ----------
     batches, balance_path, parts
-        Column files, balance tables and final files of the run.
+        Column files, balance tables, and files or directories of finished data.
     config
         The configuration with all its defaults.
     """
     cleaned = [_batch(path) for path in batches]
     with h5py.File(balance_path, "r") as file:
-        classes, counts, kept = list(file.attrs["classes"]), file[COUNTS][()], file[KEPT][()]
-    written = [_part(path, Path(output).parent, classes) for path in parts]
+        classes = list(file.attrs["classes"])
+        counts = sum(table[()] for table in file[COUNTS].values())
+        kept, unique = written_jets(file, "train")
+    files = [f for path in map(Path, parts) for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    written = [_part(path, Path(output).parent, classes) for path in files]
     cutflow = sum_cutflows([batch["cutflow"] for batch in cleaned])
 
     def by_class(table: np.ndarray) -> dict[str, int]:
         return dict(zip(classes, class_totals(table).tolist(), strict=True))
 
-    n_written = sum(part["jets"] for part in written)
     inputs = [entry for batch in cleaned for entry in batch["inputs"]]
     manifest = {
         "jetmill": jetmill.__version__,
@@ -64,14 +67,14 @@ def write_manifest(
             "cutflow": cutflow,
             "cleaned": {split: by_class(table) for split, table in zip(SPLITS, counts, strict=True)},
             "training after resampling": by_class(kept),
-            "written": n_written,
+            "different training jets": unique,
         },
         "inputs": inputs,
         "outputs": written,
     }
     with complete(output) as partial:
         partial.write_text(json.dumps(manifest, indent=1))
-    logger.info("%d input files, %d parts, %d jets", len(inputs), len(written), n_written)
+    logger.info("%d input files, %d files made", len(inputs), len(written))
 
 
 def _batch(path: str | Path) -> dict[str, Any]:
@@ -81,13 +84,11 @@ def _batch(path: str | Path) -> dict[str, Any]:
         return {"cutflow": batch.attribute("cutflow"), "inputs": inputs}
 
 
-def _part(path: str | Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
-    with h5py.File(path, "r") as file:
-        counts = np.bincount(file[LABELS][()], minlength=len(classes))
-    return {
-        "path": str(Path(path).relative_to(base)),
-        "size": Path(path).stat().st_size,
-        "sha256": sha256(path),
-        "jets": int(counts.sum()),
-        "classes": dict(zip(classes, counts.tolist(), strict=True)),
-    }
+def _part(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
+    entry = {"path": str(path.relative_to(base)), "size": path.stat().st_size, "sha256": sha256(path)}
+    if path.suffix != ".h5":
+        return entry
+    with open_finished(path) as file:
+        labels = file[LABELS][()] if LABELS in file else file["jets"].fields([FLAVOUR])[:][FLAVOUR]
+    counts = np.bincount(labels, minlength=len(classes))
+    return entry | {"jets": int(counts.sum()), "classes": dict(zip(classes, counts.tolist(), strict=True))}

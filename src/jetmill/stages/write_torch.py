@@ -1,13 +1,14 @@
 """A part as a dictionary of tensors, readable with ``torch.load(path, weights_only=True)``."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import complete
-from jetmill.loading import load
+from jetmill.loading import Jets, load
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,9 @@ def write_torch(part: str | Path, output: str | Path) -> None:
     Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
     same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` uint8
     or int32 (n_jets, n_axes), ``reference`` float32 (n_jets, n_outputs), and the lists of names
-    ``variables``, ``classes``, ``reference_outputs``.
+    ``variables``, ``classes``, ``reference_outputs``. If they are asked for, ``conditional`` (n_jets, n) and
+    ``additional_labels_<name>`` (n_jets,). For each collection of constituents
+    ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64) and the names ``_variables``.
 
     Raises
     ------
@@ -39,10 +42,24 @@ def write_torch(part: str | Path, output: str | Path) -> None:
         "bins": torch.from_numpy(bins),
         "reference": torch.from_numpy(reference.astype(np.float32)),
         **{name: torch.from_numpy(values) for name, values in jets.weights.items()},
+        **{f"additional_labels_{name}": torch.from_numpy(x) for name, x in jets.additional_labels.items()},
+        **({} if jets.conditional is None else {"conditional": torch.from_numpy(jets.conditional)}),
+        **{f"{name}_{key}": torch.from_numpy(values) for name, key, values in _constituents(jets)},
         "variables": list(jets.variables),
         "classes": list(jets.classes),
         "reference_outputs": list(jets.reference),
+        **{f"{name}_variables": list(c.variables) for name, c in jets.constituents.items()},
     }
-    with complete(output) as partial:
-        torch.save(tensors, partial)
+    # Given a path, it would put its name into the file.
+    with complete(output) as partial, partial.open("wb") as file:
+        torch.save(tensors, file)
     logger.info("%12d jets written", len(jets))
+
+
+def _constituents(jets: Jets) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield collection, key and values of what becomes a tensor."""
+    for name, c in jets.constituents.items():
+        yield name, "inputs", c.inputs
+        yield name, "valid", c.valid
+        for label, values in c.labels.items():
+            yield name, f"labels_{label}", values.astype(np.int64)

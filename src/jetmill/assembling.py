@@ -1,0 +1,273 @@
+"""The content of a part as plain arrays: rows of jets, scaled, before their order is changed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from jetmill import columns as store
+from jetmill import layout
+from jetmill.config import Content
+from jetmill.errors import JetmillError
+from jetmill.rows import Ragged, Rows, Valid
+from jetmill.scaling import Scaler, scale_rows
+from jetmill.tables import EDGES, WEIGHTS
+
+# Rows that are scaled and turned from columns to rows at a time: they stay in the cache.
+BLOCK_ROWS = 8192
+
+
+class Jets(Protocol):
+    """Cleaned jets of one sample, wherever their columns are (`jetmill.picking.Picked`).
+
+    Attributes
+    ----------
+    sample
+        Name of their sample.
+    label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
+    """
+
+    @property
+    def sample(self) -> str: ...  # noqa: D102
+    @property
+    def label(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def cell(self) -> np.ndarray: ...  # noqa: D102
+
+    def __len__(self) -> int: ...
+
+    def names(self, group: str) -> list[str]:
+        """Return the names of the columns in a group of the column store."""
+
+    def read(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Return columns of the column store, each (n,)."""
+
+    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return how many constituents each jet has, and datasets of the collection."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What weights and bins of jets are looked up in.
+
+    Attributes
+    ----------
+    classes
+        Names of the classes, in the order of the labels.
+    edges
+        Variable to bin edges, in the order of the axes.
+    weights
+        Name to table (n_classes, *bins); the first is ``jets/weight``.
+    """
+
+    classes: Sequence[str]
+    edges: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray]
+
+    @classmethod
+    def read(cls, file: h5py.File) -> "Tables":
+        """Read them from balance.h5."""
+        return cls(
+            classes=list(file.attrs["classes"]),
+            edges={v: file[f"{EDGES}/{v}"][()] for v in file.attrs["variables"]},
+            weights={name: file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]},
+        )
+
+
+def scaled_rows(
+    jets: Sequence[Jets], tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
+) -> dict[str, Rows]:
+    """Return what the layout of arrays (`jetmill.layout`) holds of jets, by dataset.
+
+    Raises
+    ------
+    JetmillError
+        If a scaled value does not fit into float16.
+    """
+    of_jets = scalers["jets"]
+    columns = (j.read([store.variable(name) for name in of_jets]) for j in jets)
+    inputs, is_default = _scale(columns, of_jets, sum(map(len, jets)))
+    if content.precision == "float16":
+        _check_float16(inputs, list(of_jets))
+    rows: dict[str, Rows] = {layout.INPUTS: inputs, layout.IS_DEFAULT: is_default}
+    labels = np.concatenate([j.label for j in jets])
+    rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(len(tables.classes), dtype=np.uint8)[labels]}
+    rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
+    rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables).items()}
+    rows |= carried(jets, store.REFERENCE, layout.REFERENCE) | carried(jets, store.EVENT, layout.EVENT)
+    for dataset, values in carried(jets, store.ADDITIONAL_LABELS, layout.ADDITIONAL_LABELS).items():
+        rows[dataset] = np.where(np.isfinite(values), values, values.dtype.type(0))
+    places = list(of_jets)
+    if content.conditional:
+        rows[layout.CONDITIONAL] = inputs[:, [places.index(name) for name in content.conditional]]
+    ahead = inputs[:, [places.index(name) for name in content.concat_jets]] if content.concat_jets else None
+    for collection, length in content.slots.items():
+        scaler = scalers[collection]
+        counts = constituent_counts(jets, collection)
+        # The last row stands in empty slots.
+        values, _ = _scale(constituent_columns(jets, collection, list(scaler)), scaler, int(counts.sum()) + 1)
+        values[-1] = 0
+        if content.precision == "float16":
+            _check_float16(values, list(scaler))
+        rows[layout.constituent_inputs(collection)] = Ragged(values, counts, length, ahead)
+        rows[layout.valid(collection)] = Valid(counts, length)
+        rows |= constituent_labels(jets, collection, content, counts)
+    return rows
+
+
+def attributes(
+    tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
+) -> dict[str, dict[str, Any]]:
+    """Return the attributes of the datasets and groups of the layout of arrays."""
+    classes, of_jets = list(tables.classes), scalers["jets"]
+    found: dict[str, dict[str, Any]] = {
+        "jets": {"flavour_label": classes},
+        layout.INPUTS: {"jet_variables": list(of_jets)} | _applied(of_jets),
+        layout.IS_DEFAULT: {"jet_variables": list(of_jets)},
+        layout.LABELS: {"label_classes": classes},
+        layout.ONE_HOT: {"label_classes": classes},
+        layout.BINS: {"bin_variables": list(tables.edges)},
+        layout.SAMPLE: {"samples": list(content.samples)},
+    }
+    if content.conditional:
+        found[layout.CONDITIONAL] = {"jet_variables": list(content.conditional)}
+    for collection in content.slots:
+        variables = {f"jet_{name}": of_jets[name] for name in content.concat_jets} | dict(scalers[collection])
+        found[layout.constituent_inputs(collection)] = {"variables": list(variables)} | _applied(variables)
+        for label, names in content.labels[collection].items():
+            if names:
+                found[layout.constituent_label(collection, label)] = {"label_classes": list(names)}
+    return found
+
+
+def dataset_types(content: Content) -> dict[str, str]:
+    """Return the type of datasets that are not written as they are in memory.
+
+    Inputs have the precision that is asked for; labels of constituents whose values have names are
+    int8, others int32.
+    """
+    inputs = [layout.INPUTS, layout.CONDITIONAL, *map(layout.constituent_inputs, content.slots)]
+    return dict.fromkeys(inputs, content.precision) | {
+        layout.constituent_label(collection, label): "int8"
+        for collection, labels in content.labels.items()
+        for label, names in labels.items()
+        if names
+    }
+
+
+def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
+    """Return the bin of jets along each axis, uint8 or uint16 (n_jets, n_axes)."""
+    bins = np.unravel_index(np.concatenate([j.cell for j in jets]), _shape(tables))
+    return np.stack(bins, axis=1).astype(np.min_scalar_type(max(_shape(tables)) - 1))
+
+
+def weights_of(jets: Sequence[Jets], tables: Tables) -> dict[str, np.ndarray]:
+    """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any."""
+    labels, cells = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "cell"))
+    if not tables.weights:
+        return {"weight": np.ones(len(labels), dtype=np.float32)}
+    return {
+        f"weight_{name}" if number else "weight": table.reshape(len(table), -1)[labels, cells].astype(np.float32)
+        for number, (name, table) in enumerate(tables.weights.items())
+    }
+
+
+def sample_numbers(jets: Sequence[Jets], samples: Sequence[str]) -> np.ndarray:
+    """Return the position of each jet's sample, uint8 (n_jets,)."""
+    return np.concatenate([np.full(len(j), samples.index(j.sample), dtype=np.uint8) for j in jets])
+
+
+def carried(jets: Sequence[Jets], group: str, target: str) -> dict[str, np.ndarray]:
+    """Return the columns of a group that are passed on as they are, by ``target/name``."""
+    names = jets[0].names(group)
+    found = read_columns(jets, [f"{group}/{name}" for name in names])
+    return {f"{target}/{name}": values for name, values in zip(names, found.values(), strict=True)}
+
+
+def read_columns(jets: Sequence[Jets], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return columns of all jets, each (n_jets,)."""
+    found = [j.read(names) for j in jets]
+    return {name: np.concatenate([columns[i] for columns in found]) for i, name in enumerate(names)}
+
+
+def constituent_counts(jets: Sequence[Jets], collection: str) -> np.ndarray:
+    """Return how many constituents each jet has, int64 (n_jets,)."""
+    return np.concatenate([j.read_constituents(collection, [])[0] for j in jets])
+
+
+def constituent_labels(
+    jets: Sequence[Jets], collection: str, content: Content, counts: np.ndarray
+) -> dict[str, Ragged]:
+    """Return the labels of constituents, int32, -1 in empty slots, by dataset.
+
+    Raises
+    ------
+    JetmillError
+        If a value is not among those that have names; -1 and -2 say that it is not known.
+    """
+    labels, length = content.labels[collection], content.slots[collection]
+    datasets = [store.constituent_label(collection, name) for name in labels]
+    columns = [j.read_constituents(collection, datasets)[1] for j in jets]
+    rows = {}
+    for i, (label, names) in enumerate(labels.items()):
+        values = np.concatenate([of_jets[i] for of_jets in columns])
+        if names:
+            check_label(collection, label, values, len(names))
+        rows[layout.constituent_label(collection, label)] = Ragged.of(values, counts, length, -1)
+    return rows
+
+
+def check_label(collection: str, label: str, values: np.ndarray, n_names: int) -> None:
+    """Raise JetmillError if values (n,) of a label are not 0 to `n_names` - 1, or -1 or -2 if they are not known."""
+    if values.size and not -2 <= values.min() <= values.max() < n_names:
+        raise JetmillError(
+            f"constituents.{collection}.label_classes.{label} names {n_names} values, 0 to {n_names - 1};"
+            f" found {values.min()} to {values.max()}"
+        )
+
+
+def constituent_columns(jets: Sequence[Jets], collection: str, variables: Sequence[str]) -> Iterator[list[np.ndarray]]:
+    """Yield the variables of the constituents, jets by jets, each (n_constituents,)."""
+    datasets = [store.constituent(collection, name) for name in variables]
+    return (j.read_constituents(collection, datasets)[1] for j in jets)
+
+
+def _scale(
+    columns: Iterable[list[np.ndarray]], scalers: Mapping[str, Scaler], n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale the columns of each batch into rows of all: inputs float32 and is_default bool, (n_rows, n_variables).
+
+    Rows for which there are no values are left as they are.
+    """
+    inputs = np.empty((n_rows, len(scalers)), dtype=np.float32)
+    is_default = np.empty((n_rows, len(scalers)), dtype=bool)
+    start = 0
+    for of_batch in columns:
+        stop = start + len(of_batch[0])
+        for first in range(start, stop, BLOCK_ROWS):
+            place = slice(first, min(first + BLOCK_ROWS, stop))
+            block = [c[place.start - start : place.stop - start] for c in of_batch]
+            inputs[place], is_default[place] = scale_rows(block, list(scalers.values()))
+        start = stop
+    return inputs, is_default
+
+
+def _applied(scalers: Mapping[str, Scaler]) -> dict[str, list]:
+    return {key: [getattr(s, key) for s in scalers.values()] for key in ("shift", "scale", "default", "log", "clip")}
+
+
+def _shape(tables: Tables) -> tuple[int, ...]:
+    return tuple(len(edges) - 1 for edges in tables.edges.values())
+
+
+def _check_float16(inputs: np.ndarray, variables: Sequence[str]) -> None:
+    limit = float(np.finfo(np.float16).max)
+    largest = np.maximum(inputs.max(axis=0, initial=0), -inputs.min(axis=0, initial=0))
+    if (over := largest > limit).any():
+        names = ", ".join(f"'{v}' ({x:g})" for v, x in zip(variables, largest, strict=True) if x > limit)
+        raise JetmillError(
+            f"{over.sum()} scaled variable(s) do not fit into float16, whose largest number is {limit:g}: {names}."
+            " Set write.precision: float32, or cut the outliers away"
+        )

@@ -1,0 +1,193 @@
+"""Reading a configuration: what is wrong with it, all at once, also between its sections."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+
+from jetmill.binning import Axis
+from jetmill.config import REST, Config, Constituents, Sample, ScalingOf, weight_name
+from jetmill.config_errors import sentences
+from jetmill.errors import JetmillError, nearest
+from jetmill.expressions import Expression
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration and return it typed.
+
+    Raises
+    ------
+    JetmillError
+        With one line per problem: the key, what was found, what is allowed, the nearest right name.
+    """
+    try:
+        config = Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise JetmillError("\n".join(sentences(error, Config))) from None
+    checks = (_jets, _constituents, _balance, _resampling, _write, _names, _split)
+    if mismatches := [f"{key}: {sentence}" for check in checks for key, sentence in check(config)]:
+        raise JetmillError("\n".join(mismatches))
+    return config
+
+
+def readable_samples(raw: Mapping[str, Any]) -> dict[str, Sample]:
+    """Return the samples of a configuration that are right in themselves, whatever else is wrong in it."""
+    samples = raw.get("samples")
+    readable = {}
+    for name, sample in samples.items() if isinstance(samples, Mapping) else ():
+        with suppress(ValidationError):
+            readable[str(name)] = Sample.model_validate(sample)
+    return readable
+
+
+# A key and what is wrong there.
+Problems = Iterator[tuple[str, str]]
+
+
+def _jets(config: Config) -> Problems:
+    jets, known = config.jets, config.cleaning.used_variables
+    for key, names in {
+        "jets.reference": jets.reference,
+        "jets.additional_labels": jets.additional_labels,
+        "jets.missing.slots": jets.missing.slots,
+        "input.event_id": config.input.event_id,
+    }.items():
+        for name in names:
+            if name in jets.define:
+                yield key, f"'{name}' is one of jets.define; it must be a variable of the files"
+    yield from _definitions("jets.define", jets.define)
+    yield from _scaling("scaling", config.scaling, "jets.variables", jets.variables)
+    for count, prefixes in jets.missing.slots.items():
+        for prefix in prefixes:
+            if not any(v.rpartition("_")[0] == prefix for v in known):
+                hint = nearest(prefix, known)
+                yield f"jets.missing.slots.{count}", f"no variable is named '{prefix}_0' or so.{hint}"
+    for name in jets.missing.values_of:
+        if name not in known:
+            yield "jets.missing.values_of", f"nothing uses a variable '{name}'.{nearest(name, known)}"
+    if REST in list(config.classes.values())[:-1]:
+        yield "classes", "only the last class can be 'rest'"
+
+
+def _constituents(config: Config) -> Problems:
+    if config.constituents and config.input.format != "hdf5":
+        yield "constituents", "can be read with input.format: hdf5 only"
+    for name, collection in config.constituents.items():
+        key = f"constituents.{name}"
+        if name == "jets":
+            yield key, "a collection cannot be called 'jets'"
+        yield from _definitions(f"{key}.define", collection.define)
+        yield from _scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
+        known = _known_in(collection)
+        for missing in collection.missing.values_of:
+            if missing not in known:
+                hint = nearest(missing, known)
+                yield f"{key}.missing.values_of", f"nothing uses a variable '{missing}'.{hint}"
+        for label in collection.labels:
+            if label in collection.define:
+                yield f"{key}.labels", f"'{label}' is one of {key}.define; it must be a variable of the files"
+        yield from _among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.labels)
+
+
+def _balance(config: Config) -> Problems:
+    for weight in config.balance.weights:
+        if isinstance(weight, dict):
+            yield from _among("balance.weights", [weight["reference"]], "classes", config.classes)
+
+
+def _resampling(config: Config) -> Problems:
+    resampling, key = config.balance.resampling, "balance.resampling"
+    yield from _among(f"{key}.shares", resampling.shares, "classes", config.classes)
+    if resampling.target is not None:
+        shapes = [] if resampling.method == "countup" else ["average", "flat"]
+        allowed = [*config.classes, *shapes]
+        if resampling.target not in allowed:
+            hint = nearest(resampling.target, allowed)
+            yield f"{key}.target", f"must be one of {', '.join(allowed)} (found: '{resampling.target}').{hint}"
+    for number, component in enumerate(resampling.components):
+        place = f"{key}.components.{number}"
+        yield from _among(f"{place}.samples", component.samples, "samples", config.samples)
+        yield from _among(f"{place}.bins", component.bins, "balance.bins", config.balance.bins)
+        for variable, ends in component.bins.items():
+            if variable not in config.balance.bins:
+                continue
+            edges = Axis.from_segments(variable, config.balance.bins[variable]).edges
+            for end in ends:
+                closest = edges[abs(edges - end).argmin()]
+                if abs(closest - end) > 1e-9 * abs(edges).max():
+                    yield f"{place}.bins.{variable}", f"{end:g} is not an edge of a bin; the nearest is {closest:g}"
+            if ends[0] >= ends[1]:
+                yield f"{place}.bins.{variable}", "low must be below high"
+
+
+def _write(config: Config) -> Problems:
+    write, variables = config.write, config.jets.variables
+    yield from _among("write.conditional", write.conditional, "jets.variables", variables)
+    if isinstance(write.concat_jet_tracks, list):
+        yield from _among("write.concat_jet_tracks", write.concat_jet_tracks, "jets.variables", variables)
+    if write.concat_jet_tracks and not config.constituents:
+        yield "write.concat_jet_tracks", "there are no constituents to put variables of jets to"
+
+
+def _names(config: Config) -> Problems:
+    """Names that would mean two things in one place."""
+    jets, concat = config.jets, config.content.concat_jets
+    for name, collection in config.constituents.items():
+        if clash := [v for v in collection.variables if v in {f"jet_{c}" for c in concat}]:
+            yield (
+                f"constituents.{name}.variables",
+                f"'{clash[0]}' is what write.concat_jet_tracks calls a variable of jets",
+            )
+    # Names of columns that structured and Parquet files have besides the variables.
+    made = ["sample", "flavour_label", "weight", *(f"weight_{weight_name(w)}" for w in config.balance.weights)]
+    made += [f"label_{name}" for name in config.classes]
+    made += [f"{of}_{v}" for of, c in config.constituents.items() for v in [*c.variables, *c.labels]]
+    for key, names in {
+        "jets.variables": jets.variables,
+        "balance.bins": config.balance.bins,
+        "jets.reference": jets.reference,
+        "jets.additional_labels": jets.additional_labels,
+        "input.event_id": config.input.event_id,
+    }.items():
+        for name in names:
+            if name in made:
+                yield key, f"'{name}' is a column that jetmill makes; define the variable under another name"
+    for of, collection in config.constituents.items():
+        if "valid" in [*collection.variables, *collection.labels]:
+            yield f"constituents.{of}", "'valid' is a column that jetmill makes"
+
+
+def _split(config: Config) -> Problems:
+    if config.split.by == "modulo" and not config.input.event_id:
+        yield "split", "by modulo needs input.event_id, whose last variable is the event number"
+    if config.split.by == "event" and not config.input.event_id:
+        yield "split", "by event needs input.event_id; without it, use by: jet"
+
+
+def _known_in(collection: Constituents) -> list[str]:
+    return [*collection.read, *collection.define]
+
+
+def _definitions(key: str, define: Mapping[str, str]) -> Problems:
+    later = list(define)
+    for name, text in define.items():
+        for used in sorted(Expression(text).names.intersection(later)):
+            yield f"{key}.{name}", f"uses '{used}', which is not defined before it"
+        later.remove(name)
+
+
+def _scaling(key: str, scaling: ScalingOf, of: str, variables: list[str]) -> Problems:
+    yield from _among(f"{key}.defaults", scaling.defaults, of, variables)
+    yield from _among(f"{key}.log", scaling.log, of, variables)
+    plain = [pattern for pattern in scaling.unscaled if not any(c in pattern for c in "*?[")]
+    yield from _among(f"{key}.unscaled", plain, of, variables)
+    for name in scaling.log:
+        if not scaling.is_scaled(name):
+            yield f"{key}.log", f"'{name}' is unscaled"
+
+
+def _among(key: str, names: Any, of: str, known: Any) -> Problems:
+    for name in names:
+        if name not in known:
+            yield key, f"'{name}' is not in {of}.{nearest(name, known)}"

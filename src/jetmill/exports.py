@@ -1,0 +1,81 @@
+"""Scalers and class weights in the forms of other programs: umami's scale dict, salt's two dictionaries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jetmill.moments import Statistics
+from jetmill.scaling import Scaler
+
+
+def scale_dict(
+    scalers: Mapping[str, Mapping[str, Scaler]], label_counts: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, Any]:
+    """Return umami's scale dict: ``{jets: {variable: {shift, scale, default}}, tracks: {variable: {shift, scale}}}``.
+
+    With ``tracks_origin_weights``: N over the number of each value, of each label of constituents.
+
+    Parameters
+    ----------
+    label_counts
+        Collection to label to how often each value occurs in training, (n_values,).
+    """
+    table: dict[str, Any] = {
+        of: {
+            name: {"shift": s.shift, "scale": s.scale} | ({"default": s.default} if of == "jets" else {})
+            for name, s in rows.items()
+        }
+        for of, rows in scalers.items()
+    }
+    for of, labels in label_counts.items():
+        table[f"{of}_origin_weights"] = {
+            label: {str(value): float(counts.sum() / n) for value, n in enumerate(counts) if n}
+            for label, counts in labels.items()
+        }
+    return table
+
+
+def norm_dict(
+    scalers: Mapping[str, Mapping[str, Scaler]], statistics: Mapping[str, Mapping[str, Statistics]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return salt's ``norm_dict.yaml``: ``{jets: {variable: {mean, std}}, tracks: ...}``.
+
+    Salt reads values as they are, so these are the mean and deviation of the values themselves,
+    also where jetmill scales logarithms or by quartiles.
+    """
+
+    def normal(s: Scaler, known: Statistics) -> dict[str, float]:
+        if known.log_moments is None and known.quartiles is None:
+            return {"mean": s.shift, "std": s.scale}
+        return {"mean": known.moments.mean, "std": float(np.sqrt(known.moments.variance)) or 1.0}
+
+    return {of: {name: normal(s, statistics[of][name]) for name, s in rows.items()} for of, rows in scalers.items()}
+
+
+def class_dict(
+    class_counts: np.ndarray, label_counts: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, dict[str, list[float]]]:
+    """Return salt's ``class_dict.yaml``: ``{jets: {flavour_label: [weights]}, tracks: {label: [weights]}}``.
+
+    Parameters
+    ----------
+    class_counts : ndarray of integers, shape (n_classes,)
+        Training jets of each class.
+    label_counts
+        As in `scale_dict`.
+    """
+    jets = {"jets": {"flavour_label": class_weights(class_counts)}}
+    return jets | {
+        of: {label: class_weights(counts) for label, counts in labels.items()} for of, labels in label_counts.items()
+    }
+
+
+def class_weights(counts: np.ndarray) -> list[float]:
+    """Return a weight for every class, at its place: N over its number, 1 for the most frequent one.
+
+    A class that does not occur keeps its place, with weight 0: the list is positional (UPP leaves
+    such classes out, which shifts those behind).
+    """
+    largest = counts.max(initial=0)
+    return [round(float(largest / n), 4) if n else 0.0 for n in counts]

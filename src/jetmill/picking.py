@@ -1,0 +1,115 @@
+"""Which jets of each batch a part takes, how often and in which order, and their columns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from jetmill import columns as store
+from jetmill.columns import Batch
+from jetmill.key_thresholds import copies
+from jetmill.ragged import values_of
+from jetmill.randomness import mix, selection_key
+from jetmill.splitting import SPLITS, split_of
+from jetmill.tables import CELL, COPIES, THRESHOLD
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Where the jets of a part come from.
+
+    Attributes
+    ----------
+    output
+        ``train``, ``val``, ``test`` or ``val_resampled``.
+    slice_of_keys
+        Number k, of how many n: the part takes the k-th of n equal ranges of keys of each batch.
+    samples, batches, bins
+        Sample, column file and bin file of each batch.
+    """
+
+    output: str
+    slice_of_keys: tuple[int, int]
+    samples: Sequence[str]
+    batches: Sequence[str | Path]
+    bins: Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The jets that a part takes from one batch.
+
+    Attributes
+    ----------
+    sample
+        Name of their sample.
+    rows
+        Rows of the batch, in one piece.
+    repeat : ndarray of int64, shape (n,), or None
+        Row to take, counted from ``rows.start``; a row that is taken twice is there twice. None if
+        every row is taken once.
+    order : ndarray of uint64, shape (n,)
+        Key by which the part is shuffled.
+    label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
+    """
+
+    path: str | Path
+    sample: str
+    rows: slice
+    repeat: np.ndarray | None
+    order: np.ndarray
+    label: np.ndarray
+    cell: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def names(self, group: str) -> list[str]:
+        """Return the names of the columns in a group."""
+        with Batch(self.path) as batch:
+            return batch.names(group)
+
+    def read(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Read columns of the picked jets, each (n,)."""
+        with Batch(self.path) as batch:
+            columns = [batch.read(name, self.rows) for name in names]
+        return columns if self.repeat is None else [column[self.repeat] for column in columns]
+
+    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Read datasets of a collection: how many constituents each jet has, and the values of all."""
+        with Batch(self.path) as batch:
+            counts, rows = batch.constituents(collection, self.rows)
+            columns = [batch.read(name, rows) for name in names]
+        if self.repeat is None:
+            return counts, columns
+        places = values_of(self.repeat, counts)
+        return counts[self.repeat], [column[places] for column in columns]
+
+
+def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
+    """Decide, batch by batch, which jets are in a part and how often."""
+    split = SPLITS.index(split_of(source.output))
+    for sample, path, bins in zip(source.samples, source.batches, source.bins, strict=True):
+        with Batch(path) as batch, h5py.File(bins, "r") as binned:
+            rows = batch.rows_with_keys(split, *source.slice_of_keys)
+            key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), binned[CELL][rows]
+        if f"{COPIES}/{source.output}" not in balance_file:
+            yield Picked(path, sample, rows, None, mix(key), label, cell)
+            continue
+        # Flat tables: a cell is numbered as it lies in memory.
+        table, threshold = (
+            balance_file[f"{group}/{source.output}/{sample}"][()].reshape(-1) for group in (COPIES, THRESHOLD)
+        )
+        at = label * np.int64(len(table) // len(balance_file.attrs["classes"])) + cell
+        times = copies(table[at], threshold[at], selection_key(key))
+        repeat = np.repeat(np.arange(len(key)), times)
+        copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
+        order = mix(key[repeat] + copy.astype(np.uint64))
+        yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat])
+
+
+def final_order(picked: Sequence[Picked]) -> np.ndarray:
+    """Return the shuffled order of the picked jets of all batches, int64 (n_jets,)."""
+    return np.argsort(np.concatenate([p.order for p in picked]), kind="stable")

@@ -1,0 +1,199 @@
+"""Quotas: how many jets of each class are taken from each cell of each component, in whole jets.
+
+Everything is decided once, from counts, in `quotas`. Which jets fill a quota is decided by their keys
+(`jetmill.key_thresholds`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.resampling import Largest, Pool, largest
+
+# A quota this close to a whole number, relatively, is one: errors of float64 are smaller.
+TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Component:
+    """Samples that give jets in some cells of the histogram.
+
+    Attributes
+    ----------
+    samples
+        Positions of the samples.
+    cells : ndarray of bool, shape (*bins)
+    fraction
+        Size of this component relative to the others, positive; None for as large as possible.
+    """
+
+    name: str
+    samples: Sequence[int]
+    cells: np.ndarray
+    fraction: float | None = None
+
+
+def component_of_cells(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
+    """Return the position of the component that takes each cell of each sample; -1 if none does.
+
+    Parameters
+    ----------
+    components
+        At least one.
+    samples
+        Names of all samples.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_samples, *bins)
+
+    Raises
+    ------
+    JetmillError
+        If two components take the same cell of a sample.
+    """
+    taken_by = np.full((len(samples), *components[0].cells.shape), -1, dtype=np.int64)
+    for position, component in enumerate(components):
+        for sample in component.samples:
+            before = taken_by[sample][component.cells]
+            if (twice := before >= 0).any():
+                raise JetmillError(
+                    f"components '{components[before.max()].name}' and '{component.name}' both take sample"
+                    f" '{samples[sample]}' in {twice.sum()} cells; a jet can be in one component only"
+                )
+            taken_by[sample][component.cells] = position
+    return taken_by
+
+
+def quotas(
+    counts: np.ndarray,
+    components: Sequence[Component],
+    *,
+    method: str,
+    classes: Sequence[str],
+    target: int | str | None = None,
+    shares: Sequence[float] | None = None,
+    max_upsampling: float | None = None,
+    num_jets: int | None = None,
+) -> np.ndarray:
+    """Return how many jets of each class are taken from each cell of each component.
+
+    The method is applied to each component by itself, with its own target spectrum; a class without
+    jets there has no say there. With fractions, components that are too large for theirs are scaled
+    down (``correct_fractions`` of umami, resampling_base.py:138-251).
+
+    A real quota q becomes floor(q) or ceil(q): a method that takes no jet twice still does not. The
+    total is `num_jets` exactly, and each class and each of its components is within one jet of its
+    part. Without `num_jets`, the total of each class in each component is rounded down, so equal
+    shares have equal totals.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (n_samples, n_classes, *bins)
+    components
+        At least one, all with a fraction or none; `component_of_cells` must allow them.
+    method
+        Key of `jetmill.resampling.METHODS`.
+    classes
+        Names of the classes.
+    target, shares, max_upsampling
+        See `jetmill.resampling.Pool`; without shares, all are equal.
+    num_jets
+        Jets of all classes and components together; None for as many as possible.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_components, n_classes, *bins)
+
+    Raises
+    ------
+    JetmillError
+        If more jets are wanted than there can be, if none would be left, or if the target class has
+        no jets in a component that has some.
+    """
+    each = np.ones(len(classes)) if shares is None else np.asarray(shares, dtype=np.float64)
+    pools = [Pool(_flat_counts(counts, component), each, target, max_upsampling) for component in components]
+    for component, pool in zip(components, pools, strict=True):
+        if isinstance(target, int) and pool.counts.any() and not pool.counts[target].any():
+            of = f" in component '{component.name}'" if len(components) > 1 else ""
+            raise JetmillError(f"class '{classes[target]}', the target of resampling, has no jets{of}")
+    found = [largest(method, pool) for pool in pools]
+    table, totals = np.stack([f.table for f in found]), np.stack([f.totals for f in found])
+    size = totals.sum(axis=1)
+    scale = _obey_fractions(size, components)
+    possible = (scale * size).sum()
+    maximum = int(np.floor(_snap(possible)))
+    of_class = np.floor(_snap(scale[:, None] * totals)).astype(np.int64)
+    if maximum < num_jets if num_jets is not None else not of_class.any():
+        asked = "no jets are left" if num_jets is None else f"{num_jets} jets are wanted and {maximum} possible"
+        limits = _limits(found, components, classes)
+        raise JetmillError(f"{asked} with resampling by '{method}', limited by {limits}")
+    if num_jets is not None:
+        scale = scale * (num_jets / possible)
+        totals = scale[:, None] * totals
+        of_class = round_to_total(totals.T, round_to_total(totals.sum(axis=0), np.int64(num_jets))).T
+    cells = round_to_total(scale[:, None, None] * table, of_class)
+    return cells.reshape(len(components), *counts.shape[1:])
+
+
+def round_to_total(real: np.ndarray, total: np.ndarray | np.int64) -> np.ndarray:
+    """Round numbers up or down so that they have a given sum.
+
+    A number is rounded up where the running sum of the fractional parts passes a whole number. Any
+    run of neighbours then has the right sum to less than one jet; rounding up the largest fractional
+    parts instead would empty the tail of a spectrum, where all quotas are below one half.
+
+    Parameters
+    ----------
+    real : ndarray of float64, shape (..., n)
+    total : ndarray of int64, shape (...)
+        Less than one away from the sum of `real` over the last axis.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., n)
+    """
+    real = _snap(real)
+    whole = np.floor(real)
+    running = np.cumsum(real - whole, axis=-1)
+    ups = total - whole.sum(axis=-1)
+    # The middle of all starts in [0, 1) from which the running sum passes just `ups` whole numbers.
+    start = (1 + ups - running[..., -1]) / 2
+    passed = np.floor(start[..., None] + running)
+    return (whole + np.diff(passed, axis=-1, prepend=0)).astype(np.int64)
+
+
+def _flat_counts(counts: np.ndarray, component: Component) -> np.ndarray:
+    """Return the counts of a component, int64 (n_classes, n_cells)."""
+    return (counts[list(component.samples)].sum(axis=0) * component.cells).reshape(counts.shape[1], -1)
+
+
+def _obey_fractions(size: np.ndarray, components: Sequence[Component]) -> np.ndarray:
+    """Return what to scale each component by, at most 1, so that sizes are as fractions."""
+    if components[0].fraction is None:
+        return np.ones(len(size))
+    fraction = np.array([component.fraction for component in components], dtype=np.float64)
+    wanted = fraction * (size / fraction).min()
+    return np.divide(wanted, size, out=np.zeros_like(wanted), where=size > 0)
+
+
+def _limits(found: Sequence[Largest], components: Sequence[Component], classes: Sequence[str]) -> str:
+    """Name the classes and components that allow no more."""
+    fractions = components[0].fraction is not None
+    every = list(zip(found, components, strict=True))
+    if fractions:
+        every = [min(every, key=lambda pair: pair[0].totals.sum() / pair[1].fraction)]
+    names = []
+    for f, component in every:
+        of_class = [] if f.limit is None else [f"class '{classes[f.limit]}'"]
+        in_component = [f"component '{component.name}'"] if len(components) > 1 and (fractions or of_class) else []
+        names += [" of ".join(of_class + in_component)] if of_class + in_component else []
+    return ", ".join(names) or "the jets there are"
+
+
+def _snap(real: np.ndarray) -> np.ndarray:
+    """Replace numbers that are whole but for rounding errors."""
+    nearest = np.rint(real)
+    return np.where(np.abs(real - nearest) <= TOLERANCE * np.maximum(nearest, 1), nearest, real)

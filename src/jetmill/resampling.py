@@ -1,0 +1,183 @@
+"""Resampling methods: the largest numbers of jets that can be taken of each class from each cell.
+
+A method is a function from counts to quotas in real numbers. To add one, write it and name it in
+`METHODS`. What is wanted of several components, in whole jets, is decided in `jetmill.quotas`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Jets that can be taken, and what they are to become.
+
+    Attributes
+    ----------
+    counts : ndarray of integers, shape (n_classes, n_cells)
+    shares : ndarray of float64, shape (n_classes,)
+        Positive relative numbers of jets wanted of the classes.
+    target
+        Spectrum wanted, as in `target_spectrum`; None for methods without a target.
+    max_upsampling
+        How often the jets of a class are taken at most, averaged over the class.
+    """
+
+    counts: np.ndarray
+    shares: np.ndarray
+    target: int | str | None = None
+    max_upsampling: float | None = None
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest quotas that a method allows.
+
+    Attributes
+    ----------
+    table : ndarray of float64, shape (n_classes, n_cells)
+        0 where a class has no jets.
+    totals : ndarray of float64, shape (n_classes,)
+        Sums over cells; equal to the last bit for classes of equal shares.
+    limit
+        Position of the class that allows no more; None if all jets are taken.
+    """
+
+    table: np.ndarray
+    totals: np.ndarray
+    limit: int | None
+
+
+def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
+    """Return the share of each cell in the spectrum that classes are to have.
+
+    Parameters
+    ----------
+    counts : ndarray of integers, shape (n_classes, *bins)
+        Jets of each class in each cell.
+    target
+        ``flat``, equal in every cell; ``average``, the mean of the spectra of all classes that have
+        jets (thesis of the CMS study, section 2.3); or the position of a class, for its spectrum.
+
+    Returns
+    -------
+    ndarray of float64, shape (*bins)
+        Its sum is 1, or 0 if there are no jets to take the spectrum from.
+    """
+    bins, flat = counts.shape[1:], counts.reshape(len(counts), -1)
+    if target == "flat":
+        return np.full(bins, 1 / flat.shape[1])
+    if target == "average":
+        chosen = flat[flat.any(axis=1)]
+    elif isinstance(target, int):
+        chosen = flat[[target]]
+    else:
+        raise ValueError(f"no target spectrum '{target}'")
+    spectra = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+    return (spectra.sum(axis=0) / max(len(chosen), 1)).reshape(bins)
+
+
+def largest(method: str, pool: Pool) -> Largest:
+    """Apply a method of `METHODS` to the classes that have jets; others have no say and get 0.
+
+    If the target is a class without jets, that is the limit: nothing can be taken.
+    """
+    counts, target = pool.counts, pool.target
+    table, totals = np.zeros(counts.shape), np.zeros(len(counts))
+    present = np.flatnonzero(counts.any(axis=1))
+    if not len(present):
+        return Largest(table, totals, None)
+    if isinstance(target, int):
+        if target not in present:
+            return Largest(table, totals, target)
+        target = int(np.searchsorted(present, target))
+    found = METHODS[method](replace(pool, counts=counts[present], shares=pool.shares[present], target=target))
+    table[present], totals[present] = found.table, found.totals
+    return Largest(table, totals, None if found.limit is None else int(present[found.limit]))
+
+
+def take_all(pool: Pool) -> Largest:
+    """Take every jet once."""
+    return Largest(pool.counts.astype(np.float64), pool.counts.sum(axis=1).astype(np.float64), None)
+
+
+def take_count(pool: Pool) -> Largest:
+    """Take in each cell, for the share of each class, as many jets as the rarest class has there.
+
+    The quota is share_f * min_g(count_g(b) / share_g): ``count`` of umami (count_sampling.py), with
+    shares. The limit is the class that is rarest in the cells that hold most of the jets.
+    """
+    per_share = pool.counts / pool.shares[:, None]
+    least = per_share.min(axis=0)
+    rarest_in = np.bincount(per_share.argmin(axis=0), weights=per_share.sum(axis=0))
+    return Largest(pool.shares[:, None] * least, pool.shares * least.sum(), int(rarest_in.argmax()))
+
+
+def take_importance(pool: Pool) -> Largest:
+    """Give all classes the target spectrum in the cells that all of them have, taking no jet twice.
+
+    The quota is share_f * n * target(b), with the largest n for which it is nowhere above the count:
+    ``importance_no_replace`` of umami (importance_sampling_no_replace.py), with shares.
+    """
+    target = target_spectrum(pool.counts, pool.target)
+    common = (pool.counts > 0).all(axis=0) & (target > 0)
+    if not common.any():
+        fewest_cells = int(np.count_nonzero(pool.counts, axis=1).argmin())
+        return Largest(np.zeros(pool.counts.shape), np.zeros(len(pool.counts)), fewest_cells)
+    wanted = pool.shares[:, None] * np.where(common, target, 0)
+    allowed = np.divide(pool.counts, wanted, out=np.full_like(wanted, np.inf), where=common).min(axis=1)
+    limit = int(allowed.argmin())
+    return Largest(allowed[limit] * wanted, pool.shares * (allowed[limit] * target[common].sum()), limit)
+
+
+def take_pdf(pool: Pool) -> Largest:
+    """Give each class the target spectrum, taking jets repeatedly where it has too few.
+
+    ``pdf`` of umami (pdf_sampling.py) and UPP (stages/resampling.py), on plain bins. The class that is
+    rarest for its share gives as many jets as it has, times `max_upsampling` (1 if None).
+    """
+    most = 1.0 if pool.max_upsampling is None else pool.max_upsampling
+    return _repeated(pool, most * pool.counts.sum(axis=1) / pool.shares)
+
+
+def take_countup(pool: Pool) -> Largest:
+    """Take every jet of the target class once, and of others as many for their share, in its spectrum.
+
+    ``countup`` of UPP (stages/resampling.py). All are fewer if `max_upsampling` demands it.
+
+    Raises
+    ------
+    JetmillError
+        If the target is not a class.
+    """
+    if not isinstance(pool.target, int):
+        raise JetmillError(f"resampling by 'countup' needs a class as target, not '{pool.target}'")
+    per_share = pool.counts.sum(axis=1) / pool.shares
+    allowed = per_share * (np.inf if pool.max_upsampling is None else pool.max_upsampling)
+    allowed[pool.target] = min(allowed[pool.target], per_share[pool.target])
+    return _repeated(pool, allowed)
+
+
+METHODS: dict[str, Callable[[Pool], Largest]] = {
+    "none": take_all,
+    "count": take_count,
+    "importance": take_importance,
+    "pdf": take_pdf,
+    "countup": take_countup,
+}
+
+
+def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:
+    """Give each class the target spectrum in its cells; `allowed` (n_classes,) is its jets over its share."""
+    spectrum = np.where(pool.counts > 0, target_spectrum(pool.counts, pool.target), 0)
+    reached = spectrum.sum(axis=1)
+    # A class without jets in any cell of the target cannot follow it.
+    allowed = np.where(reached > 0, allowed, 0)
+    limit = int(allowed.argmin())
+    totals = pool.shares * allowed[limit]
+    per_target = np.divide(totals, reached, out=np.zeros_like(totals), where=reached > 0)
+    return Largest(per_target[:, None] * spectrum, totals, limit)

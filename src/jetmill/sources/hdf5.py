@@ -1,0 +1,158 @@
+"""HDF5 files of the ATLAS training-dataset-dumper: structured arrays, jets (n,) and constituents (n, m)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from jetmill.compression import know_all_filters
+from jetmill.errors import JetmillError, nearest
+from jetmill.files import missing_sources
+from jetmill.sources.chunk import Constituents
+
+# Bytes read at a time, whole records: what stays in the cache is taken apart several times faster.
+CHUNK_BYTES = 8_000_000
+VALID = "valid"
+
+
+class Hdf5Chunk:
+    """Some rows of all datasets of a file."""
+
+    def __init__(self, file: "Hdf5Dump", rows: slice, names: Sequence[str]):
+        jets = file.read(file.jets, rows)
+        self.columns = {name: np.ascontiguousarray(jets[name]) for name in names}
+        self.entry = np.arange(rows.start, rows.stop)
+        self.position = np.zeros_like(self.entry)
+        self._file, self._rows = file, rows
+
+    def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
+        """Read the valid constituents of some jets, all records of the chunk at once."""
+        dataset = self._file.dataset(collection)
+        if not jets.any():
+            return Constituents(np.empty(0, dtype=np.int64), {n: np.empty(0, dataset.dtype[n]) for n in names})
+        slots = self._file.read(collection, self._rows)
+        used = slots[VALID].astype(bool) if VALID in dataset.dtype.names else _not_nan(slots)
+        used &= jets[:, None]
+        # Whole records are taken once, then their fields, which is faster than a mask per field.
+        records = slots.reshape(-1).take(np.flatnonzero(used))
+        return Constituents(used.sum(axis=1)[jets], {name: np.ascontiguousarray(records[name]) for name in names})
+
+
+class Hdf5Dump:
+    """An open HDF5 file with one structured dataset of jets and one of each kind of constituents."""
+
+    def __init__(self, path: str, file: h5py.File, jets: str):
+        self.jets = jets
+        self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
+        self._path, self._file = path, file
+
+    def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
+        """Return the type of each variable of jets; raises JetmillError for one that is not there."""
+        return self._dtypes(self.jets, names, ndim=1)
+
+    def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
+        """Return the type of each variable of constituents; raises JetmillError for one that is not there."""
+        types = self._dtypes(collection, names, ndim=2)
+        known = self.dataset(collection).dtype
+        if VALID not in known.names and not any(known[name].kind == "f" for name in known.names):
+            raise JetmillError(
+                f"{self._path}: dataset '{collection}' has neither a field '{VALID}' nor a float whose NaN"
+                " would say which slots are in use"
+            )
+        n_jets, n_rows = len(self.dataset(self.jets)), len(self.dataset(collection))
+        if n_jets != n_rows:
+            raise JetmillError(f"{self._path}: '{collection}' has {n_rows} rows and '{self.jets}' {n_jets}")
+        return types
+
+    def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[Hdf5Chunk]:
+        """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
+        datasets = [self.dataset(name) for name in (self.jets, *constituents)]
+        n_jets = len(datasets[0])
+        row_bytes = sum(d.dtype.itemsize * int(np.prod(d.shape[1:])) for d in datasets)
+        # Whole chunks of the file, so that none is decompressed twice.
+        unit = max((d.chunks[0] for d in datasets if d.chunks), default=1)
+        step = unit * max(1, CHUNK_BYTES // (row_bytes * unit))
+        for start in range(0, n_jets, step):
+            yield Hdf5Chunk(self, slice(start, min(start + step, n_jets)), names)
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """Return a structured dataset, or raise."""
+        known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
+        if name not in known:
+            held = ", ".join(known) or "none at all"
+            raise JetmillError(f"{self._path}: no structured dataset '{name}'; it holds {held}.{nearest(name, known)}")
+        if gone := missing_sources(self._path, self._file[name]):
+            raise JetmillError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
+        return self._file[name]
+
+    def read(self, name: str, rows: slice) -> np.ndarray:
+        """Read whole records of consecutive rows; HDF5 is ten times slower in picking fields."""
+        dataset = self._file[name]
+        records = np.empty((rows.stop - rows.start, *dataset.shape[1:]), dtype=dataset.dtype)
+        try:
+            dataset.read_direct(records, rows)
+        except OSError as error:
+            advice = "; it is compressed with a filter of hdf5plugin: `pip install hdf5plugin`"
+            advice = "" if _filters_are_known(dataset) else advice
+            raise JetmillError(f"{self._path}: '{name}' cannot be read{advice} ({error})") from error
+        return records
+
+    def _dtypes(self, dataset: str, names: Sequence[str], ndim: int) -> dict[str, np.dtype]:
+        found = self.dataset(dataset)
+        if found.ndim != ndim:
+            expected = "(jets,)" if ndim == 1 else "(jets, slots)"
+            raise JetmillError(f"{self._path}: dataset '{dataset}' has shape {found.shape}, not {expected}")
+        fields, types = found.dtype.names or (), {}
+        for name in names:
+            if name not in fields:
+                raise JetmillError(f"{self._path}: dataset '{dataset}' has no field '{name}'.{nearest(name, fields)}")
+            if found.dtype[name].kind not in "fiub" or found.dtype[name].shape:
+                raise JetmillError(
+                    f"{self._path}: field '{name}' of '{dataset}' ({found.dtype[name]}) is not one number"
+                )
+            types[name] = found.dtype[name]
+        return types
+
+
+def _not_nan(slots: np.ndarray) -> np.ndarray:
+    """Say which slots are in use where no field tells: those whose first float is not NaN."""
+    first = next(name for name in slots.dtype.names or () if slots.dtype[name].kind == "f")
+    return ~np.isnan(slots[first])
+
+
+def _filters_are_known(dataset: h5py.Dataset) -> bool:
+    stored = dataset.id.get_create_plist()
+    return all(h5py.h5z.filter_avail(stored.get_filter(i)[0]) for i in range(stored.get_nfilters()))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]
+
+
+@contextmanager
+def open_hdf5(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
+    """Open a file of structured datasets.
+
+    Parameters
+    ----------
+    path
+        The file.
+    jets
+        Name of the dataset of jets.
+
+    Raises
+    ------
+    JetmillError
+        If the file is not there, not HDF5, cut short, or has no such dataset.
+    """
+    know_all_filters()
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise JetmillError(f"{path}: no such file") from None
+    except OSError as error:
+        raise JetmillError(f"{path}: cut short or not a readable HDF5 file ({_first_line(error)})") from None
+    with file:
+        yield Hdf5Dump(path, file, jets)

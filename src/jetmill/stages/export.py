@@ -1,0 +1,78 @@
+"""Scalers and class weights for umami and salt."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import yaml
+
+from jetmill.assembling import check_label
+from jetmill.balancing import class_totals
+from jetmill.columns import constituent_label
+from jetmill.exports import class_dict, norm_dict, scale_dict
+from jetmill.files import complete
+from jetmill.moments import read_statistics
+from jetmill.picking import PartOf, Picked, pick
+from jetmill.scaling import read_scalers
+from jetmill.tables import written_jets
+
+logger = logging.getLogger(__name__)
+
+
+def export(
+    source: PartOf,
+    ranges: Sequence[str | Path],
+    scalers_path: str | Path,
+    balance_path: str | Path,
+    scale_dict_path: str | Path,
+    norm_dict_path: str | Path,
+    class_dict_path: str | Path,
+    *,
+    labels: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Write umami's scale dict and salt's ``norm_dict.yaml`` and ``class_dict.yaml``.
+
+    Parameters
+    ----------
+    source
+        The whole training split.
+    labels
+        Collection to label of constituents to its number of values.
+
+    Raises
+    ------
+    JetmillError
+        If a label has a value that is not among those that were named.
+    """
+    scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
+    with h5py.File(balance_path, "r") as file:
+        classes, class_counts = list(file.attrs["classes"]), class_totals(written_jets(file, "train")[0])
+        label_counts = _count(pick(source, file), labels)
+    with complete(scale_dict_path) as partial:
+        partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))
+    with complete(norm_dict_path) as partial:
+        partial.write_text(yaml.safe_dump(norm_dict(scalers, statistics), sort_keys=False))
+    with complete(class_dict_path) as partial:
+        partial.write_text(yaml.safe_dump(class_dict(class_counts, label_counts), sort_keys=False))
+    for name, n in zip(classes, class_counts, strict=True):
+        logger.info("%12d training jets of class %s", n, name)
+    for of, rows in label_counts.items():
+        for name, counts in rows.items():
+            logger.info("%12d %s with %s: %s", counts.sum(), of, name, ", ".join(map(str, counts)))
+            if missing := [str(value) for value, n in enumerate(counts) if not n]:
+                logger.warning("no %s with %s of %s; weight 0", of, name, ", ".join(missing))
+
+
+def _count(picked: Iterable[Picked], labels: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, np.ndarray]]:
+    """Return how often each value of each label occurs, int64 (n_values,)."""
+    counts = {of: {name: np.zeros(n, dtype=np.int64) for name, n in rows.items()} for of, rows in labels.items()}
+    for jets in picked:
+        for of, rows in counts.items():
+            columns = jets.read_constituents(of, [constituent_label(of, name) for name in rows])[1]
+            for (name, table), values in zip(rows.items(), columns, strict=True):
+                check_label(of, name, values, len(table))
+                table += np.bincount(values[values >= 0], minlength=len(table))
+    return counts

@@ -1,0 +1,25 @@
+"""Plots of what resampling did: shapes against the target, and repeated jets."""
+
+from pathlib import Path
+
+import h5py
+
+from jetmill.plotting import draw_resampling, save
+from jetmill.tables import EDGES, KEPT, MULTIPLICITY, TARGET
+
+
+def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str) -> None:
+    """Draw the jets of a resampled output.
+
+    Parameters
+    ----------
+    output
+        ``train`` or ``val_resampled``.
+    """
+    with h5py.File(balance_path, "r") as file:
+        classes = list(file.attrs["classes"])
+        edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
+        written, multiplicity = file[f"{KEPT}/{output}"][()], file[f"{MULTIPLICITY}/{output}"][()]
+        # Without a target, classes are compared with all of them together.
+        target = file[f"{TARGET}/{output}"][()] if f"{TARGET}/{output}" in file else written.sum(axis=0)
+    save(draw_resampling(classes, edges, written, target, multiplicity), figure)

@@ -1,0 +1,70 @@
+"""One part of an output as a table in its own units, constituents as lists: what weaver reads."""
+
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from jetmill.assembling import Tables
+from jetmill.config import Content
+from jetmill.errors import JetmillError
+from jetmill.files import complete
+from jetmill.picking import PartOf, final_order, pick
+from jetmill.scaling import read_scalers
+from jetmill.unscaled import FLAVOUR, constituent_fields, jet_fields
+
+# Jets that are written at a time, a row group of the file.
+BLOCK_ROWS = 50_000
+
+logger = logging.getLogger(__name__)
+
+
+def write_parquet(
+    source: PartOf,
+    balance_path: str | Path,
+    scalers_path: str | Path,
+    output: str | Path,
+    *,
+    content: Content,
+) -> None:
+    """Write a part as Parquet.
+
+    Columns: variables of jets by name, ``<collection>_<variable>`` as lists without padding,
+    ``label_<class>`` as bool, ``flavour_label``, weights and what is carried along.
+
+    Raises
+    ------
+    JetmillError
+        If pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise JetmillError("write.formats: parquet needs pyarrow; `pip install pyarrow`, or leave it out") from None
+    scalers = read_scalers(scalers_path)
+    with h5py.File(balance_path, "r") as balance_file:
+        picked = list(pick(source, balance_file))
+        tables = Tables.read(balance_file)
+    jets = jet_fields(picked, tables, scalers["jets"], content)
+    flavour = jets[FLAVOUR]
+    jets |= {f"label_{name}": flavour == number for number, name in enumerate(tables.classes)}
+    ragged = {
+        f"{collection}_{name}": rows
+        for collection in content.slots
+        for name, rows in constituent_fields(picked, collection, scalers[collection], content).items()
+    }
+    order = final_order(picked)
+
+    def table(rows: np.ndarray) -> pa.Table:
+        columns = {name: pa.array(values.take(rows)) for name, values in jets.items()}
+        for name, values in ragged.items():
+            ends = np.concatenate([[0], np.cumsum(values.counts[rows])]).astype(np.int32)
+            columns[name] = pa.ListArray.from_arrays(ends, pa.array(values.take_ragged(rows)))
+        return pa.table(columns)
+
+    with complete(output) as partial, pq.ParquetWriter(partial, table(order[:0]).schema) as writer:
+        for start in range(0, len(order), BLOCK_ROWS):
+            writer.write_table(table(order[start : start + BLOCK_ROWS]))
+    logger.info("%12d jets written", len(order))

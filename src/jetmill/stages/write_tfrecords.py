@@ -1,0 +1,97 @@
+"""A finished output as TFRecords, with the names of features that umami uses."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from jetmill import layout
+from jetmill.files import complete_directory
+from jetmill.tfrecords import RecordWriter
+
+# Jets that are read at a time.
+BLOCK_ROWS = 10_000
+
+logger = logging.getLogger(__name__)
+
+
+def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: int) -> None:
+    """Write ``<output>_0001.tfrecord`` and so on, and ``metadata.json``, into a directory.
+
+    | feature | type | content |
+    |---|---|---|
+    | ``X_jets`` | float (n_jet_variables) | scaled inputs |
+    | ``Y_jets`` | int64 (n_classes) | one-hot labels |
+    | ``Weights`` | float (1) | the first weight |
+    | ``X_Add_Vars`` | float (n) | ``write.conditional``, if there are any |
+    | ``<constituents>/inputs`` | float (slots * n_variables) | scaled inputs, row by row |
+    | ``<constituents>/valid`` | int64 (slots) | slots in use |
+    | ``<constituents>/labels/<name>`` | int64 (slots) | truth |
+
+    ``metadata.json`` has the numbers under umami's names, and the names of variables, classes and labels.
+
+    Parameters
+    ----------
+    index
+        The finished file of the output.
+    records_per_file
+        Jets in a file; the last one has the rest.
+    """
+    output = Path(output)
+    with complete_directory(output) as partial, layout.open_finished(index) as file:
+        n_jets = file[layout.LABELS].shape[0]
+        sources = dict(_features(file))
+        for number, start in enumerate(range(0, n_jets, records_per_file), start=1):
+            with RecordWriter(partial / f"{output.name}_{number:04d}.tfrecord") as writer:
+                end = min(start + records_per_file, n_jets)
+                for first in range(start, end, BLOCK_ROWS):
+                    rows = slice(first, min(first + BLOCK_ROWS, end))
+                    writer.write({name: dataset[rows] for name, dataset in sources.items()})
+        (partial / "metadata.json").write_text(json.dumps(_metadata(file), indent=1))
+    logger.info("%12d jets in %d files", n_jets, -(-n_jets // records_per_file))
+
+
+def _features(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield the name of each feature and the dataset it comes from."""
+    yield "X_jets", file[layout.INPUTS]
+    yield "Y_jets", file[layout.ONE_HOT]
+    yield "Weights", file[layout.WEIGHT]
+    if layout.CONDITIONAL in file:
+        yield "X_Add_Vars", file[layout.CONDITIONAL]
+    for collection in layout.collections(file):
+        yield f"{collection}/inputs", file[layout.constituent_inputs(collection)]
+        yield f"{collection}/valid", file[layout.valid(collection)]
+        for name in layout.constituent_labels(file, collection):
+            yield f"{collection}/labels/{name}", file[layout.constituent_label(collection, name)]
+
+
+def _metadata(file: h5py.File) -> dict[str, Any]:
+    inputs = file[layout.INPUTS]
+    conditional = file[layout.CONDITIONAL].attrs["jet_variables"] if layout.CONDITIONAL in file else []
+    names = layout.collections(file)
+    of_constituents = {name: file[layout.constituent_inputs(name)] for name in names}
+    labels = {name: layout.constituent_labels(file, name) for name in names}
+    label_classes = {name: {label: _values(file, name, label) for label in labels[name]} for name in names}
+    return {
+        "n_jets": inputs.shape[0],
+        "n_jet_features": inputs.shape[1],
+        "n_dim": file[layout.ONE_HOT].shape[1],
+        "n_trks": {name: d.shape[1] for name, d in of_constituents.items()},
+        "n_trk_features": {name: d.shape[2] for name, d in of_constituents.items()},
+        "n_trks_labels": {name: len(labels[name]) for name in names},
+        "n_trks_classes": {name: max(map(len, label_classes[name].values()), default=0) for name in names},
+        "n_add_vars": len(conditional) or None,
+        "jet_variables": list(inputs.attrs["jet_variables"]),
+        "label_classes": list(file[layout.LABELS].attrs["label_classes"]),
+        "add_variables": list(conditional),
+        "variables": {name: list(d.attrs["variables"]) for name, d in of_constituents.items()},
+        "labels": label_classes,
+    }
+
+
+def _values(file: h5py.File, collection: str, label: str) -> list[str]:
+    """Return the names of the values of a label, if they are known."""
+    return list(file[layout.constituent_label(collection, label)].attrs.get("label_classes", []))

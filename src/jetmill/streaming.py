@@ -1,0 +1,283 @@
+"""Training batches made on the fly, without writing the finished files: same jets, same values.
+
+A stream holds a slice of the jets in memory at a time, and yields dictionaries of arrays whose keys
+are the datasets of the finished files: ``jets/inputs``, ``jets/labels``, ``jets/weight``, ``tracks/inputs``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+from jetmill import columns as store
+from jetmill import layout
+from jetmill.assembling import Tables, dataset_types, scaled_rows
+from jetmill.binning import Axis, cell_or_none
+from jetmill.cleaning import ConstituentRecipe, JetRecipe
+from jetmill.config import Config
+from jetmill.config_checks import load
+from jetmill.errors import JetmillError, nearest
+from jetmill.picking import PartOf, pick
+from jetmill.randomness import generator, mix
+from jetmill.rows import Rows, take
+from jetmill.scaling import read_scalers
+from jetmill.sources import open_source
+from jetmill.splitting import SPLITS, VAL_RESAMPLED
+from jetmill.tables import written_jets
+
+Arrays = dict[str, np.ndarray]
+Configuration = str | Path | Mapping[str, Any]
+
+
+class Stream:
+    """Jets of an output, from the cleaned columns of a run.
+
+    Parameters
+    ----------
+    config
+        The configuration of the run, as a mapping or a YAML file; or the directory of a finished run.
+        Of the run only ``balance.h5`` and ``scalers.json`` and what they are made from are needed.
+    output
+        ``train``, ``val``, ``test`` or ``val_resampled``.
+    batch_size
+        Jets in a batch; the last one of an epoch has the rest.
+    jets_in_memory
+        Jets that are prepared and shuffled at a time, about.
+    seed
+        Of the order.
+
+    Raises
+    ------
+    JetmillError
+        If the run has not come far enough.
+    """
+
+    def __init__(
+        self,
+        config: Configuration,
+        output: str = "train",
+        *,
+        batch_size: int = 1000,
+        jets_in_memory: int = 100_000,
+        seed: int = 0,
+    ):
+        self._run = _Run.of(config)
+        known = (*SPLITS, VAL_RESAMPLED)
+        if output not in known:
+            raise JetmillError(f"no output '{output}'; there are {', '.join(known)}.{nearest(output, known)}")
+        with h5py.File(self._run.balance, "r") as file:
+            self.n_jets = int(written_jets(file, output)[0].sum())
+        self.batch_size, self._output, self._seed = batch_size, output, seed
+        self._n_slices = max(1, -(-self.n_jets // jets_in_memory))
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch with one worker."""
+        return -(-self.n_jets // self.batch_size)
+
+    def epoch(self, number: int = 0, worker: int = 0, n_workers: int = 1) -> Iterator[Arrays]:
+        """Return the batches of an epoch, in an order that depends on the seed and its number.
+
+        Parameters
+        ----------
+        worker, n_workers
+            Of several workers, which one this is: together they yield every jet once.
+        """
+        # At least a slice for each worker.
+        n_slices = max(self._n_slices, n_workers)
+        order = generator(self._seed, "slices", number).permutation(n_slices)[worker::n_workers]
+        return _in_batches((self._slice(int(k), n_slices, number) for k in order), self.batch_size, self._run.types)
+
+    def _slice(self, k: int, n_slices: int, epoch: int) -> tuple[dict[str, Rows], np.ndarray]:
+        """Return one of equal ranges of the keys of all batches, and the order of its jets."""
+        run = self._run
+        with h5py.File(run.balance, "r") as file:
+            picked = list(pick(PartOf(self._output, (k, n_slices), run.samples, run.batches, run.bins), file))
+        salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
+        order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
+        return scaled_rows(picked, run.tables, run.scalers, run.config.content), order
+
+
+class DumpStream:
+    """Jets of input files, cleaned and scaled on the fly with what a run has found.
+
+    All jets that pass the cuts, whatever their split, each once: for files that the run has not seen.
+    Jets are shuffled within what is read at a time, a few thousand. Jets outside the bins have weight 0.
+
+    Parameters
+    ----------
+    config
+        As for `Stream`.
+    files
+        Input files, of the format in the configuration.
+    sample
+        The sample that they belong to.
+    batch_size
+        Jets in a batch; the last one has the rest.
+    seed
+        Of the order.
+    """
+
+    def __init__(
+        self,
+        config: Configuration,
+        files: Sequence[str | Path],
+        *,
+        sample: str,
+        batch_size: int = 1000,
+        seed: int = 0,
+    ):
+        self._run = _Run.of(config)
+        if sample not in self._run.config.samples:
+            raise JetmillError(f"there is no sample '{sample}'.{nearest(sample, self._run.config.samples)}")
+        self._files, self._sample, self.batch_size = [str(path) for path in files], sample, batch_size
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Arrays]:
+        return _in_batches(self._chunks(), self.batch_size, self._run.types)
+
+    def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
+        run, settings = self._run, self._run.config.cleaning
+        recipe = JetRecipe(settings)
+        recipes = {name: ConstituentRecipe(name, c) for name, c in settings.constituents.items()}
+        axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
+        for path in self._files:
+            with open_source(path, settings.input) as source:
+                types = recipe.types(source.dtypes(recipe.read))
+                for name, r in recipes.items():
+                    types |= r.types(source.constituent_dtypes(name, r.read))
+                for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
+                    columns, kept, *_ = recipe.clean(chunk)
+                    for r in recipes.values():
+                        columns |= r.clean(chunk, kept)[0]
+                    columns = {name: values.astype(types.get(name, values.dtype)) for name, values in columns.items()}
+                    cell, inside = cell_or_none([columns[store.variable(axis.variable)] for axis in axes], axes)
+                    jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
+                    rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
+                    for name in rows:
+                        if name.startswith(layout.WEIGHT):
+                            rows[name] = rows[name] * inside
+                    where = (self._seed, "dump", path, int(chunk.entry[0]))
+                    yield rows, generator(*where).permutation(len(jets))
+
+
+def read_config(config: Configuration) -> Config:
+    """Return a configuration from a mapping, a YAML file, or the manifest of a finished run.
+
+    Raises
+    ------
+    JetmillError
+        If there is none, or it is wrong.
+    """
+    if isinstance(config, Mapping):
+        return load(config)
+    path = Path(config)
+    if path.is_dir():
+        manifest = path / "manifest.json"
+        if not manifest.exists():
+            raise JetmillError(
+                f"{path}: has no manifest.json, which a finished run has; give its configuration instead"
+            )
+        # Where the run is now, whatever it was called when it was made.
+        return load(json.loads(manifest.read_text())["config"] | {"output_dir": str(path)})
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise JetmillError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise JetmillError(f"{path}: is not YAML ({error})") from None
+    if not isinstance(raw, Mapping):
+        raise JetmillError(f"{path}: holds no configuration")
+    return load(raw)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What streams need of a run."""
+
+    config: Config
+    balance: Path
+    tables: Tables
+    scalers: dict
+    samples: list[str]
+    batches: list[Path]
+    bins: list[Path]
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "_Run":
+        config = read_config(configuration)
+        directory = Path(config.output_dir)
+        balance, scalers = directory / "balance.h5", directory / "scalers.json"
+        for path in (balance, scalers):
+            if not path.exists():
+                raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
+        found = [(s, path) for s in config.samples for path in sorted((directory / "clean" / s).glob("batch_*.h5"))]
+        with h5py.File(balance, "r") as file:
+            tables = Tables.read(file)
+        return cls(
+            config,
+            balance,
+            tables,
+            read_scalers(scalers),
+            [sample for sample, _ in found],
+            [path for _, path in found],
+            [directory / "bins" / sample / path.name for sample, path in found],
+        )
+
+    @property
+    def types(self) -> dict[str, str]:
+        return dataset_types(self.config.content)
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """Cleaned jets whose columns are in memory, as `jetmill.assembling.Jets`."""
+
+    sample: str
+    label: np.ndarray
+    cell: np.ndarray
+    columns: Arrays
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def names(self, group: str) -> list[str]:
+        return [name.removeprefix(f"{group}/") for name in self.columns if name.startswith(f"{group}/")]
+
+    def read(self, names: Sequence[str]) -> list[np.ndarray]:
+        return [self.columns[name] for name in names]
+
+    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        return self.columns[store.counts(collection)].astype(np.int64), self.read(names)
+
+
+def _in_batches(
+    slices: Iterable[tuple[dict[str, Rows], np.ndarray]], size: int, types: Mapping[str, str]
+) -> Iterator[Arrays]:
+    """Yield batches of `size` jets from rows and their order; the last one has the rest."""
+
+    def taken(rows: dict[str, Rows], places: np.ndarray) -> Arrays:
+        return {name: take(r, places).astype(types.get(name, r.dtype), copy=False) for name, r in rows.items()}
+
+    rest: Arrays = {}
+    for rows, order in slices:
+        start = 0
+        if rest:
+            start = size - len(rest[layout.LABELS])
+            more = taken(rows, order[:start])
+            rest = {name: np.concatenate([rest[name], more[name]]) for name in rest}
+            if len(rest[layout.LABELS]) < size:
+                continue
+            yield rest
+            rest = {}
+        while len(order) - start >= size:
+            yield taken(rows, order[start : start + size])
+            start += size
+        if start < len(order):
+            rest = taken(rows, order[start:])
+    if rest:
+        yield rest

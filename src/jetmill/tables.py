@@ -1,0 +1,40 @@
+"""The datasets of the files that hold bins (per batch) and balance (once).
+
+| bins | shape | content |
+|---|---|---|
+| ``cell`` | uint32 (n_jets,) | flat index of the jet's cell in the histogram |
+| ``counts`` | int64 (n_splits, n_classes, *bins) | jets of the batch |
+
+| balance.h5 | shape | content |
+|---|---|---|
+| ``counts/<sample>`` | int64 (n_splits, n_classes, *bins) | jets there are |
+| ``kept/<output>`` | int64 (n_classes, *bins) | jets that are written to an output, ``train`` or ``val_resampled`` |
+| ``copies/<output>/<sample>`` | int64 (n_classes, *bins) | how often each jet is taken; absent without resampling |
+| ``threshold/<output>/<sample>`` | uint64 (n_classes, *bins) | and once more below this selection key |
+| ``multiplicity/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
+| ``target/<output>`` | float64 (*bins) | jets in the spectrum that resampling aims at, all classes together |
+| ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets |
+| ``edges/<variable>`` | float64 (n_bins + 1,) | bin edges |
+
+Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order.
+"""
+
+import h5py
+import numpy as np
+
+from jetmill.splitting import SPLITS, split_of
+
+CELL, COUNTS = "cell", "counts"
+KEPT, COPIES, THRESHOLD, MULTIPLICITY = "kept", "copies", "threshold", "multiplicity"
+WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
+
+
+def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:
+    """Return the jets of a whole output, int64 (n_classes, *bins), and how many of them are different ones."""
+    if f"{KEPT}/{output}" in balance_file:
+        kept = balance_file[f"{KEPT}/{output}"][()]
+        times = balance_file.get(f"{MULTIPLICITY}/{output}")
+        return kept, int(kept.sum() if times is None else times[:, 1:].sum())
+    split = SPLITS.index(split_of(output))
+    kept = sum(table[split] for table in balance_file[COUNTS].values())
+    return kept, int(kept.sum())

@@ -1,0 +1,59 @@
+"""Jets for TensorFlow: streams and TFRecords as ``tf.data`` datasets."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from jetmill.errors import JetmillError
+from jetmill.streaming import Stream
+
+
+def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
+    """Return the batches of an epoch of a stream, as dictionaries of tensors."""
+    first = next(stream.epoch(epoch), None)
+    if first is None:
+        raise JetmillError("there are no jets to stream")
+    signature = {name: tf.TensorSpec((None, *x.shape[1:]), tf.as_dtype(x.dtype)) for name, x in first.items()}
+    return tf.data.Dataset.from_generator(lambda: stream.epoch(epoch), output_signature=signature)
+
+
+def record_dataset(directory: str | Path, batch_size: int) -> tf.data.Dataset:
+    """Return batches from a directory of TFRecords, as dictionaries of tensors by name of the feature.
+
+    Raises
+    ------
+    JetmillError
+        If the directory holds no TFRecords of jetmill.
+    """
+    directory = Path(directory)
+    files = sorted(map(str, directory.glob("*.tfrecord")))
+    if not files or not (directory / "metadata.json").exists():
+        raise JetmillError(f"{directory}: holds no TFRecords with a metadata.json")
+    features = record_features(json.loads((directory / "metadata.json").read_text()))
+    records = tf.data.TFRecordDataset(files).batch(batch_size)
+    return records.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature]:
+    """Return what ``tf.io.parse_example`` needs to know, from ``metadata.json``."""
+
+    def floats(*shape: int) -> tf.io.FixedLenFeature:
+        return tf.io.FixedLenFeature(shape, tf.float32)
+
+    def integers(*shape: int) -> tf.io.FixedLenFeature:
+        return tf.io.FixedLenFeature(shape, tf.int64)
+
+    features = {
+        "X_jets": floats(metadata["n_jet_features"]),
+        "Y_jets": integers(metadata["n_dim"]),
+        "Weights": floats(1),
+    }
+    if metadata["n_add_vars"]:
+        features["X_Add_Vars"] = floats(metadata["n_add_vars"])
+    for name, slots in metadata["n_trks"].items():
+        features[f"{name}/inputs"] = floats(slots, metadata["n_trk_features"][name])
+        features[f"{name}/valid"] = integers(slots)
+        features |= {f"{name}/labels/{label}": integers(slots) for label in metadata["labels"][name]}
+    return features

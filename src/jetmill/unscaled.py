@@ -1,0 +1,66 @@
+"""The content of a part in its own units: variables of jets by name, missing values filled in."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jetmill import columns as store
+from jetmill.assembling import (
+    Jets,
+    Tables,
+    carried,
+    constituent_columns,
+    constituent_counts,
+    constituent_labels,
+    read_columns,
+    sample_numbers,
+    weights_of,
+)
+from jetmill.config import Content
+from jetmill.rows import Ragged
+from jetmill.scaling import Scaler
+
+FLAVOUR = "flavour_label"
+
+
+def jet_fields(
+    jets: Sequence[Jets], tables: Tables, scalers: Mapping[str, Scaler], content: Content
+) -> dict[str, np.ndarray]:
+    """Return variables, labels, weights and what is carried along of jets, by name, each (n_jets,).
+
+    Inputs are float32, finite everywhere: a missing value is the default of its scaler in the unit
+    of the variable. Variables that only the histogram uses stand behind them.
+    """
+    names = [*scalers, *(n for n in jets[0].names(store.VARIABLES) if n not in scalers)]
+    values = read_columns(jets, [store.variable(name) for name in names])
+    fields: dict[str, np.ndarray] = {
+        name: _filled(column, scalers[name]) if name in scalers else column.astype(np.float32)
+        for name, column in zip(names, values.values(), strict=True)
+    }
+    # What is an input too is finite as an input.
+    for group in (store.REFERENCE, store.ADDITIONAL_LABELS, store.EVENT):
+        fields = {name.rpartition("/")[2]: values for name, values in carried(jets, group, "").items()} | fields
+    fields |= weights_of(jets, tables) | {"sample": sample_numbers(jets, content.samples)}
+    fields[FLAVOUR] = np.concatenate([j.label for j in jets]).astype(np.int64)
+    return fields
+
+
+def constituent_fields(
+    jets: Sequence[Jets], collection: str, scalers: Mapping[str, Scaler], content: Content
+) -> dict[str, Ragged]:
+    """Return variables and labels of the constituents of jets, by name, ragged."""
+    counts, length = constituent_counts(jets, collection), content.slots[collection]
+    parts = list(constituent_columns(jets, collection, list(scalers)))
+    fields = {}
+    for i, (name, scaler) in enumerate(scalers.items()):
+        values = [_filled(columns[i], scaler) for columns in parts]
+        fields[name] = Ragged.of(np.concatenate(values), counts, length)
+    found = constituent_labels(jets, collection, content, counts)
+    return fields | dict(zip(content.labels[collection], found.values(), strict=True))
+
+
+def _filled(column: np.ndarray, scaler: Scaler) -> np.ndarray:
+    missing = np.isnan(column)
+    if scaler.log:
+        missing |= ~(column > 0)
+    return np.where(missing, scaler.fill, column).astype(np.float32)

@@ -1,0 +1,184 @@
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from jetmill.columns import Batch, write_batch
+from jetmill.picking import PartOf, final_order, pick
+from jetmill.randomness import mix, selection_key
+from jetmill.splitting import SPLITS
+
+N_CELLS = 6  # 2 times 3 bins
+SIZES = (270, 120, 90)  # jets of each split of a sample
+
+
+class Store:
+    """Jets of two samples, each with a number and a few constituents, cut into batches."""
+
+    def __init__(self, directory, n_batches):
+        self.samples, self.batches, self.bins = [], [], []
+        n = sum(SIZES)
+        for start, sample in ((0, "tt"), (n, "qcd")):
+            rng = np.random.default_rng(start)
+            split = np.repeat(range(3), SIZES)
+            jets = {
+                "key": rng.integers(0, 2**64, size=n, dtype=np.uint64),
+                "label": rng.integers(0, 2, size=n).astype(np.uint8),
+                "cell": rng.integers(0, N_CELLS, size=n).astype(np.uint32),
+                "variables/number": start + np.arange(n),
+                "count": rng.integers(0, 4, size=n),
+            }
+            for batch, places in enumerate(np.array_split(rng.permutation(n), n_batches)):
+                places = places[np.lexsort((jets["key"][places], split[places]))]
+                columns = {name: values[places] for name, values in jets.items()}
+                counts, cell = columns.pop("count"), columns.pop("cell")
+                columns["constituents/tracks/offsets"] = np.concatenate([[0], np.cumsum(counts)])
+                columns["constituents/tracks/variables/of"] = np.repeat(columns["variables/number"], counts)
+                self.samples.append(sample)
+                self.batches.append(directory / f"{sample}_{batch}.h5")
+                self.bins.append(directory / f"{sample}_{batch}_bins.h5")
+                splits = np.bincount(split[places], minlength=3)
+                write_batch(self.batches[-1], iter(columns.items()), {"splits": splits})
+                with h5py.File(self.bins[-1], "w") as file:
+                    file["cell"] = cell
+
+    def part(self, output="train", number=0, n_parts=1):
+        return PartOf(output, (number, n_parts), self.samples, self.batches, self.bins)
+
+    def columns(self, split):
+        """Return sample, key, label, cell and number of all jets of a split."""
+        found = []
+        for sample, path, bins in zip(self.samples, self.batches, self.bins, strict=True):
+            with Batch(path) as batch, h5py.File(bins) as file:
+                rows = batch.rows(SPLITS.index(split))
+                columns = [batch.read(name, rows) for name in ("key", "label", "variables/number")]
+                found.append([np.full(len(columns[0]), sample), *columns, file["cell"][rows]])
+        return [np.concatenate(column) for column in zip(*found, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def jets(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"), 3)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Return how often jets are taken, and the threshold to take them once more, by sample: (2, 2, 3)."""
+    rng = np.random.default_rng(2)
+    return {
+        s: (rng.integers(0, 4, (2, 2, 3)), rng.integers(0, 2**64, (2, 2, 3), dtype=np.uint64)) for s in ("tt", "qcd")
+    }
+
+
+@pytest.fixture(scope="module")
+def balance_file(tmp_path_factory, tables):
+    with h5py.File(tmp_path_factory.mktemp("balance") / "b.h5", "w") as file:
+        file.attrs["classes"] = ["b", "light"]
+        for sample, (copies, threshold) in tables.items():
+            file[f"copies/train/{sample}"], file[f"threshold/train/{sample}"] = copies, threshold
+        yield file
+
+
+def numbers(picked):
+    return np.concatenate([p.read(["variables/number"])[0] for p in picked])
+
+
+def times_wanted(jets, tables):
+    """Return how often each training jet is wanted, by number."""
+    wanted = {}
+    for sample, key, label, number, cell in zip(*jets.columns("train"), strict=True):
+        copies, threshold = (table[label].flat[cell] for table in tables[sample])
+        wanted[int(number)] = int(copies) + (int(selection_key(np.array([key]))[0]) < int(threshold))
+    return wanted
+
+
+@pytest.mark.parametrize("output", ["val", "test", "val_resampled"])
+def test_without_tables_every_jet_is_taken_once(jets, balance_file, output):
+    split = output.partition("_")[0]
+    picked = list(pick(jets.part(output), balance_file))
+    assert [p.sample for p in picked] == ["tt"] * 3 + ["qcd"] * 3
+    np.testing.assert_array_equal(np.sort(numbers(picked)), np.sort(jets.columns(split)[3]))
+    np.testing.assert_array_equal(np.concatenate([p.order for p in picked]), mix(jets.columns(split)[1]))
+    for i, name in ((2, "label"), (4, "cell")):
+        np.testing.assert_array_equal(np.concatenate([getattr(p, name) for p in picked]), jets.columns(split)[i])
+
+
+def test_jets_are_taken_as_often_as_the_tables_say(jets, balance_file, tables):
+    picked = list(pick(jets.part(), balance_file))
+    found, times = np.unique(numbers(picked), return_counts=True)
+    wanted = {number: n for number, n in times_wanted(jets, tables).items() if n}
+    assert dict(zip(found.tolist(), times.tolist(), strict=True)) == wanted
+    assert set(wanted.values()) >= {1, 2, 3}
+    # What is known of a jet stays with it.
+    _, _, label, number, cell = jets.columns("train")
+    place = np.argsort(number)[np.searchsorted(np.sort(number), numbers(picked))]
+    np.testing.assert_array_equal(np.concatenate([p.label for p in picked]), label[place])
+    np.testing.assert_array_equal(np.concatenate([p.cell for p in picked]), cell[place])
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 5, 400])
+def test_parts_share_the_jets_by_their_keys(jets, balance_file, n_parts):
+    whole = list(pick(jets.part(), balance_file))
+    parts = [list(pick(jets.part("train", k, n_parts), balance_file)) for k in range(n_parts)]
+    together = np.concatenate([numbers(part) for part in parts])
+    np.testing.assert_array_equal(np.sort(together), np.sort(numbers(whole)))
+    _, key, _, number, _ = jets.columns("train")
+    part_of = {int(n): int(k) * n_parts // 2**64 for n, k in zip(number, key, strict=True)}
+    assert all(part_of[n] == k for k, part in enumerate(parts) for n in numbers(part).tolist())
+
+
+def test_copies_are_apart(jets, balance_file):
+    picked = list(pick(jets.part(), balance_file))
+    order = np.concatenate([p.order for p in picked])
+    assert len(np.unique(order)) == len(order)
+    found = numbers(picked)[final_order(picked)]
+    # Of n places in random order, neighbours are copies of each other by chance.
+    assert (found[1:] == found[:-1]).sum() < 8
+
+
+def test_constituents_stay_with_their_jets(jets, balance_file):
+    for output in ("train", "test"):
+        for p in pick(jets.part(output), balance_file):
+            (number,), (counts, (of,)) = (
+                p.read(["variables/number"]),
+                p.read_constituents("tracks", ["constituents/tracks/variables/of"]),
+            )
+            np.testing.assert_array_equal(np.repeat(number, counts), of)
+            # By the rows of the batch, one after the other.
+            with Batch(p.path) as batch:
+                all_counts = np.diff(batch.read("constituents/tracks/offsets"))
+                rows = {int(n): int(c) for n, c in zip(batch.read("variables/number"), all_counts, strict=True)}
+            assert counts.tolist() == [rows[int(n)] for n in number]
+
+
+def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path):
+    source = jets.part()
+    source = replace(source, samples=["tt"], batches=source.batches[:1], bins=source.bins[:1])
+    with Batch(source.batches[0]) as batch, h5py.File(tmp_path / "b.h5", "w") as file:
+        key, label = (batch.read(name, batch.rows(0)) for name in ("key", "label"))
+        file.attrs["classes"] = ["b", "light"]
+        # b jets twice; as many light jets as there are b jets are dropped, those with the largest selection keys.
+        n = [np.count_nonzero(label == c) for c in range(2)]
+        light = int(np.argmax(n))
+        copies, threshold = np.zeros((2, 2, 3), dtype=int), np.zeros((2, 2, 3), dtype=np.uint64)
+        copies[1 - light] = 2
+        threshold[light] = np.sort(selection_key(key[label == light]))[n[light] - n[1 - light]]
+        file["copies/train/tt"], file["threshold/train/tt"] = copies, threshold
+        (picked,) = pick(source, file)
+        number = batch.read("variables/number", batch.rows(0))
+    assert len(picked) == len(key)
+    times = np.bincount(numbers([picked]) - number.min(), minlength=number.max() - number.min() + 1)
+    times = times[number - number.min()]
+    assert set(times[label != light]) == {2}
+    assert times[label == light].sum() == n[light] - n[1 - light]
+    assert set(times[label == light]) == {0, 1}
+
+
+def test_neither_order_nor_choice_depends_on_the_batches(jets, balance_file, tmp_path):
+    joined = Store(tmp_path, 1)
+    for output, n_parts in (("train", 1), ("train", 4), ("val", 2)):
+        for k in range(n_parts):
+            three, one = (list(pick(store.part(output, k, n_parts), balance_file)) for store in (jets, joined))
+            assert (len(three), len(one)) == (6, 2)
+            np.testing.assert_array_equal(numbers(one)[final_order(one)], numbers(three)[final_order(three)])

@@ -1,0 +1,189 @@
+"""The programs that the formats are for, reading what a run has written."""
+
+import json
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+import yaml
+from test_formats import ALL, CLASSES, MAX, ONE, TWO, finished
+
+pytestmark = [pytest.mark.workflow, pytest.mark.readers]
+
+
+@pytest.fixture(scope="module", params=["one", "two"])
+def run(request, tmp_path_factory):
+    return finished({"one": ONE, "two": TWO}[request.param], tmp_path_factory)
+
+
+# atlas-ftag-tools
+
+
+@pytest.fixture
+def reader(run):
+    hdf5 = pytest.importorskip("ftag.hdf5")
+
+    def make(output="train", **options):
+        path = run.results / f"structured/{output}.h5"
+        return hdf5.H5Reader(path, **{"batch_size": 300, "shuffle": False} | options)
+
+    return make
+
+
+def test_ftag_streams_all_rows(run, reader):
+    jets, tracks = run.records("train")
+    variables = {"jets": ["pt_btagJes", "flavour_label"], "tracks": ["d0", "valid", "ftagTruthOriginLabel"]}
+    batches = list(reader().stream(variables))
+    assert [len(b["jets"]) for b in batches[:-1]] == [300] * (len(jets) // 300)
+    for name, records in (("jets", jets), ("tracks", tracks)):
+        found = np.concatenate([b[name] for b in batches])
+        for field in variables[name]:
+            np.testing.assert_array_equal(found[field], records[field])
+
+
+def test_ftag_loads_all_fields(run, reader):
+    jets, tracks = run.records("val")
+    found = reader("val").load({"jets": None, "tracks": None})
+    assert found["jets"].dtype.names == jets.dtype.names
+    assert found["tracks"].shape == (len(jets), MAX)
+    for name in jets.dtype.names:
+        np.testing.assert_array_equal(found["jets"][name], jets[name])
+    for name in tracks.dtype.names:
+        np.testing.assert_array_equal(found["tracks"][name], tracks[name])
+
+
+def test_ftag_cuts(run, reader):
+    ftag = pytest.importorskip("ftag")
+    jets, tracks = run.records("test")
+    cuts = ftag.Cuts.from_list(["pt_btagJes > 100_000", "flavour_label == 1"])
+    found = reader("test", shuffle=True).load({"jets": ["pt_btagJes"], "tracks": ["d0", "valid"]}, cuts=cuts)
+    chosen = (jets["pt_btagJes"] > 100_000) & (jets["flavour_label"] == 1)
+    assert chosen.sum() > 10
+    np.testing.assert_array_equal(np.sort(found["jets"]["pt_btagJes"]), np.sort(jets["pt_btagJes"][chosen]))
+    np.testing.assert_array_equal(
+        np.sort(found["tracks"]["d0"][found["tracks"]["valid"]]), np.sort(tracks["d0"][chosen][tracks["valid"][chosen]])
+    )
+
+
+def test_ftag_types(run, reader):
+    jets, tracks = run.records("train")
+    types = reader().dtypes()
+    assert types["jets"] == jets.dtype
+    assert types["tracks"] == tracks.dtype
+
+
+# salt: its data sets in a few lines, as `salt.data.datasets` and `InputNorm` read them.
+
+
+def test_salt_batch(run):
+    torch = pytest.importorskip("torch")
+    norm = yaml.safe_load((run.results / "norm_dict.yaml").read_text())
+    weights = yaml.safe_load((run.results / "class_dict.yaml").read_text())
+    with h5py.File(run.results / "structured/train.h5") as file:
+        assert len(weights["jets"]["flavour_label"]) == len(file["jets"].attrs["flavour_label"])
+        for name, variables in norm.items():
+            for start in (0, 250):
+                batch = np.empty((250, *file[name].shape[1:]), dtype=file[name].dtype)
+                file[name].read_direct(batch, np.s_[start : start + 250])
+                x = torch.from_numpy(np.stack([batch[v] for v in variables], axis=-1))
+                mean, std = (torch.tensor([v[k] for v in variables.values()]) for k in ("mean", "std"))
+                x = (x - mean) / std
+                if "valid" in batch.dtype.names:
+                    x = x[torch.from_numpy(batch["valid"])]
+                assert torch.isfinite(x).all()
+                assert x.dtype == torch.float32
+        mixed = file["jets"]["flavour_label"][:250]
+    assert set(mixed.tolist()) == {0, 1, 2, 3}
+
+
+# TensorFlow
+
+
+@pytest.mark.parametrize("output", ["train", "test"])
+def test_tensorflow(run, output):
+    tf = pytest.importorskip("tensorflow")
+    directory = run.results / "tfrecords" / output
+    m = json.loads((directory / "metadata.json").read_text())
+    n_slots, n_variables = m["n_trks"]["tracks"], m["n_trk_features"]["tracks"]
+    features = {
+        "X_jets": tf.io.FixedLenFeature([m["n_jet_features"]], tf.float32),
+        "Y_jets": tf.io.FixedLenFeature([m["n_dim"]], tf.int64),
+        "Weights": tf.io.FixedLenFeature([1], tf.float32),
+        "tracks/inputs": tf.io.FixedLenFeature([n_slots, n_variables], tf.float32),
+        "tracks/valid": tf.io.FixedLenFeature([n_slots], tf.int64),
+    }
+    features |= {f"tracks/labels/{x}": tf.io.FixedLenFeature([n_slots], tf.int64) for x in m["labels"]["tracks"]}
+    if m["n_add_vars"]:
+        features["X_Add_Vars"] = tf.io.FixedLenFeature([m["n_add_vars"]], tf.float32)
+    data = tf.data.TFRecordDataset(sorted(map(str, directory.glob("*.tfrecord")))).batch(500)
+    batches = [{k: v.numpy() for k, v in tf.io.parse_example(b, features).items()} for b in data]
+    found = {name: np.concatenate([b[name] for b in batches]) for name in features}
+    arrays = run.arrays(output)
+    assert m["n_jets"] == len(found["X_jets"]) == len(arrays["jets/labels"])
+    pairs = {"X_jets": "jets/inputs", "Y_jets": "jets/labels_one_hot", "X_Add_Vars": "jets/conditional"}
+    for name, values in found.items():
+        if name == "Weights":
+            np.testing.assert_array_equal(values[:, 0], arrays["jets/weight"])
+        else:
+            np.testing.assert_array_equal(values, arrays[pairs.get(name, name)])
+
+
+# weaver
+
+WEAVER = {
+    "preprocess": {"method": "manual"},
+    "new_variables": {"track_mask": "ak.ones_like(tracks_d0)"},
+    "inputs": {
+        "jet": {"length": 1, "vars": [["pt_btagJes", None], ["eta_btagJes", None]]},
+        "track": {"length": MAX, "pad_mode": "constant", "vars": [["tracks_d0", None], ["tracks_dr", None]]},
+        "mask": {"length": MAX, "pad_mode": "constant", "vars": [["track_mask", None]]},
+    },
+    "labels": {"type": "simple", "value": [f"label_{c}" for c in CLASSES]},
+    "observers": ["eventNumber", "jetPtRank"],
+    "weights": {"use_precomputed_weights": True, "weight_branches": ["weight"]},
+}
+
+
+def test_weaver(run, tmp_path):
+    dataset = pytest.importorskip("weaver.utils.dataset")
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(WEAVER))
+    paths = sorted(map(str, (run.results / "parquet/val").glob("*.parquet")))
+    # Not for training, where weaver draws jets by weight.
+    data = dataset.SimpleIterDataset({"_": paths}, str(tmp_path / "data.yaml"), for_training=False)
+    inputs, labels, events = [], [], []
+    for x, y, z in data:
+        inputs.append(x)
+        labels.append(int(y["_label_"]))
+        events.append((int(z["eventNumber"]), int(z["jetPtRank"])))
+    jets, tracks = run.records("val")
+    wanted = list(zip(jets["eventNumber"].tolist(), jets["jetPtRank"].tolist(), strict=True))
+    assert events == wanted
+    assert labels == jets["flavour_label"].tolist()
+    found = {name: np.stack([x[name] for x in inputs]) for name in inputs[0]}
+    assert found["track"].shape == (len(jets), 2, MAX)
+    np.testing.assert_allclose(found["jet"][:, 0, 0], jets["pt_btagJes"])
+    np.testing.assert_allclose(found["track"][:, 0], tracks["d0"])
+    np.testing.assert_allclose(found["track"][:, 1], np.where(tracks["valid"], tracks["dr"], 0))
+    np.testing.assert_array_equal(found["mask"][:, 0], tracks["valid"])
+
+
+def test_weaver_for_training(run, tmp_path):
+    dataset = pytest.importorskip("weaver.utils.dataset")
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(WEAVER))
+    paths = sorted(map(str, (run.results / "parquet/train").glob("*.parquet")))
+    data = dataset.SimpleIterDataset({"_": paths}, str(tmp_path / "data.yaml"), for_training=True)
+    seen = [int(y["_label_"]) for (_, y, _), _ in zip(data, range(200), strict=False)]
+    assert set(seen) <= set(range(len(CLASSES)))
+    assert len(seen) == 200
+
+
+def test_every_format_has_the_same_jets_in_the_same_order(run):
+    assert run.config["write"]["formats"] == ALL
+    pq = pytest.importorskip("pyarrow.parquet")
+    for output in run.outputs:
+        arrays, (jets, _) = run.arrays(output), run.records(output)
+        event = arrays["jets/event/eventNumber"]
+        np.testing.assert_array_equal(jets["eventNumber"], event)
+        tables = [pq.read_table(p) for p in sorted((run.results / "parquet" / output).glob("*.parquet"))]
+        np.testing.assert_array_equal(np.concatenate([t["eventNumber"].to_numpy() for t in tables]), event)

@@ -1,0 +1,129 @@
+"""The workflow on ATLAS dumps: reproducible to the byte, and what is done again after a change."""
+
+import json
+import shutil
+
+import pytest
+import workflow_runs as runs
+
+pytestmark = pytest.mark.workflow
+
+CONFIG = {
+    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 1000}} for name in ("ttbar", "zprime")},
+    "input": {"format": "hdf5", "files_per_batch": 1},
+    "jets": {
+        "select": ["pt_btagJes >= 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
+        "variables": ["pt_btagJes", "eta_btagJes"],
+    },
+    "constituents": {
+        "tracks": {
+            "variables": ["d0", "dr"],
+            "labels": ["ftagTruthOriginLabel"],
+            "label_classes": {"ftagTruthOriginLabel": list("abcdefgh")},
+            "scaling": {"method": "robust"},
+            "max": 10,
+        }
+    },
+    "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
+    "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
+    "balance": {
+        "bins": {"pt_btagJes": [20e3, 6e6, 4]},
+        "resampling": {"method": "pdf", "target": "b", "max_upsampling": 2},
+    },
+    "write": {"parts": {"train": 2}, "formats": ["hdf5", "structured", "tfrecords", "parquet", "torch"]},
+    "report": {"plots": False},
+}
+SUFFIXES = {".h5", ".tfrecord", ".parquet", ".pt", ".yaml", ".json"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    done = runs.snakemake(tmp_path_factory.mktemp("atlas"), "--cores", "2", config=CONFIG)
+    assert done.code == 0, done.output
+    return done
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory):
+    """The same with one core and more files per batch."""
+    config = runs.changed(CONFIG, {"input": {"files_per_batch": 2}})
+    done = runs.snakemake(tmp_path_factory.mktemp("again"), "--cores", "1", config=config)
+    assert done.code == 0, done.output
+    return done
+
+
+def files(results, suffix):
+    """Return the finished files (not those of single batches)."""
+    found = (path.relative_to(results) for path in results.rglob(f"*{suffix}"))
+    return sorted(path for path in found if path.parts[0] not in ("clean", "bins", "logs", "benchmarks", "scalers"))
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".json", ".yaml", ".h5"}))
+def test_the_same_bytes(run, again, suffix):
+    paths = files(run.results, suffix)
+    assert paths
+    assert paths == files(again.results, suffix)
+    for path in paths:
+        assert runs.sha256(run.results / path) == runs.sha256(again.results / path), path
+
+
+def test_the_same_bytes_of_hdf5(run, again):
+    # balance.h5 holds what was counted, the records the configuration.
+    paths = [p for p in files(run.results, ".h5") if p.parts[0] not in ("balance.h5", "structured")]
+    assert len(paths) == 4 + 3 + 4  # parts, outputs, toys
+    for path in paths:
+        assert runs.sha256(run.results / path) == runs.sha256(again.results / path), path
+
+
+@pytest.mark.parametrize("output", runs.SPLITS)
+def test_the_same_records(run, again, output):
+    first, second = (runs.datasets(r.results / f"structured/{output}.h5") for r in (run, again))
+    for name in ("jets", "tracks"):
+        assert first[name].tobytes() == second[name].tobytes()
+
+
+def test_manifest_names_what_was_written(run):
+    manifest = json.loads((run.results / "manifest.json").read_text())
+    written = {row["path"]: row for row in manifest["outputs"]}
+    for path in files(run.results, ".h5"):
+        if path.parts[0] == "parts":
+            assert written[str(path)]["sha256"] == runs.sha256(run.results / path)
+    assert [row["sample"] for row in manifest["inputs"]] == ["ttbar"] * 2 + ["zprime"] * 2
+    assert all(row["jets"] == 1000 for row in manifest["inputs"])
+
+
+def test_nothing_is_left_over_and_nothing_to_do(run):
+    assert not runs.half_made(run.directory)
+    planned = runs.snakemake(run.directory, "--cores", "1", "-n", config=CONFIG)
+    assert planned.code == 0
+    assert planned.jobs == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "spared"),
+    [
+        ({"write": {"conditional": ["eta_btagJes"]}}, {"clean", "bin_jets", "fit_scalers", "balance", "make_toy"}),
+        ({"write": {"compression": "gzip"}}, {"clean", "bin_jets", "fit_scalers", "balance", "write_parquet"}),
+        ({"write": {"records_per_file": 10}}, {"clean", "balance", "write", "write_structured", "write_parquet"}),
+        (
+            {"constituents": {"tracks": CONFIG["constituents"]["tracks"] | {"scaling": {"log": ["dr"]}}}},
+            {"clean", "bin_jets", "balance", "make_toy"},
+        ),
+    ],
+    ids=["conditional", "compression", "records_per_file", "scaling"],
+)
+def test_a_change_spares_what_it_does_not_concern(run, changes, spared):
+    planned = runs.snakemake(run.directory, "--cores", "1", "-n", config=runs.changed(CONFIG, changes))
+    assert planned.code == 0, planned.output
+    assert planned.jobs
+    assert not spared & set(planned.jobs), planned.jobs
+
+
+def test_structured_alone_makes_no_arrays(run, tmp_path):
+    """Only what was asked for is written."""
+    shutil.copytree(run.results / "toy", tmp_path / "results/toy")
+    config = runs.changed(CONFIG, {"write": {"formats": ["structured"]}})
+    planned = runs.snakemake(tmp_path, "--cores", "1", "-n", config=config)
+    assert planned.code == 0, planned.output
+    assert "write" not in planned.jobs
+    assert planned.jobs["write_structured"] == 4

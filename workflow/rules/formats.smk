@@ -1,0 +1,109 @@
+# Formats beside the HDF5 of arrays, each asked for by write.formats.
+
+
+rule write_structured:
+    input:
+        batches=lambda w: PLAN.batch_files("clean", w.part),
+        bins=lambda w: PLAN.batch_files("bins", w.part),
+        balance="<results>/balance.h5",
+        scalers="<results>/scalers.json",
+    output:
+        "<results>/structured/parts/{output}/part_{part}.h5",
+    log:
+        "<logs>/write_structured/{output}/part_{part}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        samples=lambda w: PLAN.batch_samples(w.part),
+        slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
+        content=CONFIG.content.model_dump(mode="json"),
+        compression=CONFIG.write.compression,
+        code=code_digest("stages.write_structured"),
+    message:
+        "Write part {wildcards.part} of {wildcards.output} as records"
+    script:
+        "../scripts/write_structured.py"
+
+
+rule index_structured:
+    input:
+        lambda w: PLAN.part_files(w.output, under="structured/parts"),
+    output:
+        "<results>/structured/{output}.h5",
+    log:
+        "<logs>/index_structured/{output}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        merge=CONFIG.write.merge,
+        compression=CONFIG.write.compression,
+        # Salt keeps it beside a trained model.
+        attributes={"config": CONFIG.model_dump_json()},
+        code=code_digest("stages.index"),
+    message:
+        "Join the records of {wildcards.output}"
+    script:
+        "../scripts/index.py"
+
+
+rule write_parquet:
+    input:
+        batches=lambda w: PLAN.batch_files("clean", w.part),
+        bins=lambda w: PLAN.batch_files("bins", w.part),
+        balance="<results>/balance.h5",
+        scalers="<results>/scalers.json",
+    output:
+        "<results>/parquet/{output}/part_{part}.parquet",
+    log:
+        "<logs>/write_parquet/{output}/part_{part}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        samples=lambda w: PLAN.batch_samples(w.part),
+        slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
+        content=CONFIG.content.model_dump(mode="json"),
+        code=code_digest("stages.write_parquet"),
+    message:
+        "Write part {wildcards.part} of {wildcards.output} as Parquet"
+    script:
+        "../scripts/write_parquet.py"
+
+
+rule write_tfrecords:
+    input:
+        index="<results>/{output}.h5",
+        parts=lambda w: PLAN.part_files(w.output),
+    output:
+        directory("<results>/tfrecords/{output}"),
+    log:
+        "<logs>/write_tfrecords/{output}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        records_per_file=CONFIG.write.records_per_file,
+        code=code_digest("stages.write_tfrecords"),
+    message:
+        "Write {wildcards.output} as TFRecords"
+    script:
+        "../scripts/write_tfrecords.py"
+
+
+rule write_torch:
+    input:
+        "<results>/parts/{output}/part_{part}.h5",
+    output:
+        "<results>/parts/{output}/part_{part}.pt",
+    log:
+        "<logs>/write_torch/{output}/part_{part}.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.write_torch"),
+    message:
+        "Write part {wildcards.part} of {wildcards.output} for PyTorch"
+    script:
+        "../scripts/write_torch.py"

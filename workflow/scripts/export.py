@@ -1,0 +1,18 @@
+"""Write scalers and class weights in the forms of umami and salt."""
+
+from jetmill.logs import job_log
+from jetmill.picking import PartOf
+from jetmill.stages.export import export
+
+with job_log(snakemake.log[0]):
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    export(
+        PartOf("train", (0, 1), params.samples, given.batches, given.bins),
+        given.ranges,
+        given.scalers,
+        given.balance,
+        made.scale_dict,
+        made.norm_dict,
+        made.class_dict,
+        labels=params.labels,
+    )

@@ -1,0 +1,16 @@
+"""Write one part of an output as a table of ragged lists."""
+
+from jetmill.config import Content
+from jetmill.logs import job_log
+from jetmill.picking import PartOf
+from jetmill.stages.write_parquet import write_parquet
+
+with job_log(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    write_parquet(
+        PartOf(snakemake.wildcards.output, params.slice_of_keys, params.samples, given.batches, given.bins),
+        given.balance,
+        given.scalers,
+        snakemake.output[0],
+        content=Content.model_validate(params.content),
+    )
