@@ -275,7 +275,6 @@ def test_names_that_are_usual_in_dumps():
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("input.format", "root", "constituents: can be read with input.format: hdf5 only"),
         ("input.level", "jet", "input: tree and level are for format: root"),
         ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
         ("constituents.tracks.define", {"a": "b", "b": "d0"}, "constituents.tracks.define.a: uses 'b', which is not"),

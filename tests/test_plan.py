@@ -176,13 +176,13 @@ def test_weights(raw_config):
 def test_summary(raw_config):
     work = plan(raw_config, input={"files_per_batch": 3}, output_dir="out")
     assert "tt: 4 files in 2 batches" in work.summary()
-    assert "2 of jets: variables in 1 ranges; 2 classes (b, light)" in work.summary()
+    assert "variables: 2 of jets, in 1 ranges; 2 classes (b, light)" in work.summary()
     assert "parts: train 1, val 1, test 1 -> out/" in work.summary()
 
 
 def test_summary_of_constituents(raw_config):
     work = with_constituents(raw_config)
-    assert "2 of jets, 3 of tracks, 1 of flows: variables in 3 ranges; 2 classes" in work.summary()
+    assert "variables: 2 of jets, 3 of tracks, 1 of flows, in 3 ranges; 2 classes" in work.summary()
 
 
 def test_the_farewell_promises_only_what_is_there(raw_config, tmp_path):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import uproot
 
+from jetmill.config import Input
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.sources.root import open_root
@@ -31,7 +32,7 @@ def events(**more):
 
 def read(path, names, *, tree="Events", level="event", jets="Jet"):
     """Return the columns of all chunks joined, with entry and position."""
-    with open_root(str(path), tree=tree, level=level, jets=jets) as source:
+    with open_root(str(path), Input(tree=tree, level=level, jets=jets), {}) as source:
         types, chunks = source.dtypes(names), list(source.chunks(names, {}))
     columns = {name: np.concatenate([c.columns[name] for c in chunks]) for name in names} if chunks else {}
     for name, values in columns.items():

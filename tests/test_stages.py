@@ -322,6 +322,7 @@ METHODS = {
     "pdf": {"method": "pdf", "target": "flat", "max_upsampling": 3, "shares": {"b": 2}},
     "countup": {"method": "countup", "target": "light", "components": HALVES},
     "fewer": {"num_jets": 1000},
+    "one sample": {"method": "count", "components": [{"samples": ["tt"]}]},
     "components": {"components": [HALVES[0] | {"fraction": 3}, HALVES[1] | {"fraction": 1}]},
 }
 

@@ -112,6 +112,7 @@ class Input(Model):
         description="root: prefix of the branches of jets, Jet_pt is the variable pt, may be empty;"
         " hdf5: dataset of jets, by default jets",
     )
+    event: str = Field("", description="root: prefix of the branches of events, if they have one, as EventInfoAuxDyn")
     event_id: list[Name] = Field(
         ["run", "luminosityBlock", "event"],
         description="integer variables that identify an event; the event number is the last; may be empty;"
@@ -174,7 +175,9 @@ class Jets(Model):
     )
     reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
     additional_labels: Names = Field(
-        [], description="further truth, as targets of a regression: not scaled, in its own type, 0 where missing"
+        [],
+        description="further truth, as targets of a regression: not scaled, in its own type; 0 where missing in arrays,"
+        " NaN in records and Parquet",
     )
 
     @model_validator(mode="after")
@@ -246,9 +249,30 @@ class Scaling(ScalingOf):
     variables_per_range: int = Field(24, ge=1, description="variables that one fit_scalers job computes")
 
 
+class Origin(Model):
+    """Where the constituents are in a tree: nested by jet, unless links are given."""
+
+    branches: str | None = Field(
+        None, description="prefix of their branches, PFCands for PFCands_pt; by default the name of the collection"
+    )
+    links: str | None = Field(None, description="prefix of a table of index lists, as JetPFCands in NanoAOD")
+    jet_index: str = Field("jetIdx", description="branch of that table: index of the jet")
+    index: str | None = Field(None, description="branch of that table: index in branches, as pFCandsIdx")
+    element_links: str | None = Field(None, description="variable of jets that holds ATLAS ElementLinks to branches")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Origin":
+        if self.links is not None and self.element_links is not None:
+            raise ValueError("give links or element_links, not both")
+        if self.links is None and self.index is not None:
+            raise ValueError("index is a branch of links, which are not given")
+        return self
+
+
 class Constituents(Model):
     """Constituents of a jet: tracks, for instance. The key above is the name of the collection."""
 
+    tree: Origin = Field(Origin(), description="root: where they are in the tree")
     define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order; float32")
     missing: Sentinels = Field(Sentinels(), description="which values are missing")
     select: list[Expr] = Field([], description="keep constituents for which all of these are true")
@@ -329,6 +353,8 @@ class Resampling(Model):
             raise ValueError(f"max_upsampling: method: {self.method} repeats no jets; pdf and countup do")
         if self.method == "none" and self.shares:
             raise ValueError("shares: method: none takes classes as they are")
+        if self.num_jets_validation != "auto" and not self.validation:
+            raise ValueError("num_jets_validation is for validation: true")
         if self.validation and not self.resamples:
             raise ValueError("validation: there is no resampling to do")
         given = [component.fraction is not None for component in self.components]
@@ -466,7 +492,7 @@ class Config(Model):
     input: Input = Field(Input(), description="how the files are read")
     jets: Jets = Field(description="which jets, and what of them")
     constituents: dict[Name, Constituents] = Field(
-        {}, description="collections of constituents: name of the dataset: {variables: ...}; format hdf5"
+        {}, description="collections of constituents: name: {variables: ...}; hdf5: the name is that of the dataset"
     )
     classes: dict[Name, Expr] = Field(
         min_length=1,

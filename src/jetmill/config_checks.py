@@ -71,10 +71,11 @@ def _jets(config: Config) -> Problems:
 
 
 def _constituents(config: Config) -> Problems:
-    if config.constituents and config.input.format != "hdf5":
-        yield "constituents", "can be read with input.format: hdf5 only"
     for name, collection in config.constituents.items():
         key = f"constituents.{name}"
+        on_events = config.input.format == "root" and config.input.level == "event"
+        if not on_events and (collection.tree.links or collection.tree.element_links):
+            yield f"{key}.tree", "links are followed in trees of events only"
         if name == "jets":
             yield key, "a collection cannot be called 'jets'"
         yield from _definitions(f"{key}.define", collection.define)
@@ -99,6 +100,8 @@ def _balance(config: Config) -> Problems:
 def _resampling(config: Config) -> Problems:
     resampling, key = config.balance.resampling, "balance.resampling"
     yield from _among(f"{key}.shares", resampling.shares, "classes", config.classes)
+    if resampling.target in ("average", "flat") and resampling.target in config.classes:
+        yield f"{key}.target", f"'{resampling.target}' is a class and a shape; give the class another name"
     if resampling.target is not None:
         shapes = [] if resampling.method == "countup" else ["average", "flat"]
         allowed = [*config.classes, *shapes]

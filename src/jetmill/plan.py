@@ -185,7 +185,7 @@ class Plan:
         return "\n".join(
             [
                 *lines,
-                f"{variables}: variables in {len(self.ranges)} ranges; {len(self.config.classes)} classes"
+                f"variables: {variables}, in {len(self.ranges)} ranges; {len(self.config.classes)} classes"
                 f" ({', '.join(self.config.classes)})",
                 f"parts: {parts} -> {self.config.output_dir}/",
             ]

@@ -133,7 +133,13 @@ def fit_all(
     scalers = {
         of: {name: Scaler.fit(s, settings[of], name) for name, s in rows.items()} for of, rows in statistics.items()
     }
-    return scalers, problems
+    flat = [
+        f"the quartiles of variable '{name}' of {of} are equal"
+        for of, rows in statistics.items()
+        for name, s in rows.items()
+        if s.quartiles is not None and s.quartiles[0] == s.quartiles[2] and s.scaled.minimum < s.scaled.maximum
+    ]
+    return scalers, problems + flat
 
 
 def write_scalers(

@@ -146,7 +146,7 @@ class DumpStream:
         recipes = {name: ConstituentRecipe(name, c) for name, c in settings.constituents.items()}
         axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
         for path in self._files:
-            with open_source(path, settings.input) as source:
+            with open_source(path, settings.input, settings.constituents) as source:
                 types = recipe.types(source.dtypes(recipe.read))
                 for name, r in recipes.items():
                     types |= r.types(source.constituent_dtypes(name, r.read))

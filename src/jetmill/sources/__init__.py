@@ -1,14 +1,18 @@
 """Input files: one module per format, each giving the same chunks of jets."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
+from jetmill.config import Constituents as ConstituentSettings
 from jetmill.config import Input
 from jetmill.sources.chunk import Chunk, Constituents, Source
 
 __all__ = ["Chunk", "Constituents", "Source", "open_source"]
 
 
-def open_source(path: str, settings: Input) -> AbstractContextManager[Source]:
+def open_source(
+    path: str, settings: Input, constituents: Mapping[str, ConstituentSettings] | None = None
+) -> AbstractContextManager[Source]:
     """Open an input file of the format that the configuration names.
 
     A further format is a module with the classes of `jetmill.sources.chunk` and a line here.
@@ -19,4 +23,4 @@ def open_source(path: str, settings: Input) -> AbstractContextManager[Source]:
         return open_hdf5(path, jets=settings.jets)
     from jetmill.sources.root import open_root
 
-    return open_root(path, tree=settings.tree, level=settings.level, jets=settings.jets)
+    return open_root(path, settings, constituents or {})

@@ -2,87 +2,109 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import awkward as ak
 import numpy as np
 import uproot
 
+from jetmill.config import Constituents as ConstituentSettings
+from jetmill.config import Input
 from jetmill.errors import JetmillError, nearest
+from jetmill.ragged import jet_of, position_in_jet
 from jetmill.sources.chunk import Constituents
+from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
+from jetmill.sources.root_constituents import read as read_constituents
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory.
 CHUNK_BYTES = 32_000_000
 
 
-@dataclass
 class RootChunk:
     """Jets of some entries of a tree."""
 
-    columns: dict[str, np.ndarray]
-    entry: np.ndarray
-    position: np.ndarray
+    def __init__(
+        self, tree: "RootTree", arrays: ak.Array, columns: dict[str, np.ndarray], per_entry: np.ndarray, first: int
+    ):
+        self.columns = columns
+        self.entry = first + jet_of(per_entry)
+        self.position = position_in_jet(per_entry)
+        self._tree, self._arrays, self._per_entry = tree, arrays, per_entry
 
     def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
-        """Trees are read without constituents; the configuration refuses to ask for them."""
-        raise NotImplementedError
+        """Return the constituents of the jets where the mask `jets` is true."""
+        return Constituents(*self._tree.constituents(collection, names, self._arrays, self._per_entry, jets))
 
 
 class RootTree:
     """One tree of an open ROOT file, seen as jets.
 
-    In a tree of events the variable ``pt`` is the branch ``Jet_pt`` (for ``jets="Jet"``) with one
-    number per jet, or else the branch ``pt`` with one number per event, given to each of its jets.
+    In a tree of events the variable ``pt`` is the branch ``Jet_pt`` (or ``Jet.pt``, for ``jets="Jet"``) with
+    one number per jet, or else the branch ``pt`` with one number per event, given to each of its jets.
     """
 
-    def __init__(self, path: str, identity: dict[str, int | str], tree: uproot.TTree, level: str, jets: str):
+    def __init__(
+        self,
+        path: str,
+        identity: dict[str, int | str],
+        tree: uproot.TTree,
+        settings: Input,
+        constituents: Mapping[str, ConstituentSettings],
+    ):
         self.identity = identity
-        self._path, self._tree, self._level, self._jets = path, tree, level, jets
+        self._path, self._tree, self._settings, self._collections = path, tree, settings, constituents
         self._known = set(tree.keys())
+        self._on_event = settings.level == "event"
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
         return {name: self._locate(name)[1] for name in names}
 
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
-        """Trees are read without constituents; the configuration refuses to ask for them."""
-        raise NotImplementedError
+        """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
+        self._way(collection, names)
+        return {
+            name: self._number_type(branch) for name, branch in self._constituent_branches(collection, names).items()
+        }
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
-        if constituents:
-            raise NotImplementedError
         entries = self._tree.num_entries
         branches = {name: self._locate(name)[0] for name in names}
         jagged = [b for b in branches.values() if self._is_jagged(b)]
-        if self._level == "event" and not jagged:
+        if self._on_event and not jagged:
             raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
-        size = sum(self._tree[b].uncompressed_bytes for b in branches.values())
+        more = [b for name, variables in constituents.items() for b in self._way(name, variables).branches]
+        read = list(dict.fromkeys([*branches.values(), *more, *self._counter(jagged)]))
+        size = sum(self._tree[b].uncompressed_bytes for b in read)
         step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
-        counter = self._counter(jagged)
         first = 0
         with _damage_named(f"{self._path}: cannot be read to the end; it is damaged"):
-            for arrays in self._tree.iterate([*branches.values(), *counter], step_size=step, library="ak"):
-                yield self._flatten(arrays, branches, jagged, counter, first)
+            for arrays in self._tree.iterate(read, step_size=step, library="ak"):
+                yield self._flatten(arrays, branches, jagged, first)
                 first += len(arrays)
         if first != entries:
             raise JetmillError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
 
+    def constituents(
+        self, collection: str, names: Sequence[str], arrays: ak.Array, per_entry: np.ndarray, jets: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return counts and variables of the constituents of some jets of a chunk."""
+        variables = self._constituent_branches(collection, names)
+        return read_constituents(self._way(collection, names), arrays, variables, per_entry, jets, self._path)
+
     def _counter(self, jagged: list[str]) -> list[str]:
         """Return the branch that counts the jets of an event, if the tree has one."""
-        counted = self._tree[jagged[0]].count_branch if jagged else None
+        counted = self._tree[jagged[0]].count_branch if jagged and self._on_event else None
         return [counted.name] if counted is not None and counted.name in self._known else []
 
-    def _flatten(
-        self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], counter: list[str], first: int
-    ) -> RootChunk:
-        entry = np.arange(first, first + len(arrays))
-        if self._level == "jet":
+    def _flatten(self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], first: int) -> RootChunk:
+        if not self._on_event:
             columns = {name: ak.to_numpy(arrays[b]) for name, b in branches.items()}
-            return RootChunk(columns, entry, np.zeros_like(entry))
-        count = ak.to_numpy(ak.num(arrays[jagged[0]]))
-        if counter and not np.array_equal(ak.to_numpy(arrays[counter[0]]), count):
-            raise JetmillError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter[0]}' counts")
+            return RootChunk(self, arrays, columns, np.ones(len(arrays), dtype=np.int64), first)
+        count = ak.to_numpy(ak.num(arrays[jagged[0]])).astype(np.int64)
+        for counter in self._counter(jagged):
+            if not np.array_equal(ak.to_numpy(arrays[counter]), count):
+                raise JetmillError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
         columns = {}
         for name, branch in branches.items():
             array = arrays[branch]
@@ -94,53 +116,115 @@ class RootTree:
                 columns[name] = ak.to_numpy(ak.flatten(array))
             else:
                 columns[name] = np.repeat(ak.to_numpy(array), count)
-        starts = np.repeat(np.cumsum(count) - count, count)
-        return RootChunk(columns, np.repeat(entry, count), np.arange(len(starts)) - starts)
+        return RootChunk(self, arrays, columns, count, first)
 
     def _locate(self, name: str) -> tuple[str, np.dtype]:
         """Return the branch of a variable and the type of its numbers."""
-        wanted = f"{self._jets}_{name}" if self._jets else name
-        for branch in (wanted, name):
+        wanted = self._names(self._settings.jets, name)
+        if self._on_event:
+            wanted += self._names(self._settings.event, name)
+        for branch in [*wanted, name]:
             if branch not in self._known:
                 continue
             interpretation = self._tree[branch].interpretation
-            if isinstance(interpretation, uproot.AsJagged) and self._level == "event":
+            if isinstance(interpretation, uproot.AsJagged) and self._on_event:
                 interpretation = interpretation.content
             if isinstance(interpretation, uproot.AsDtype) and not interpretation.to_dtype.shape:
                 return branch, interpretation.to_dtype.newbyteorder("=")
-            per = "jet" if self._level == "event" else "entry"
+            per = "jet" if self._on_event else "entry"
             raise JetmillError(
                 f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not one number per {per}"
             )
-        raise JetmillError(
-            f"{self._path}: tree '{self._tree.name}' has no branch '{wanted}'"
-            f"{f' or {name!r}' if wanted != name else ''}.{nearest({wanted, name}, self._known)}"
-        )
+        raise self._no_branch([*wanted, name])
+
+    def _way(self, collection: str, names: Sequence[str]) -> Way:
+        """Return how the constituents of a collection are found."""
+        origin = self._collections[collection].tree
+        branches = self._constituent_branches(collection, names)
+        if origin.links is not None:
+            own = [b for b in branches.values() if b in self._table(origin.links)]
+            linked = [b for b in branches.values() if b not in own]
+            index = None if origin.index is None else self._branch(origin.links, origin.index)
+            if linked and index is None:
+                raise JetmillError(
+                    f"{self._path}: '{linked[0]}' is not in the table '{origin.links}';"
+                    f" constituents.{collection}.tree.index must say which branch of it points there"
+                )
+            return IndexLists(self._branch(origin.links, origin.jet_index), index if linked else None, own, linked)
+        if origin.element_links is not None:
+            links = self._branch(self._settings.jets, origin.element_links)
+            return ElementLinks(links, list(dict.fromkeys(branches.values())))
+        return Nested(branches)
+
+    def _constituent_branches(self, collection: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the branch of each variable of a collection: of its own table, or of that of the links."""
+        origin = self._collections[collection].tree
+        found = {}
+        for name in names:
+            wanted = self._names(origin.branches or collection, name)
+            wanted += self._names(origin.links, name) if origin.links else []
+            if not (there := [branch for branch in wanted if branch in self._known]):
+                raise self._no_branch(wanted)
+            depth = self._tree[there[0]].array(entry_stop=0).ndim
+            nested = origin.links is None and origin.element_links is None
+            expected = (3 if nested else 2) if self._on_event else 2
+            if depth != expected:
+                per = "constituent" if expected == 3 or not self._on_event else "element"
+                raise JetmillError(
+                    f"{self._path}: branch '{there[0]}' ({self._tree[there[0]].typename}) is not one number per {per}"
+                )
+            found[name] = there[0]
+        return found
+
+    def _number_type(self, branch: str) -> np.dtype:
+        numbers = ak.to_numpy(ak.flatten(self._tree[branch].array(entry_stop=0), axis=None))
+        if numbers.dtype.names or numbers.dtype.kind not in "fiub":
+            raise JetmillError(f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not of numbers")
+        return numbers.dtype.newbyteorder("=")
+
+    def _branch(self, table: str, name: str) -> str:
+        """Return a branch of a table, or raise."""
+        wanted = self._names(table, name)
+        if not (there := [branch for branch in wanted if branch in self._known]):
+            raise self._no_branch(wanted)
+        return there[0]
+
+    def _names(self, table: str, name: str) -> list[str]:
+        """Return what a branch of a table can be called: ``Jet_pt`` in NanoAOD, ``Jet.pt`` in PHYSLITE."""
+        return [f"{table}_{name}", f"{table}.{name}"] if table else []
+
+    def _table(self, table: str) -> set[str]:
+        return {branch for branch in self._known if branch.startswith((f"{table}_", f"{table}."))}
+
+    def _no_branch(self, wanted: list[str]) -> JetmillError:
+        usual = [w for w in wanted if "." not in w or len(wanted) == 1] or wanted
+        names = " or ".join(f"'{name}'" for name in dict.fromkeys(usual))
+        hint = nearest(set(wanted), self._known)
+        return JetmillError(f"{self._path}: tree '{self._tree.name}' has no branch {names}.{hint}")
 
     def _is_jagged(self, branch: str) -> bool:
         return isinstance(self._tree[branch].interpretation, uproot.AsJagged)
 
 
 @contextmanager
-def open_root(path: str, *, tree: str, level: str, jets: str) -> Iterator[RootTree]:
+def open_root(path: str, settings: Input, constituents: Mapping[str, ConstituentSettings]) -> Iterator[RootTree]:
     """Open a tree of a ROOT file.
 
     Parameters
     ----------
     path
         The file.
-    tree
-        Name of the tree.
-    level
-        ``event``: an entry is an event, branches of jets are jagged. ``jet``: an entry is a jet.
-    jets
-        Prefix of the branches of jets, ``Jet`` for ``Jet_pt``; may be empty.
+    settings
+        Name of the tree, what an entry is, prefixes of branches.
+    constituents
+        Collections, with where they are in the tree.
 
     Raises
     ------
     JetmillError
         If the file is not there, not a ROOT file, damaged, or has no such tree.
     """
+    tree = settings.tree
     with ExitStack() as stack:
         with _damage_named(f"{path}: not a readable ROOT file"):
             try:
@@ -157,7 +241,7 @@ def open_root(path: str, *, tree: str, level: str, jets: str) -> Iterator[RootTr
             held = ", ".join(sorted(trees)) or "no tree at all"
             raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
         with _damage_named(f"{path}: tree '{tree}' cannot be read"):
-            found = RootTree(path, identity, file[tree], level, jets)
+            found = RootTree(path, identity, file[tree], settings, constituents)
         yield found
 
 

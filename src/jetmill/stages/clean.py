@@ -53,7 +53,7 @@ def clean_batch(
     inputs: list[dict[str, Any]] = []
     with Spool(Path(output).parent) as spool:
         for number, path in enumerate(files, start=first_file):
-            with open_source(str(path), settings.input) as source:
+            with open_source(str(path), settings.input, settings.constituents) as source:
                 in_file, identity = source.dtypes(recipe.read), source.identity
                 _check_integers(path, "input.event_id", in_file, settings.input.event_id)
                 types = recipe.types(in_file)

@@ -48,7 +48,7 @@ def write_manifest(
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")
-    files = [f for path in map(Path, parts) for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
     written = [_part(path, Path(output).parent, classes) for path in files]
     cutflow = sum_cutflows([batch["cutflow"] for batch in cleaned])
 
@@ -82,6 +82,11 @@ def _batch(path: str | Path) -> dict[str, Any]:
         sample = batch.attribute("sample")
         inputs = [{"sample": sample, **entry} for entry in batch.attribute("inputs")]
         return {"cutflow": batch.attribute("cutflow"), "inputs": inputs}
+
+
+def _content(directory: Path) -> list[Path]:
+    """Return the files of a directory; Snakemake puts a hidden one there."""
+    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
 
 
 def _part(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,187 @@
+"""Constituents of jets in a tree: in branches nested by jet, by lists of indices, or by ATLAS ElementLinks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.ragged import jet_of, starts_of
+
+# A chunk of the tree: branch to its values.
+Arrays = Mapping[str, ak.Array]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which constituents the jets of a chunk have.
+
+    Attributes
+    ----------
+    counts
+        Constituents of each jet, int64 (n_jets,).
+    places : dict of ndarray of int64, shape (n_constituents,)
+        Branch to where in all its values each constituent stands.
+    """
+
+    counts: np.ndarray
+    places: dict[str, np.ndarray]
+
+
+class Nested:
+    """Branches with a list for each jet.
+
+    Parameters
+    ----------
+    branches
+        Variable to branch.
+    """
+
+    def __init__(self, branches: Mapping[str, str]):
+        self.branches = list(dict.fromkeys(branches.values()))
+
+    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+        """Return the constituents of the jets of a chunk.
+
+        Raises
+        ------
+        JetmillError
+            If branches differ in the numbers of jets or constituents.
+        """
+        counts = None
+        for branch in self.branches:
+            array = arrays[branch]
+            if array.ndim == 3:
+                if not np.array_equal(ak.to_numpy(ak.num(array, axis=1)), jets_per_entry):
+                    raise JetmillError(f"{path}: branch '{branch}' does not have a list for each jet of each event")
+                array = ak.flatten(array, axis=1)
+            found = ak.to_numpy(ak.num(array, axis=1)).astype(np.int64)
+            if counts is not None and not np.array_equal(found, counts):
+                raise JetmillError(
+                    f"{path}: branches '{branch}' and '{self.branches[0]}' have different numbers of constituents"
+                )
+            counts = found
+        assert counts is not None
+        places = np.arange(counts.sum())
+        return Found(counts, dict.fromkeys(self.branches, places))
+
+
+class IndexLists:
+    """A table of links with the index of the jet, and of the constituent in a table of its own.
+
+    Parameters
+    ----------
+    jet_index, index
+        Branches of the table of links; `index` may be None if the table itself has all variables.
+    own, linked
+        Branches of variables of the table of links, and of the one that they point to.
+    """
+
+    def __init__(self, jet_index: str, index: str | None, own: Sequence[str], linked: Sequence[str]):
+        self._jet_index, self._index, self._own, self._linked = jet_index, index, list(own), list(linked)
+        self.branches = [jet_index, *([index] if index else []), *own, *linked]
+
+    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+        """Return the constituents of the jets of a chunk; an index of -1 is no link.
+
+        Raises
+        ------
+        JetmillError
+            If an index is out of range, or branches of the table of links have different lengths.
+        """
+        links = ak.to_numpy(ak.num(arrays[self._jet_index])).astype(np.int64)
+        for branch in [*self._own, *([self._index] if self._index else [])]:
+            if not np.array_equal(ak.to_numpy(ak.num(arrays[branch])), links):
+                raise JetmillError(f"{path}: branches '{branch}' and '{self._jet_index}' have different lengths")
+        jet = _global(arrays[self._jet_index], links, jets_per_entry, self._jet_index, "jets", path)
+        used, target = jet >= 0, None
+        if self._index:
+            sizes = _sizes(arrays, self._linked, path)
+            target = _global(arrays[self._index], links, sizes, self._index, f"'{self._linked[0]}'", path)
+            used &= target >= 0
+        chosen = np.flatnonzero(used)
+        chosen = chosen[np.argsort(jet[chosen], kind="stable")]
+        places = dict.fromkeys(self._own, chosen)
+        if target is not None:
+            places |= dict.fromkeys(self._linked, target[chosen])
+        return Found(np.bincount(jet[chosen], minlength=int(jets_per_entry.sum())), places)
+
+
+class ElementLinks:
+    """A branch of jets with a list of links for each; key 0 is no link.
+
+    Parameters
+    ----------
+    links
+        Branch of links.
+    linked
+        Branches of variables of the table that they point to.
+    """
+
+    def __init__(self, links: str, linked: Sequence[str]):
+        self._links, self._linked = links, list(linked)
+        self.branches = [links, *linked]
+
+    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+        """Return the constituents of the jets of a chunk.
+
+        Raises
+        ------
+        JetmillError
+            If a link is out of range.
+        """
+        links = arrays[self._links]
+        if not np.array_equal(ak.to_numpy(ak.num(links, axis=1)), jets_per_entry):
+            raise JetmillError(f"{path}: branch '{self._links}' does not have a list for each jet of each event")
+        per_jet = ak.to_numpy(ak.num(ak.flatten(links, axis=1), axis=1)).astype(np.int64)
+        key, index = (ak.to_numpy(ak.flatten(links[k], axis=None)) for k in ("m_persKey", "m_persIndex"))
+        jet = jet_of(per_jet)
+        event = jet_of(jets_per_entry)[jet]
+        sizes = _sizes(arrays, self._linked, path)
+        used = key != 0
+        if (wrong := used & (index >= sizes[event])).any():
+            first = int(np.flatnonzero(wrong)[0])
+            raise JetmillError(
+                f"{path}: a link of '{self._links}' points to {index[first]}, but '{self._linked[0]}' has"
+                f" {sizes[event[first]]} in that event"
+            )
+        places = (starts_of(sizes)[event] + index)[used]
+        return Found(np.bincount(jet[used], minlength=len(per_jet)), dict.fromkeys(self._linked, places))
+
+
+Way = Nested | IndexLists | ElementLinks
+
+
+def read(
+    way: Way, arrays: Arrays, variables: Mapping[str, str], jets_per_entry: np.ndarray, jets: np.ndarray, path: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return counts and variables of the constituents of the jets where the mask `jets` (n_jets,) is true."""
+    found = way.find(arrays, jets_per_entry, path)
+    kept = np.repeat(jets, found.counts)
+    columns = {}
+    for name, branch in variables.items():
+        values = ak.to_numpy(ak.flatten(arrays[branch], axis=None))
+        columns[name] = values[found.places[branch][kept]]
+    return found.counts[jets], columns
+
+
+def _sizes(arrays: Arrays, branches: Sequence[str], path: str) -> np.ndarray:
+    """Return the length of a table in each event; all its branches must have it."""
+    sizes = ak.to_numpy(ak.num(arrays[branches[0]])).astype(np.int64)
+    for branch in branches[1:]:
+        if not np.array_equal(ak.to_numpy(ak.num(arrays[branch])), sizes):
+            raise JetmillError(f"{path}: branches '{branch}' and '{branches[0]}' have different lengths")
+    return sizes
+
+
+def _global(index: ak.Array, links: np.ndarray, sizes: np.ndarray, branch: str, of: str, path: str) -> np.ndarray:
+    """Turn indices in each event into places in all values of the chunk; -1 stays."""
+    flat = ak.to_numpy(ak.flatten(index)).astype(np.int64)
+    event = jet_of(links)
+    if (wrong := (flat < -1) | (flat >= sizes[event])).any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise JetmillError(
+            f"{path}: '{branch}' holds {flat[first]}, but there are {sizes[event[first]]} {of} in that event"
+        )
+    return np.where(flat < 0, -1, starts_of(sizes)[event] + flat)
