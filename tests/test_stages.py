@@ -1,6 +1,7 @@
 import hashlib
 import json
 import sys
+from dataclasses import replace
 
 import awkward as ak
 import h5py
@@ -117,7 +118,7 @@ class Run:
         write_part(
             PartOf(split, (part, n_parts), *self.sources(names)),
             *(balance_path or self.balance, scalers or self.scalers, output),
-            content=self.config.content.model_copy(update=content),
+            content=replace(self.config.content, **content),
             compression="none",
         )
         return output

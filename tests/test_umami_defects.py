@@ -793,9 +793,9 @@ def test_mock_of_atlas_ftag_tools(tmp_path):
 # Mistakes in the configuration.
 
 MISTAKES = {
-    "constituents in ROOT": (
-        {"input": {"format": "root"}, "split": {"by": "modulo"}},
-        "constituents: can be read with input.format: hdf5 only",
+    "links in HDF5": (
+        {"tracks": {"tree": {"links": "JetTracks"}}},
+        "constituents.tracks.tree: links are followed in trees of events only",
     ),
     "tree in HDF5": ({"input": {"tree": "t"}}, "tree and level are for format: root"),
     "level in HDF5": ({"input": {"level": "jet"}}, "tree and level are for format: root"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from jetmill import columns as store
 from jetmill import layout
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.errors import JetmillError
 from jetmill.rows import Ragged, Rows, Valid
 from jetmill.scaling import Scaler, scale_rows

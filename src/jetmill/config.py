@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from jetmill.content import Content
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 
@@ -462,20 +463,6 @@ class Cleaning(Model):
         cuts, classes = [c.cut for c in jets.select], [c for c in self.classes.values() if c != REST]
         used = [n for text in [*jets.define.values(), *cuts, *classes] for n in sorted(Expression(text).names)]
         return list(dict.fromkeys([*self.stored_variables, *jets.define, *used, *jets.missing.slots]))
-
-
-class Content(Model):
-    """What the parts hold, and nothing else."""
-
-    samples: list[Name]
-    # Collection of constituents to the slots of a row.
-    slots: dict[Name, int]
-    # Collection to its labels, each with the names of its values (or none).
-    labels: dict[Name, dict[Name, list[str]]]
-    # Variables of jets to put before those of constituents, and to repeat in a dataset of their own.
-    concat_jets: list[Name]
-    conditional: list[Name]
-    precision: Literal["float16", "float32"]
 
 
 class Config(Model):

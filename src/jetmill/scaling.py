@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jetmill.config import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.moments import Moments, Statistics, logarithm
+
+if TYPE_CHECKING:
+    from jetmill.config import ScalingOf
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Scaler:
     clip: float = np.inf
 
     @classmethod
-    def fit(cls, statistics: Statistics, settings: ScalingOf, name: str) -> "Scaler":
+    def fit(cls, statistics: Statistics, settings: "ScalingOf", name: str) -> "Scaler":
         """Return the scaler of a variable; a scale of 1 where its values do not spread.
 
         Without any value, a missing one becomes 0.
@@ -96,7 +98,7 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 
 
 def fit_all(
-    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingOf], *, strict: bool
+    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, "ScalingOf"], *, strict: bool
 ) -> tuple[dict[str, dict[str, Scaler]], list[str]]:
     """Turn statistics into scalers, by object (jets, tracks) and variable.
 

@@ -16,7 +16,7 @@ from jetmill.assembling import (
     sample_numbers,
     weights_of,
 )
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.rows import Ragged
 from jetmill.scaling import Scaler
 

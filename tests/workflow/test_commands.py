@@ -15,14 +15,14 @@ def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config)
     counts = {"make_toy": 4, "clean": 2, "bin_jets": 2, "balance": 1, "fit_scalers": 3, "merge_scalers": 1, "write": 7}
     counts |= {
         "export": 1,
-        "index": 3,
+        "index": 1,
         "write_manifest": 1,
         "plot_balance": 1,
         "plot_closure": 1,
         "plot_variables": 3,
         "all": 1,
     }
-    assert run.jobs == {**counts, "total": 31}
+    assert run.jobs == {**counts, "total": 29}
     assert not run.results.exists()
 
 

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 from snakemake.logging import logger
 
 try:

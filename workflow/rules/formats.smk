@@ -18,7 +18,7 @@ rule write_structured:
     params:
         samples=lambda w: PLAN.batch_samples(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
-        content=CONFIG.content.model_dump(mode="json"),
+        content=asdict(CONFIG.content),
         compression=CONFIG.write.compression,
         code=code_digest("stages.write_structured"),
     message:
@@ -29,11 +29,14 @@ rule write_structured:
 
 rule index_structured:
     input:
-        lambda w: PLAN.part_files(w.output, under="structured/parts"),
+        **{
+            output: PLAN.part_files(output, under="structured/parts")
+            for output in PLAN.outputs
+        },
     output:
-        "<results>/structured/{output}.h5",
+        **{output: f"<results>/structured/{output}.h5" for output in PLAN.outputs},
     log:
-        "<logs>/index_structured/{output}.log",
+        "<logs>/index_structured.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -43,7 +46,7 @@ rule index_structured:
         attributes={"config": CONFIG.model_dump_json()},
         code=code_digest("stages.index"),
     message:
-        "Join the records of {wildcards.output}"
+        "Join the records"
     script:
         "../scripts/index.py"
 
@@ -65,7 +68,7 @@ rule write_parquet:
     params:
         samples=lambda w: PLAN.batch_samples(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
-        content=CONFIG.content.model_dump(mode="json"),
+        content=asdict(CONFIG.content),
         code=code_digest("stages.write_parquet"),
     message:
         "Write part {wildcards.part} of {wildcards.output} as Parquet"

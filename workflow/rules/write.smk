@@ -17,7 +17,7 @@ rule write:
     params:
         samples=lambda w: PLAN.batch_samples(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
-        content=CONFIG.content.model_dump(mode="json"),
+        content=asdict(CONFIG.content),
         compression=CONFIG.write.compression,
         code=code_digest("stages.write"),
     message:
@@ -26,13 +26,14 @@ rule write:
         "../scripts/write.py"
 
 
+# One job for all outputs: each joins in milliseconds, and starting a job takes longer.
 rule index:
     input:
-        lambda w: PLAN.part_files(w.output),
+        **{output: PLAN.part_files(output) for output in PLAN.outputs},
     output:
-        "<results>/{output}.h5",
+        **{output: f"<results>/{output}.h5" for output in PLAN.outputs},
     log:
-        "<logs>/index/{output}.log",
+        "<logs>/index.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -41,6 +42,6 @@ rule index:
         attributes={},
         code=code_digest("stages.index"),
     message:
-        "Join the parts of {wildcards.output}"
+        "Join the parts"
     script:
         "../scripts/index.py"

@@ -1,14 +1,10 @@
-"""Join the parts of an output into one file."""
+"""Join the parts of each output into one file."""
 
 from jetmill.logs import job_log
 from jetmill.stages.index import write_index
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    write_index(
-        snakemake.input,
-        snakemake.output[0],
-        merge=params.merge,
-        compression=params.compression,
-        attributes=params.attributes,
-    )
+    for output, path in snakemake.output.items():
+        parts = snakemake.input.get(output)
+        write_index(parts, path, merge=params.merge, compression=params.compression, attributes=params.attributes)

@@ -1,6 +1,6 @@
 """Write one part of an output."""
 
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.logs import job_log
 from jetmill.picking import PartOf
 from jetmill.stages.write import write_part
@@ -12,6 +12,6 @@ with job_log(snakemake.log[0]):
         given.balance,
         given.scalers,
         snakemake.output[0],
-        content=Content.model_validate(params.content),
+        content=Content(**params.content),
         compression=params.compression,
     )

@@ -1,6 +1,6 @@
 """Write one part of an output as a table of ragged lists."""
 
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.logs import job_log
 from jetmill.picking import PartOf
 from jetmill.stages.write_parquet import write_parquet
@@ -12,5 +12,5 @@ with job_log(snakemake.log[0]):
         given.balance,
         given.scalers,
         snakemake.output[0],
-        content=Content.model_validate(params.content),
+        content=Content(**params.content),
     )

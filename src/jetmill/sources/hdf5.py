@@ -47,6 +47,7 @@ class Hdf5Dump:
         self.jets = jets
         self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
         self._path, self._file = path, file
+        self._datasets: dict[str, h5py.Dataset] = {}
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets; raises JetmillError for one that is not there."""
@@ -79,17 +80,13 @@ class Hdf5Dump:
 
     def dataset(self, name: str) -> h5py.Dataset:
         """Return a structured dataset, or raise."""
-        known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
-        if name not in known:
-            held = ", ".join(known) or "none at all"
-            raise JetmillError(f"{self._path}: no structured dataset '{name}'; it holds {held}.{nearest(name, known)}")
-        if gone := missing_sources(self._path, self._file[name]):
-            raise JetmillError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
-        return self._file[name]
+        if name not in self._datasets:
+            self._datasets[name] = self._find(name)
+        return self._datasets[name]
 
     def read(self, name: str, rows: slice) -> np.ndarray:
         """Read whole records of consecutive rows; HDF5 is ten times slower in picking fields."""
-        dataset = self._file[name]
+        dataset = self.dataset(name)
         records = np.empty((rows.stop - rows.start, *dataset.shape[1:]), dtype=dataset.dtype)
         try:
             dataset.read_direct(records, rows)
@@ -98,6 +95,15 @@ class Hdf5Dump:
             advice = "" if _filters_are_known(dataset) else advice
             raise JetmillError(f"{self._path}: '{name}' cannot be read{advice} ({error})") from error
         return records
+
+    def _find(self, name: str) -> h5py.Dataset:
+        known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
+        if name not in known:
+            held = ", ".join(known) or "none at all"
+            raise JetmillError(f"{self._path}: no structured dataset '{name}'; it holds {held}.{nearest(name, known)}")
+        if gone := missing_sources(self._path, self._file[name]):
+            raise JetmillError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
+        return self._file[name]
 
     def _dtypes(self, dataset: str, names: Sequence[str], ndim: int) -> dict[str, np.dtype]:
         found = self.dataset(dataset)

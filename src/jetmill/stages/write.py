@@ -8,7 +8,7 @@ import numpy as np
 
 from jetmill import layout
 from jetmill.assembling import Tables, attributes, dataset_types, scaled_rows
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.scaling import read_scalers
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from jetmill.assembling import Tables
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.errors import JetmillError
 from jetmill.files import complete
 from jetmill.picking import PartOf, final_order, pick

@@ -11,7 +11,7 @@ import numpy as np
 from jetmill import layout
 from jetmill.assembling import Tables
 from jetmill.balancing import class_totals
-from jetmill.config import Content
+from jetmill.content import Content
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.rows import Ragged, Rows, records
 from jetmill.scaling import read_scalers

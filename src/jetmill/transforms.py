@@ -1,0 +1,467 @@
+"""Named transforms of constituents and jets: momenta, logarithms, fractions, angles, pixels.
+
+All functions work in double precision and return float64. A missing value (NaN) stays missing for its
+constituent and is left out of what is summed over the jet. A number that does not exist (the logarithm
+of 0, a fraction of a sum that is not above 0) is missing. `TRANSFORMS` and `JET_TRANSFORMS` list what a
+configuration can ask for; `table` describes them.
+
+Where the docstrings say Root2HDF5, the formulas are those of its ``constit_func`` and ``jet_func``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jetmill.errors import JetmillError, nearest
+from jetmill.ragged import starts_of
+
+
+def sum_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the sum of the values of each jet that are not NaN, 0 if there are none, float64 (n_jets,)."""
+    total, filled = np.zeros(len(counts)), counts > 0
+    if filled.any():
+        (values,) = _double(values)
+        total[filled] = np.add.reduceat(np.where(np.isnan(values), 0, values), starts_of(counts)[filled])
+    return total
+
+
+def max_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the largest value of each jet that is not NaN, NaN if there are none, float64 (n_jets,)."""
+    largest, filled = np.full(len(counts), np.nan), counts > 0
+    if filled.any():
+        largest[filled] = np.fmax.reduceat(values, starts_of(counts)[filled])
+    return largest
+
+
+def largest_in_jet(values: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+    """Return the places of the `n` largest values of each jet, whatever the order of the values.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, n_jets)
+        First the places of the largest values; of equal ones the first counts as larger. -1 where the
+        jet has no further value that is not NaN.
+    """
+    left, starts = values.astype(np.float64), starts_of(counts)
+    places = np.full((n, len(counts)), -1)
+    for place in places:
+        largest = max_in_jet(left, counts)
+        found = ~np.isnan(largest)
+        hits = np.flatnonzero(left == broadcast(largest, counts))
+        place[found] = hits[np.searchsorted(hits, starts[found])]
+        left[place[found]] = np.nan
+    return places
+
+
+def broadcast(jet_values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Give every value of a jet what `jet_values` (n_jets,) has for the jet: (n_values,)."""
+    return np.repeat(jet_values, counts)
+
+
+def cartesian(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return px = pt cos phi, py = pt sin phi, pz = pt sinh eta, in the unit of pt, each (n,).
+
+    Root2HDF5 ``cartesian_pt_preprocess``; sinh eta = cot theta in the PDG review of kinematics.
+    """
+    pt, eta, phi = _double(pt, eta, phi)
+    return pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+
+
+def energy_massless(pt: np.ndarray, eta: np.ndarray) -> np.ndarray:
+    """Return E = p = pt cosh eta of massless particles, in the unit of pt, (n,).
+
+    Root2HDF5 ``zero_mass``; cosh eta = 1 / sin theta in the PDG review of kinematics.
+    """
+    pt, eta = _double(pt, eta)
+    return pt * np.cosh(eta)
+
+
+def cartesian_from_mass(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, mass: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return px, py, pz and E = sqrt(p^2 + m^2), in the unit of pt and mass, each (n,).
+
+    A negative mass stands for a negative m^2, as ROOT's ``PtEtaPhiM4D`` has it; E is not below 0.
+    """
+    (mass,) = _double(mass)
+    squared = energy_massless(pt, eta) ** 2 + np.copysign(mass**2, mass)
+    return *cartesian(pt, eta, phi), np.sqrt(np.maximum(squared, 0))
+
+
+def cartesian_from_energy(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, energy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return px, py, pz and the energy as it is, each (n,): Root2HDF5 ``jet_preprocess``."""
+    (energy,) = _double(energy)
+    return *cartesian(pt, eta, phi), energy
+
+
+def log_set(
+    pt: np.ndarray, energy: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ln pt, ln E, ln(pt / sum of pt), ln(E / sum of E), sums over the jet, each (n_values,).
+
+    Root2HDF5 ``train_preprocess``. The first two depend on the unit.
+    """
+    pt, energy = _double(pt, energy)
+    return _log(pt), _log(energy), _log(_share(pt, pt, counts)), _log(_share(energy, energy, counts))
+
+
+def pt_normalised(pt: np.ndarray, energy: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pt / sum of pt and E / sum of pt, sums over the jet, each (n_values,).
+
+    Root2HDF5 ``ptnorm_preprocess``, which divides the energy by the sum of pt, too.
+    """
+    pt, energy = _double(pt, energy)
+    return _share(pt, pt, counts), _share(energy, pt, counts)
+
+
+def energy_normalised(energy: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return E / sum of E over the jet, (n_values,)."""
+    (energy,) = _double(energy)
+    return _share(energy, energy, counts)
+
+
+def wrap_phi(phi: np.ndarray) -> np.ndarray:
+    """Return angles in radians within (-pi, pi]; those that are there already stay as they are."""
+    wrapped = np.array(phi, dtype=np.float64)
+    outside = np.flatnonzero(~(np.abs(wrapped) < np.pi))
+    # Rounding can make the remainder 2 pi, and so the angle -pi, which is pi.
+    angle = np.pi - np.mod(np.pi - wrapped[outside], 2 * np.pi)
+    wrapped[outside] = np.where(angle <= -np.pi, np.pi, angle)
+    return wrapped
+
+
+def relative_angles(
+    eta: np.ndarray, phi: np.ndarray, jet_eta: np.ndarray, jet_phi: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return eta - eta of the jet and phi - phi of the jet within (-pi, pi], each (n_values,).
+
+    Parameters
+    ----------
+    eta, phi
+        Of the constituents, (n_values,), phi in radians.
+    jet_eta, jet_phi
+        The axis of each jet, (n_jets,); if it is missing, so are the angles.
+    """
+    eta, phi, jet_eta, jet_phi = _double(eta, phi, jet_eta, jet_phi)
+    return eta - broadcast(jet_eta, counts), wrap_phi(phi - broadcast(jet_phi, counts))
+
+
+def centred_angles(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return eta and phi relative to the hardest constituent, phi within (-pi, pi], each (n_values,).
+
+    Root2HDF5 ``simple_angular``, first step. The hardest has the largest pt of those whose pt, eta and
+    phi are known, wherever it stands; of equal ones it is the first. A constituent without a pt has
+    angles, but is never the hardest. All angles of a jet without a hardest constituent are missing.
+    """
+    eta, phi = _double(eta, phi)
+    (first,) = _hardest(pt, eta, phi, counts, 1)
+    return relative_angles(eta, phi, _at(eta, first), _at(phi, first), counts)
+
+
+def rotated_angles(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return angles relative to the hardest constituent, rotated and flipped, each (n_values,).
+
+    Root2HDF5 ``simple_angular``: `centred_angles`, then with angle = atan2(phi2, eta2) + pi/2 of the
+    second hardest, eta' = eta cos(angle) + phi sin(angle), phi' = -eta sin(angle) + phi cos(angle), so
+    that the second hardest lies on the negative phi' axis; then eta' changes sign if that of the third
+    hardest is negative. Without a second (third) constituent there is no rotation (flip), where
+    Root2HDF5 fails. phi' is a coordinate of the plane, no longer an angle to wrap.
+    """
+    eta, phi = _double(eta, phi)
+    first, second, third = _hardest(pt, eta, phi, counts, 3)
+    eta, phi = relative_angles(eta, phi, _at(eta, first), _at(phi, first), counts)
+    angle = np.where(second < 0, 0, np.arctan2(_at(phi, second), _at(eta, second)) + np.pi / 2)
+    cos, sin = broadcast(np.cos(angle), counts), broadcast(np.sin(angle), counts)
+    eta, phi = eta * cos + phi * sin, phi * cos - eta * sin
+    flip = np.where(_at(eta, third) < 0, -1.0, 1.0)
+    return eta * broadcast(flip, counts), phi
+
+
+def delta_r(eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Return sqrt(eta^2 + phi^2), the distance from the axis of relative angles, (n,).
+
+    Root2HDF5 ``train_preprocess``.
+    """
+    return np.hypot(*_double(eta, phi))
+
+
+def image_pixels(eta: np.ndarray, phi: np.ndarray, n: int = 64, half_width: float = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixel of each constituent in eta and phi, whole numbers from 0 to n - 1 as float64, (n_values,).
+
+    Root2HDF5 ``images_branch``: ``numpy.digitize`` on n + 1 even edges from -half_width to half_width.
+    What lies outside goes to the outermost pixels, and what is missing stays NaN.
+
+    Raises
+    ------
+    JetmillError
+        If there is no pixel, or no width.
+    """
+    if not (n >= 1 and float(n).is_integer() and 0 < half_width < np.inf):
+        raise JetmillError(
+            f"image_pixels: n must be a whole number above 0 and half_width above 0; found {n}, {half_width}"
+        )
+    edges = np.linspace(-half_width, half_width, int(n) + 1)
+
+    def pixel(angle: np.ndarray) -> np.ndarray:
+        place = np.clip(np.searchsorted(edges, angle, side="right") - 1, 0, int(n) - 1)
+        return np.where(np.isnan(angle), np.nan, place)
+
+    eta, phi = _double(eta, phi)
+    return pixel(eta), pixel(phi)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform that a configuration can name.
+
+    Attributes
+    ----------
+    function
+        Called with the columns of `inputs`, those of `jet_inputs`, and the counts if it `needs_counts`;
+        by keyword with the options. Returns one array, or one for each of `outputs`.
+    inputs, jet_inputs
+        Roles, as ``pt``: what the function takes of each constituent (or jet), and of the jet of a
+        constituent. A role is played by the variable of its name, unless another one is given.
+    outputs
+        Names of what it makes, without `prefix`.
+    formula
+        For people.
+    prefix
+        What goes before the names of `outputs`, unless another prefix is given.
+    options
+        Numbers that can be set.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    jet_inputs: tuple[str, ...] = ()
+    needs_counts: bool = False
+    formula: str = ""
+    prefix: str = ""
+    options: tuple[str, ...] = ()
+
+    def names(self, prefix: str | None = None) -> list[str]:
+        """Return the names of the variables it makes."""
+        return [(self.prefix if prefix is None else prefix) + name for name in self.outputs]
+
+    def variables(self, roles: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Return the variables it reads of the constituents (or jets), and of the jets of constituents."""
+        return [roles.get(r, r) for r in self.inputs], [roles.get(r, r) for r in self.jet_inputs]
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "cartesian": Transform(
+        cartesian,
+        ("pt", "eta", "phi"),
+        ("px", "py", "pz"),
+        formula="pt cos(phi), pt sin(phi), pt sinh(eta)",
+    ),
+    "energy_massless": Transform(energy_massless, ("pt", "eta"), ("energy",), formula="pt cosh(eta)"),
+    "log_set": Transform(
+        log_set,
+        ("pt", "energy"),
+        ("log_pt", "log_energy", "log_pt_fraction", "log_energy_fraction"),
+        needs_counts=True,
+        formula="ln(pt), ln(E), ln(pt / sum of pt), ln(E / sum of E)",
+    ),
+    "pt_normalised": Transform(
+        pt_normalised,
+        ("pt", "energy"),
+        ("pt_fraction", "energy_over_pt"),
+        needs_counts=True,
+        formula="pt / sum of pt, E / sum of pt",
+    ),
+    "energy_normalised": Transform(
+        energy_normalised, ("energy",), ("energy_fraction",), needs_counts=True, formula="E / sum of E"
+    ),
+    "relative_angles": Transform(
+        relative_angles,
+        ("eta", "phi"),
+        ("eta", "phi"),
+        jet_inputs=("jet_eta", "jet_phi"),
+        needs_counts=True,
+        formula="eta - jet_eta, phi - jet_phi within (-pi, pi]",
+        prefix="relative_",
+    ),
+    "centred_angles": Transform(
+        centred_angles,
+        ("pt", "eta", "phi"),
+        ("eta", "phi"),
+        needs_counts=True,
+        formula="eta - eta1, phi - phi1 within (-pi, pi]; 1 is the hardest constituent",
+        prefix="centred_",
+    ),
+    "rotated_angles": Transform(
+        rotated_angles,
+        ("pt", "eta", "phi"),
+        ("eta", "phi"),
+        needs_counts=True,
+        formula="centred_angles, then eta cos(a) + phi sin(a), -eta sin(a) + phi cos(a) with a = atan2(phi2, eta2)"
+        " + pi/2, which puts the second hardest on the negative phi axis; eta changes sign if that of the third"
+        " hardest is negative",
+        prefix="rotated_",
+    ),
+    "delta_r": Transform(delta_r, ("eta", "phi"), ("delta_r",), formula="sqrt(eta^2 + phi^2), of relative angles"),
+    "image_pixels": Transform(
+        image_pixels,
+        ("eta", "phi"),
+        ("eta", "phi"),
+        formula="which of n = 64 even pixels from -half_width to half_width = 2, from 0; the outermost take what"
+        " lies outside",
+        prefix="pixel_",
+        options=("n", "half_width"),
+    ),
+}
+
+JET_TRANSFORMS: dict[str, Transform] = {
+    "cartesian": TRANSFORMS["cartesian"],
+    "cartesian_from_mass": Transform(
+        cartesian_from_mass,
+        ("pt", "eta", "phi", "mass"),
+        ("px", "py", "pz", "energy"),
+        formula="cartesian, sqrt(pt^2 cosh(eta)^2 + m^2)",
+    ),
+    "cartesian_from_energy": Transform(
+        cartesian_from_energy,
+        ("pt", "eta", "phi", "energy"),
+        ("px", "py", "pz", "energy"),
+        formula="cartesian, and the energy as it is",
+    ),
+    "energy_massless": TRANSFORMS["energy_massless"],
+}
+
+
+def apply(
+    name: str,
+    columns: Mapping[str, np.ndarray],
+    counts: np.ndarray,
+    jets: Mapping[str, np.ndarray],
+    roles: Mapping[str, str],
+    *,
+    prefix: str | None = None,
+    options: Mapping[str, float] | None = None,
+) -> dict[str, np.ndarray]:
+    """Apply a transform of `TRANSFORMS` to constituents.
+
+    Parameters
+    ----------
+    columns
+        Variable of the constituents to values, each (n_values,).
+    counts : ndarray of int, shape (n_jets,)
+    jets
+        Variable of the jets to values, each (n_jets,).
+    roles
+        Role of the transform to the variable that plays it, where the two differ in name.
+    prefix
+        For the names of the results, in place of that of the transform.
+    options
+        Option of the transform to number.
+
+    Returns
+    -------
+    dict
+        Name to values, float64 (n_values,); what is beyond the range of a float64 is infinite.
+
+    Raises
+    ------
+    JetmillError
+        If there is no such transform, role, option or variable.
+    """
+    transform = _find(name, TRANSFORMS, roles, options)
+    arguments = _columns(name, transform.inputs, roles, columns)
+    arguments += _columns(name, transform.jet_inputs, roles, jets, " of the jets")
+    return _results(transform, [*arguments, counts] if transform.needs_counts else arguments, prefix, options)
+
+
+def apply_to_jets(
+    name: str, jets: Mapping[str, np.ndarray], roles: Mapping[str, str], *, prefix: str | None = None
+) -> dict[str, np.ndarray]:
+    """Apply a transform of `JET_TRANSFORMS` to jets, as `apply` does to constituents."""
+    transform = _find(name, JET_TRANSFORMS, roles, None)
+    return _results(transform, _columns(name, transform.inputs, roles, jets), prefix, None)
+
+
+def table(transforms: Mapping[str, Transform]) -> str:
+    """Return a Markdown table of transforms, for the documentation."""
+    rows = [
+        f"| `{name}` | {_code(t.inputs + t.jet_inputs)} | {_code(t.names())} | {t.formula} | {_code(t.options)} |"
+        for name, t in transforms.items()
+    ]
+    return "\n".join(["| name | takes | makes | formula | options |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _find(
+    name: str, transforms: Mapping[str, Transform], roles: Mapping[str, str], options: Mapping[str, float] | None
+) -> Transform:
+    if name not in transforms:
+        raise JetmillError(f"unknown transform '{name}'.{nearest(name, transforms)} Known: {', '.join(transforms)}")
+    transform = transforms[name]
+    for kind, given, known in (
+        ("role", roles, transform.inputs + transform.jet_inputs),
+        ("option", options or {}, transform.options),
+    ):
+        if unknown := [key for key in given if key not in known]:
+            raise JetmillError(
+                f"transform '{name}' has no {kind} '{unknown[0]}'.{nearest(unknown[0], known)}"
+                f" Known: {', '.join(known) or 'none'}"
+            )
+    return transform
+
+
+def _columns(
+    name: str, wanted: tuple[str, ...], roles: Mapping[str, str], columns: Mapping[str, np.ndarray], of: str = ""
+) -> list[np.ndarray]:
+    for role in wanted:
+        if (variable := roles.get(role, role)) not in columns:
+            raise JetmillError(
+                f"transform '{name}': there is no variable '{variable}'{of} for its role '{role}'."
+                f"{nearest(variable, columns)} Say which one it is, as `{role}: <variable>`"
+            )
+    return [columns[roles.get(role, role)] for role in wanted]
+
+
+def _results(
+    transform: Transform, arguments: list[np.ndarray], prefix: str | None, options: Mapping[str, float] | None
+) -> dict[str, np.ndarray]:
+    with np.errstate(all="ignore"):
+        found = transform.function(*arguments, **(options or {}))
+    return dict(zip(transform.names(prefix), found if isinstance(found, tuple) else (found,), strict=True))
+
+
+def _code(names: tuple[str, ...] | list[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
+
+
+def _double(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.ascontiguousarray(column, dtype=np.float64) for column in columns)
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    return np.log(np.where(values > 0, values, np.nan))
+
+
+def _share(values: np.ndarray, summed: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    total = sum_in_jet(summed, counts)
+    return values / broadcast(np.where(total > 0, total, np.nan), counts)
+
+
+def _hardest(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+    """Return the places of the hardest constituents of each jet whose pt, eta and phi are known, (n, n_jets)."""
+    known = np.isfinite(pt) & np.isfinite(eta) & np.isfinite(phi)
+    return largest_in_jet(np.where(known, pt, np.nan), counts, n)
+
+
+def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the values at `places`, NaN at place -1."""
+    found = np.full(places.shape, np.nan)
+    found[places >= 0] = values[places[places >= 0]]
+    return found
