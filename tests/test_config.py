@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jetmill.config import Cleaning, weight_name
+from jetmill.config import weight_name
 from jetmill.config_checks import load
+from jetmill.config_cleaning import Cleaning
 from jetmill.content import Content
 from jetmill.errors import JetmillError, nearest
 

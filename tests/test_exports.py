@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from jetmill.columns import write_batch
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.exports import class_dict, class_weights, norm_dict, scale_dict
 from jetmill.moments import Statistics, write_statistics

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from jetmill.columns import write_batch
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.exports import class_weights, norm_dict, scale_dict
 from jetmill.moments import Statistics, exact_quartiles, logarithm, read_statistics, write_statistics

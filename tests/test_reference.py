@@ -6,13 +6,14 @@ import yaml
 
 from jetmill.config import Config
 from jetmill.config_checks import load
-from jetmill.reference import reference, schema
+from jetmill.reference import reference, schema, transforms
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_page_and_the_schema_are_up_to_date():
     assert (ROOT / "docs/config.md").read_text() == reference(), "run python -m jetmill.reference"
+    assert (ROOT / "docs/transforms.md").read_text() == transforms(), "run python -m jetmill.reference"
     assert (ROOT / "config/schema.json").read_text() == schema(), "run python -m jetmill.reference"
 
 
@@ -33,7 +34,9 @@ def test_the_page_explains_every_key():
 def test_shipped_configurations_fit_the_schema_and_the_models(path):
     config = yaml.safe_load(path.read_text())
     components = config["balance"].get("resampling", {}).get("components", [{"samples": ["tt"]}])
-    config.setdefault("samples", {name: {"files": "a"} for component in components for name in component["samples"]})
+    by_sample = [value for value in config["classes"].values() if isinstance(value, dict)]
+    names = [name for part in [*components, *by_sample] for name in part["samples"]]
+    config.setdefault("samples", {name: {"files": "a"} for name in names})
     jsonschema.validate(config, yaml.safe_load(schema()))
     load(config)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.moments import Moments, Statistics
 from jetmill.scaling import Scaler, fit_all, read_scalers, scale_rows, write_scalers

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jetmill.config import Cut
+from jetmill.config_cleaning import Cut
 from jetmill.selection import apply_cuts, label
 
 NAN = np.nan

@@ -13,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from jetmill import assembling
 from jetmill.columns import Batch, write_batch
-from jetmill.config import Resampling, ScalingOf
+from jetmill.config import Resampling
 from jetmill.config_checks import load as load_config
+from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.loading import load
 from jetmill.picking import PartOf

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jetmill import transforms
+from jetmill import ragged, transforms
 from jetmill.errors import JetmillError
 from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, apply, apply_to_jets
 
@@ -37,8 +37,8 @@ def event(seed, counts=None, missing=0.0):
     for column in columns.values():
         column[rng.random(n) < missing] = NAN
     jets = {
-        "jet_eta": rng.normal(0, 1, len(counts)),
-        "jet_phi": rng.uniform(-np.pi, np.pi, len(counts)),
+        "eta": rng.normal(0, 1, len(counts)),
+        "phi": rng.uniform(-np.pi, np.pi, len(counts)),
     }
     return counts, columns, jets
 
@@ -105,15 +105,15 @@ def same(found, expected, **tolerance):
 def test_sums_and_maxima_leave_missing_values_out(event):
     counts, pt, *_ = event
     jets = ak.unflatten(pt, counts.astype(np.int64))
-    same(transforms.sum_in_jet(pt, counts), ak.to_numpy(ak.nansum(jets, axis=1)))
+    same(ragged.sum_in_jet(pt, counts), ak.to_numpy(ak.nansum(jets, axis=1)))
     largest = [max((x for x in jet if not math.isnan(x)), default=NAN) for (jet,) in jets_of(counts, pt)]
-    np.testing.assert_array_equal(transforms.max_in_jet(pt, counts), largest)
+    np.testing.assert_array_equal(ragged.max_in_jet(pt, counts), largest)
 
 
 @given(events(), st.integers(1, 4))
 def test_largest_in_jet(event, n):
     counts, pt, *_ = event
-    found = transforms.largest_in_jet(pt, counts, n)
+    found = ragged.largest_in_jet(pt, counts, n)
     assert found.shape == (n, len(counts))
     start, expected = 0, []
     for (jet,) in jets_of(counts, pt):
@@ -124,11 +124,11 @@ def test_largest_in_jet(event, n):
 
 
 def test_sums_of_integers_and_of_nothing():
-    assert transforms.sum_in_jet(np.array([200, 100], dtype=np.uint8), np.array([0, 2, 0])).tolist() == [0, 300, 0]
-    assert transforms.sum_in_jet(np.array([]), np.array([0, 0])).tolist() == [0, 0]
-    assert transforms.sum_in_jet(np.array([]), np.array([], dtype=int)).tolist() == []
-    assert np.isnan(transforms.max_in_jet(np.array([]), np.array([0, 0]))).all()
-    assert transforms.broadcast(np.array([5, 6, 7]), np.array([2, 0, 1])).tolist() == [5, 5, 7]
+    assert ragged.sum_in_jet(np.array([200, 100], dtype=np.uint8), np.array([0, 2, 0])).tolist() == [0, 300, 0]
+    assert ragged.sum_in_jet(np.array([]), np.array([0, 0])).tolist() == [0, 0]
+    assert ragged.sum_in_jet(np.array([]), np.array([], dtype=int)).tolist() == []
+    assert np.isnan(ragged.max_in_jet(np.array([]), np.array([0, 0]))).all()
+    assert ragged.broadcast(np.array([5, 6, 7]), np.array([2, 0, 1])).tolist() == [5, 5, 7]
 
 
 def test_the_caller_keeps_the_columns():
@@ -191,9 +191,9 @@ def test_logarithms_and_fractions_are_those_of_awkward(missing):
         # The sum is 0 only where all of a jet are missing.
         same(found[name], np.where(np.isinf(flat), NAN, flat))
     for name, of in (("pt_fraction", "pt"), ("energy_fraction", "energy")):
-        total = transforms.sum_in_jet(found[name], counts)
-        same(total, transforms.sum_in_jet(~np.isnan(c[of]), counts) > 0)
-        same(transforms.sum_in_jet(np.exp(found["log_" + name]), counts), total)
+        total = ragged.sum_in_jet(found[name], counts)
+        same(total, ragged.sum_in_jet(~np.isnan(c[of]), counts) > 0)
+        same(ragged.sum_in_jet(np.exp(found["log_" + name]), counts), total)
 
 
 def test_what_has_no_logarithm_is_missing():
@@ -242,7 +242,7 @@ def test_relative_angles_are_those_of_vector(vector):
     distance = apply("delta_r", found, counts, {}, {"eta": "relative_eta", "phi": "relative_phi"})["delta_r"]
     for i, jet in enumerate(np.repeat(np.arange(len(counts)), counts)):
         p = vector.obj(pt=1, eta=c["eta"][i], phi=c["phi"][i], mass=0)
-        axis = vector.obj(pt=1, eta=jets["jet_eta"][jet], phi=jets["jet_phi"][jet], mass=0)
+        axis = vector.obj(pt=1, eta=jets["eta"][jet], phi=jets["phi"][jet], mass=0)
         same([found["relative_eta"][i], found["relative_phi"][i]], [p.deltaeta(axis), p.deltaphi(axis)])
         same(distance[i], p.deltaR(axis))
 
@@ -457,11 +457,11 @@ def test_roles_and_prefix():
         assert list(found) == names == TRANSFORMS["rotated_angles"].names(options.get("prefix"))
         np.testing.assert_array_equal(list(found.values()), expected)
     assert TRANSFORMS["rotated_angles"].variables(roles) == (["track_pt", "track_eta", "phi"], [])
-    roles = {"jet_eta": "eta"}
-    assert TRANSFORMS["relative_angles"].variables(roles) == (["eta", "phi"], ["eta", "jet_phi"])
+    roles = {"jet_eta": "axis"}
+    assert TRANSFORMS["relative_angles"].variables(roles) == (["eta", "phi"], ["axis", "phi"])
     # The role of a jet is played by a variable of the jets, even where constituents have one of that name.
-    found = apply("relative_angles", c, counts, {"eta": jets["jet_eta"], "jet_phi": jets["jet_phi"]}, roles)
-    same(found["relative_eta"], c["eta"] - np.repeat(jets["jet_eta"], counts))
+    found = apply("relative_angles", c, counts, {"axis": jets["eta"], "phi": jets["phi"]}, roles)
+    same(found["relative_eta"], c["eta"] - np.repeat(jets["eta"], counts))
 
 
 def test_jets():
@@ -487,7 +487,7 @@ def test_jets():
         ("log_set", {"enrgy": "E"}, {}, r"'log_set' has no role 'enrgy'. Did you mean 'energy'\? Known: pt, energy"),
         ("log_set", {"energy": "Pt"}, {}, r"no variable 'Pt' for its role 'energy'. Did you mean 'pt'\? .*`energy: <"),
         ("log_set", {}, {}, r"transform 'log_set': there is no variable 'energy' for its role 'energy'\. Say which"),
-        ("relative_angles", {}, {}, r"no variable 'jet_eta' of the jets for its role 'jet_eta'. Did you mean 'jeteta'"),
+        ("relative_angles", {}, {}, r"no variable 'eta' of the jets for its role 'jet_eta'. Did you mean 'etas'"),
         ("image_pixels", {}, {"width": 1}, r"has no option 'width'. Did you mean 'half_width'\? Known: n, half_width"),
         ("delta_r", {}, {"n": 1}, r"has no option 'n'\. Known: none"),
     ],
@@ -495,7 +495,7 @@ def test_jets():
 def test_mistakes(name, roles, options, message):
     columns = dict.fromkeys(["pt", "eta", "phi"], np.ones(2))
     with pytest.raises(JetmillError, match=message):
-        apply(name, columns, np.array([2]), {"jeteta": np.ones(1)}, roles, options=options)
+        apply(name, columns, np.array([2]), {"etas": np.ones(1)}, roles, options=options)
 
 
 def test_mistakes_of_jets():

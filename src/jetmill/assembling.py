@@ -95,7 +95,7 @@ def scaled_rows(
     labels = np.concatenate([j.label for j in jets])
     rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(len(tables.classes), dtype=np.uint8)[labels]}
     rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
-    rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables).items()}
+    rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
     rows |= carried(jets, store.REFERENCE, layout.REFERENCE) | carried(jets, store.EVENT, layout.EVENT)
     for dataset, values in carried(jets, store.ADDITIONAL_LABELS, layout.ADDITIONAL_LABELS).items():
         rows[dataset] = np.where(np.isfinite(values), values, values.dtype.type(0))
@@ -163,14 +163,26 @@ def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
     return np.stack(bins, axis=1).astype(np.min_scalar_type(max(_shape(tables)) - 1))
 
 
-def weights_of(jets: Sequence[Jets], tables: Tables) -> dict[str, np.ndarray]:
-    """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any."""
+def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[str, np.ndarray]:
+    """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any.
+
+    Raises
+    ------
+    JetmillError
+        If a column that weights are multiplied by is missing for a jet.
+    """
+    factor: np.ndarray = np.ones(sum(map(len, jets)), dtype=np.float32)
+    for name, values in read_columns(jets, [f"{store.WEIGHTS}/{c}" for c in content.weight_columns]).items():
+        if not (finite := np.isfinite(values)).all():
+            raise JetmillError(f"balance.weight_columns: '{name.split('/')[1]}' is missing for {(~finite).sum()} jets")
+        factor = factor * values
     labels, cells = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "cell"))
     if not tables.weights:
-        return {"weight": np.ones(len(labels), dtype=np.float32)}
+        return {"weight": factor}
+    flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}
     return {
-        f"weight_{name}" if number else "weight": table.reshape(len(table), -1)[labels, cells].astype(np.float32)
-        for number, (name, table) in enumerate(tables.weights.items())
+        f"weight_{name}" if number else "weight": table[labels, cells].astype(np.float32) * factor
+        for number, (name, table) in enumerate(flat.items())
     }
 
 

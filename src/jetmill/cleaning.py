@@ -1,17 +1,45 @@
 """What becomes of a chunk of jets: derived variables, missing values, cuts, classes; the same for constituents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config import Cleaning, Constituents
+from jetmill.config_cleaning import ClassOf, Cleaning
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 from jetmill.missing import mark_missing, stored_type
-from jetmill.ragged import count_true, position_in_jet, sort_in_jet
+from jetmill.networks import Network, odds
+from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
 from jetmill.selection import apply_cuts, label, where
 from jetmill.sources import Chunk
+from jetmill.steps import Steps
+from jetmill.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What is left of a chunk of jets.
+
+    Attributes
+    ----------
+    columns
+        The stored columns and the labels of the jets to keep.
+    kept : ndarray of bool, shape (n_jets,)
+    table
+        All variables of the jets to keep.
+    flow
+        Jets left after each of `JetRecipe.steps`.
+    ambiguous
+        Jets that fit more than one class.
+    """
+
+    columns: dict[str, np.ndarray]
+    kept: np.ndarray
+    table: dict[str, np.ndarray]
+    flow: list[int]
+    ambiguous: int
 
 
 class JetRecipe:
@@ -25,17 +53,20 @@ class JetRecipe:
         Variables to read from the files.
     """
 
-    def __init__(self, settings: Cleaning):
-        self._jets, self._classes = settings.jets, settings.classes
+    def __init__(self, settings: Cleaning, sample: str):
+        self._settings, self._jets, self._sample = settings, settings.jets, sample
         groups = {
             store.VARIABLES: settings.stored_variables,
             store.REFERENCE: self._jets.reference,
             store.ADDITIONAL_LABELS: self._jets.additional_labels,
+            store.WEIGHTS: settings.weight_columns,
             store.EVENT: settings.input.event_id,
         }
         self.carried = {f"{group}/{name}": name for group, names in groups.items() for name in names}
         wanted = dict.fromkeys([*self.carried.values(), *settings.used_variables])
-        self.read = [name for name in wanted if name not in self._jets.define]
+        self.read = [name for name in wanted if name not in settings.made]
+        self._steps = Steps(self._jets.transforms)
+        self._networks = [(n, Network(n.file, len(n.variables))) for n in self._jets.networks]
 
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
@@ -43,7 +74,7 @@ class JetRecipe:
         for column, name in self.carried.items():
             if column.startswith((store.EVENT, store.ADDITIONAL_LABELS)):
                 types[column] = in_file[name]
-            elif column.startswith(store.REFERENCE) or name not in in_file:
+            elif column.startswith((store.REFERENCE, store.WEIGHTS)) or name not in in_file:
                 types[column] = np.dtype(np.float32)
             else:
                 types[column] = stored_type(in_file[name])
@@ -54,34 +85,51 @@ class JetRecipe:
         """Titles of the cutflow."""
         return ["read", *(c.cut for c in self._jets.select), "in a class"]
 
-    def clean(self, chunk: Chunk) -> tuple[dict[str, np.ndarray], np.ndarray, list[int], int]:
+    def clean(self, chunk: Chunk, constituents: Mapping[str, "ConstituentRecipe"], number: int) -> Cleaned:
         """Clean some jets.
 
-        Returns
-        -------
-        columns
-            The stored columns and the labels of the jets to keep.
-        kept : ndarray of bool, shape (n_jets,)
-        flow
-            Jets left after each of `steps`.
-        ambiguous
-            Jets that fit more than one class.
+        Parameters
+        ----------
+        constituents
+            Recipes of the collections, for variables of jets that are made of constituents.
+        number
+            Number of the file in the sample.
         """
-        n_jets = len(chunk.entry)
+        jets, n_jets = self._jets, len(chunk.entry)
         table = self._mark_missing(chunk.columns)
-        counts = {count: table[count] for count in self._jets.missing.slots}
-        for name, text in self._jets.define.items():
+        for name, factor in jets.units.items():
+            table[name] = table[name] * factor
+        counts = {count: table[count] for count in jets.missing.slots}
+        for collection, recipe in constituents.items():
+            table |= recipe.of_jets(chunk, number, self._settings.used_variables, collection)
+        if jets.rank_by is not None:
+            table["rank"] = _rank(np.broadcast_to(Expression(jets.rank_by)(table), n_jets), chunk.entry)
+        for name, text in jets.define.items():
             table |= self._mark_missing({name: _define(text, table, n_jets)} | counts)
-        passed, left = apply_cuts(table, self._jets.select)
-        labels, ambiguous = label(table, list(self._classes.values()))
+        for step, plugin in self._steps.steps:
+            table |= self._mark_missing(self._steps.of_jets(step, plugin, table))
+        for settings, network in self._networks:
+            output = network(np.stack([table[name] for name in settings.variables], axis=1), settings.column)
+            made = (odds(output) if settings.odds else output).astype(np.float32)
+            table |= self._mark_missing({settings.name: made})
+        passed, left = apply_cuts(table, jets.select)
+        labels, ambiguous = label(table, self._class_cuts(), n_jets)
         kept = passed & (labels >= 0)
         flow = [n_jets, *left, int(kept.sum())]
         # Only variables follow the rules for missing values; the rest is carried as it came.
         columns = {
-            column: (table if column.startswith(store.VARIABLES) else chunk.columns)[name][kept]
+            column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else chunk.columns)[name][kept]
             for column, name in self.carried.items()
         }
-        return columns | {store.LABEL: labels[kept].astype(np.uint8)}, kept, flow, ambiguous
+        columns[store.LABEL] = labels[kept].astype(np.uint8)
+        return Cleaned(columns, kept, {name: values[kept] for name, values in table.items()}, flow, ambiguous)
+
+    def _class_cuts(self) -> list[str | None]:
+        """Return the expression of each class, None for a class of other samples."""
+        return [
+            None if isinstance(c, ClassOf) and self._sample not in c.samples else cut
+            for c, cut in zip(self._settings.classes.values(), self._settings.class_cuts, strict=True)
+        ]
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rules = self._jets.missing
@@ -100,9 +148,18 @@ class ConstituentRecipe:
     # Titles of the counts that `clean` returns.
     STEPS = ("read", "selected", "kept")
 
-    def __init__(self, collection: str, settings: Constituents):
-        self._collection, self._settings = collection, settings
-        self.read = settings.read
+    def __init__(self, collection: str, settings: Cleaning, sample: str):
+        self._collection, self._settings = collection, settings.constituents[collection]
+        variation = settings.variation
+        self._variation = variation if variation and variation.systematics.collection == collection else None
+        of_variation = [] if self._variation is None else list(self._variation.systematics.roles.values())
+        self.read = list(dict.fromkeys([*self._settings.read, *of_variation]))
+        self._seed, self._sample = settings.seed, sample
+        self._maps = {}
+        if self._variation is not None and self._variation.systematics.maps is not None:
+            needed = VARIATIONS[self._variation.name].maps
+            self._maps = read_maps(self._variation.systematics.maps, needed)
+        self._steps = Steps(self._settings.transforms)
 
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
@@ -114,8 +171,30 @@ class ConstituentRecipe:
             | {store.constituent_label(name, v): np.dtype(np.int32) for v in settings.labels}
         )
 
-    def clean(self, chunk: Chunk, jets: np.ndarray) -> tuple[dict[str, np.ndarray], list[int]]:
-        """Clean the constituents of the jets where the mask `jets` is true: select, sort, then cut off.
+    def of_jets(self, chunk: Chunk, number: int, wanted: Sequence[str], collection: str) -> dict[str, np.ndarray]:
+        """Return variables of jets that are made of constituents: how many, and momenta that vary."""
+        found: dict[str, np.ndarray] = {}
+        systematics = None if self._variation is None else self._variation.systematics
+        recomputed = {} if systematics is None else systematics.jets
+        count = f"n_{collection}"
+        if count not in wanted and not recomputed:
+            return found
+        counts, table = self._read(chunk, np.ones(len(chunk.entry), dtype=bool), number)
+        found[count] = counts
+        if systematics is not None and recomputed:
+            pt, eta, phi, energy = (table[systematics.roles[role]] for role in ("pt", "eta", "phi", "energy"))
+            momenta = jets_from_constituents(pt, eta, phi, energy, counts)
+            parts = dict(zip(("pt", "eta", "phi", "mass"), momenta, strict=True))
+            found |= {name: parts[role].astype(np.float32) for role, name in recomputed.items()}
+        return found
+
+    def clean(self, chunk: Chunk, cleaned: Cleaned, number: int) -> tuple[dict[str, np.ndarray], list[int]]:
+        """Clean the constituents of the jets that are kept: vary, define, select, transform, sort, then cut off.
+
+        Parameters
+        ----------
+        number
+            Number of the file in the sample.
 
         Returns
         -------
@@ -125,36 +204,73 @@ class ConstituentRecipe:
             Constituents after each of `STEPS`.
         """
         settings = self._settings
-        found = chunk.constituents(self._collection, self.read, jets)
-        counts, table = found.counts, self._mark_missing(found.columns)
+        counts, table = self._read(chunk, cleaned.kept, number)
         n_read = int(counts.sum())
+        jet_variables = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in settings.of_jets}
         for name, text in settings.define.items():
-            table |= self._mark_missing({name: _define(text, table, n_read)})
-        order = np.arange(n_read)
+            table |= self._mark_missing({name: _define(text, table | jet_variables, n_read)})
         if settings.select:
-            passed = np.logical_and.reduce([where(Expression(cut), table, missing=False) for cut in settings.select])
-            order, counts = np.flatnonzero(passed), count_true(passed, counts)
-        n_selected = len(order)
+            cuts = [where(Expression(cut), table | jet_variables, missing=False) for cut in settings.select]
+            passed = np.logical_and.reduce(cuts)
+            counts = count_true(passed, counts)
+            table = {name: values[passed] for name, values in table.items()}
+        n_selected = int(counts.sum())
+        for step, plugin in self._steps.steps:
+            table |= self._mark_missing(self._steps.of_constituents(step, plugin, table, counts, cleaned.table))
+        order = None
         if settings.sort_by is not None:
-            key = np.broadcast_to(Expression(settings.sort_by)(table), n_read)[order]
-            order = order[sort_in_jet(key, counts)]
+            jet_variables = {
+                name: broadcast(cleaned.table[name.removeprefix("jet_")], counts) for name in jet_variables
+            }
+            key = np.broadcast_to(Expression(settings.sort_by)(table | jet_variables), n_selected)
+            order = sort_in_jet(key, counts)
         if counts.max(initial=0) > settings.max:
+            order = np.arange(n_selected) if order is None else order
             order = order[position_in_jet(counts) < settings.max]
             counts = np.minimum(counts, settings.max)
-        untouched = len(order) == n_read and settings.sort_by is None
 
         def taken(column: np.ndarray) -> np.ndarray:
-            return column if untouched else column[order]
+            return column if order is None else column[order]
 
         name = self._collection
         columns = (
             {store.counts(name): counts}
             | {store.constituent(name, v): taken(table[v]) for v in settings.variables}
-            | {store.constituent_label(name, v): taken(self._label(v, found.columns[v])) for v in settings.labels}
+            | {store.constituent_label(name, v): taken(self._label(v, table)) for v in settings.labels}
         )
-        return columns, [n_read, n_selected, len(order)]
+        return columns, [n_read, n_selected, int(counts.sum())]
 
-    def _label(self, name: str, values: np.ndarray) -> np.ndarray:
+    def _read(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return counts and variables of the constituents of some jets, varied if they are to vary."""
+        settings = self._settings
+        found = chunk.constituents(self._collection, self.read, jets)
+        counts, table = found.counts, self._mark_missing(found.columns)
+        for name, factor in settings.units.items():
+            table[name] = table[name] * factor
+        # Labels are no variables: numbers that mean missing stay what they are.
+        table |= {_as_label(name): found.columns[name] for name in settings.labels if name in found.columns}
+        if self._variation is None:
+            return counts, table
+        systematics = self._variation.systematics
+        of = [broadcast(x, counts) for x in (np.full(jets.sum(), number), chunk.entry[jets], chunk.position[jets])]
+        table, kept = vary(
+            self._variation.name,
+            table,
+            dict(systematics.roles),  # type: ignore[arg-type]
+            maps=self._maps,
+            unit=systematics.unit,
+            random=random_numbers(self._seed, self._variation.name, self._sample, [*of, position_in_jet(counts)]),
+            empty=systematics.empty,
+        )
+        if kept is None:
+            return counts, table
+        return count_true(kept, counts), {name: values[kept] for name, values in table.items()}
+
+    def _label(self, name: str, table: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return a label as it came, or a variable that was made, -1 where missing."""
+        values = table[_as_label(name) if _as_label(name) in table else name]
+        if values.dtype.kind == "f":
+            values = np.where(np.isnan(values), -1, values)
         limits = np.iinfo(np.int32)
         if values.size and not limits.min <= int(values.min()) <= int(values.max()) <= limits.max:
             raise JetmillError(
@@ -172,3 +288,16 @@ def _define(text: str, table: Mapping[str, np.ndarray], length: int) -> np.ndarr
     value = np.broadcast_to(Expression(text)(table), length)
     with np.errstate(over="ignore"):
         return value.astype(np.float32)
+
+
+def _rank(values: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """Return the place of each jet among those of its event (n_jets,), 0 for the largest value, NaN last."""
+    counts = np.bincount(entry - entry[0]) if len(entry) else np.zeros(0, dtype=np.int64)
+    rank = np.empty(len(entry), dtype=np.int64)
+    rank[sort_in_jet(values, counts)] = position_in_jet(counts)
+    return rank
+
+
+def _as_label(name: str) -> str:
+    """Return the name under which a table has a variable as it came, which no variable can have."""
+    return f"label {name}"

@@ -10,6 +10,7 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``variables/<name>`` | float32 or float64 | NaN where missing |
 | ``reference/<name>`` | float32 | outputs of existing taggers, as they came |
 | ``additional_labels/<name>`` | as in the input | further truth, as it came |
+| ``weights/<name>`` | float32 | factors of weights |
 | ``event/<name>`` | integer | identity of the event |
 | ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |
 | ``constituents/<collection>/variables/<name>`` | float32 or float64 | those of all jets, NaN where missing |
@@ -32,7 +33,7 @@ from jetmill.files import complete
 from jetmill.splitting import SPLITS
 
 KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
-ADDITIONAL_LABELS, CONSTITUENTS = "additional_labels", "constituents"
+ADDITIONAL_LABELS, CONSTITUENTS, WEIGHTS = "additional_labels", "constituents", "weights"
 
 
 def offsets(collection: str) -> str:

@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from jetmill.binning import Axis
-from jetmill.config import REST, Config, Constituents, Sample, ScalingOf, weight_name
+from jetmill.config import Config, Sample, weight_name
+from jetmill.config_cleaning import ClassOf, ScalingOf, Step
 from jetmill.config_errors import sentences
+from jetmill.config_types import REST
 from jetmill.errors import JetmillError, nearest
 from jetmill.expressions import Expression
+from jetmill.plugins import load_plugin
+from jetmill.systematics import VARIATIONS
+from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -25,7 +31,7 @@ def load(raw: Mapping[str, Any]) -> Config:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
         raise JetmillError("\n".join(sentences(error, Config))) from None
-    checks = (_jets, _constituents, _balance, _resampling, _write, _names, _split)
+    checks = (_jets, _constituents, _balance, _classes, _resampling, _write, _names, _split, _systematics)
     if mismatches := [f"{key}: {sentence}" for check in checks for key, sentence in check(config)]:
         raise JetmillError("\n".join(mismatches))
     return config
@@ -46,7 +52,7 @@ Problems = Iterator[tuple[str, str]]
 
 
 def _jets(config: Config) -> Problems:
-    jets, known = config.jets, config.cleaning.used_variables
+    jets, known, made = config.jets, config.cleaning.used_variables, config.cleaning.made
     for key, names in {
         "jets.reference": jets.reference,
         "jets.additional_labels": jets.additional_labels,
@@ -56,7 +62,17 @@ def _jets(config: Config) -> Problems:
         for name in names:
             if name in jets.define:
                 yield key, f"'{name}' is one of jets.define; it must be a variable of the files"
+            elif name in made:
+                yield key, f"'{name}' is computed; it must be a variable of the files"
     yield from _definitions("jets.define", jets.define)
+    yield from _steps("jets.transforms", jets.transforms, JET_TRANSFORMS)
+    yield from _twice("jets", made)
+    for name in jets.units:
+        if name not in known or name in made:
+            yield "jets.units", f"nothing reads a variable '{name}'.{nearest(name, known)}"
+    for number, network in enumerate(jets.networks):
+        if not Path(network.file).is_file():
+            yield f"jets.networks.{number}.file", f"{network.file}: no such file"
     yield from _scaling("scaling", config.scaling, "jets.variables", jets.variables)
     for count, prefixes in jets.missing.slots.items():
         for prefix in prefixes:
@@ -79,15 +95,18 @@ def _constituents(config: Config) -> Problems:
         if name == "jets":
             yield key, "a collection cannot be called 'jets'"
         yield from _definitions(f"{key}.define", collection.define)
+        yield from _steps(f"{key}.transforms", collection.transforms, TRANSFORMS)
+        yield from _twice(key, collection.made)
+        for variable in collection.units:
+            if variable not in collection.read:
+                hint = nearest(variable, collection.read)
+                yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
         yield from _scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
-        known = _known_in(collection)
+        known = [*collection.read, *collection.made]
         for missing in collection.missing.values_of:
             if missing not in known:
                 hint = nearest(missing, known)
                 yield f"{key}.missing.values_of", f"nothing uses a variable '{missing}'.{hint}"
-        for label in collection.labels:
-            if label in collection.define:
-                yield f"{key}.labels", f"'{label}' is one of {key}.define; it must be a variable of the files"
         yield from _among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.labels)
 
 
@@ -168,8 +187,42 @@ def _split(config: Config) -> Problems:
         yield "split", "by event needs input.event_id; without it, use by: jet"
 
 
-def _known_in(collection: Constituents) -> list[str]:
-    return [*collection.read, *collection.define]
+def _classes(config: Config) -> Problems:
+    for name, value in config.classes.items():
+        if isinstance(value, ClassOf):
+            yield from _among(f"classes.{name}.samples", value.samples, "samples", config.samples)
+
+
+def _systematics(config: Config) -> Problems:
+    systematics, key = config.systematics, "systematics"
+    if systematics is None:
+        return
+    yield from _among(f"{key}.collection", [systematics.collection], "constituents", config.constituents)
+    if systematics.maps is not None and not Path(systematics.maps).is_file():
+        yield f"{key}.maps", f"{systematics.maps}: no such file"
+    needed = {role for name in systematics.variations for role in VARIATIONS[name].roles}
+    needed |= {"pt", "energy", "eta", "phi"} if systematics.jets else set()
+    for role in sorted(needed.difference(systematics.roles)):
+        yield f"{key}.roles", f"does not say which variable is {role}"
+    for name in systematics.variations:
+        if VARIATIONS[name].maps and systematics.maps is None:
+            yield f"{key}.maps", f"{name} needs the histograms {', '.join(VARIATIONS[name].maps)}"
+
+
+def _steps(key: str, steps: list[Step], transforms: Mapping[str, Transform]) -> Problems:
+    for number, step in enumerate(steps):
+        try:
+            if step.name is not None:
+                find(step.name, transforms, step.roles, step.options)
+            else:
+                load_plugin(str(step.plugin), str(step.function))
+        except JetmillError as error:
+            yield f"{key}.{number}", str(error)
+
+
+def _twice(key: str, made: list[str]) -> Problems:
+    for name in sorted({name for name in made if made.count(name) > 1}):
+        yield key, f"'{name}' is made more than once"
 
 
 def _definitions(key: str, define: Mapping[str, str]) -> Problems:

@@ -15,6 +15,8 @@ class Content:
     ----------
     samples
         All samples; the position of a jet's sample is written.
+    weight_columns
+        Variables of jets that every weight is multiplied by.
     slots
         Collection of constituents to the slots of a row.
     labels
@@ -28,6 +30,7 @@ class Content:
     """
 
     samples: Sequence[str]
+    weight_columns: Sequence[str]
     slots: Mapping[str, int]
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     concat_jets: Sequence[str]

@@ -8,8 +8,9 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from jetmill.config import Config, Sample, ScalingOf, weight_name
+from jetmill.config import Config, Sample, weight_name
 from jetmill.config_checks import load, readable_samples
+from jetmill.config_cleaning import Cleaning, ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
@@ -135,11 +136,26 @@ class Plan:
         n = len(self.batches) if by_batch else getattr(self.config.write.parts, split_of(output))
         return [f"{number:04d}" for number in range(n)]
 
-    def part_files(self, *outputs: str, under: str = "parts", ending: str = "h5") -> list[str]:
+    @property
+    def variations(self) -> list[str]:
+        """Directories of the variations, below that of the results: ``variations/<name>/``."""
+        systematics = self.config.systematics
+        return [] if systematics is None else [f"variations/{name}/" for name in systematics.variations]
+
+    def cleaning(self, variation: str) -> Cleaning:
+        """Return the settings of the clean jobs, of the nominal ones if `variation` is empty."""
+        return self.config.varied(variation.split("/")[1]) if variation else self.config.cleaning
+
+    def outputs_of(self, variation: str) -> tuple[str, ...]:
+        """Return the finished files of a variation, or the nominal ones."""
+        systematics = self.config.systematics
+        return tuple(systematics.outputs) if variation and systematics is not None else self.outputs
+
+    def part_files(self, *outputs: str, under: str = "parts", ending: str = "h5", variation: str = "") -> list[str]:
         """Return the files of all parts of some outputs, or of all."""
         return [
-            f"<results>/{under}/{output}/part_{part}.{ending}"
-            for output in outputs or self.outputs
+            f"<results>/{variation}{under}/{output}/part_{part}.{ending}"
+            for output in outputs or self.outputs_of(variation)
             for part in self.parts(output)
         ]
 
@@ -153,10 +169,10 @@ class Plan:
         """Return the batches that a part is drawn from: all of them, or its own."""
         return [self.batches[int(part)]] if self.config.write.shuffle == "batch" else self.batches
 
-    def batch_files(self, stage: str, part: str | None = None) -> list[str]:
+    def batch_files(self, stage: str, part: str | None = None, variation: str = "") -> list[str]:
         """Return the files that a stage (clean, bins) makes of all batches, or of those of a part."""
         batches = self.batches if part is None else self.sources(part)
-        return [f"<results>/{stage}/{b.sample}/batch_{b.number}.h5" for b in batches]
+        return [f"<results>/{variation}{stage}/{b.sample}/batch_{b.number}.h5" for b in batches]
 
     def batch_samples(self, part: str | None = None) -> list[str]:
         """Return the samples of all batches, or of those of a part, in the order of `batch_files`."""

@@ -27,12 +27,15 @@ class Component:
     cells : ndarray of bool, shape (*bins)
     fraction
         Size of this component relative to the others, positive; None for as large as possible.
+    max_jets
+        Jets of this component, at most.
     """
 
     name: str
     samples: Sequence[int]
     cells: np.ndarray
     fraction: float | None = None
+    max_jets: int | None = None
 
 
 def component_of_cells(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
@@ -171,11 +174,13 @@ def _flat_counts(counts: np.ndarray, component: Component) -> np.ndarray:
 
 
 def _obey_fractions(size: np.ndarray, components: Sequence[Component]) -> np.ndarray:
-    """Return what to scale each component by, at most 1, so that sizes are as fractions."""
+    """Return what to scale each component by, at most 1, so that sizes are as fractions, and not above their limits."""
+    limits = np.array([np.inf if c.max_jets is None else c.max_jets for c in components])
+    allowed = np.minimum(size, limits)
     if components[0].fraction is None:
-        return np.ones(len(size))
+        return np.divide(allowed, size, out=np.zeros_like(size), where=size > 0)
     fraction = np.array([component.fraction for component in components], dtype=np.float64)
-    wanted = fraction * (size / fraction).min()
+    wanted = fraction * (allowed / fraction).min()
     return np.divide(wanted, size, out=np.zeros_like(wanted), where=size > 0)
 
 

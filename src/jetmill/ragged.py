@@ -52,10 +52,74 @@ def sort_in_jet(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     Values of equal key keep their order.
     """
-    # The complement turns the order of integers and booleans around, whether they have a sign or not.
-    return np.lexsort((-key if key.dtype.kind == "f" else ~key, jet_of(counts)))
+    falling, length = _falling_bits(key), int(counts.max(initial=0)).bit_length()
+    if falling is None or len(counts).bit_length() + 32 + length > 64:
+        # The complement turns the order of integers and booleans around, whether they have a sign or not.
+        return np.lexsort((-key if key.dtype.kind == "f" else ~key, jet_of(counts)))
+    # One number for jet, key and place: sorting numbers is ten times faster than sorting places by two keys.
+    number = jet_of(counts).astype(np.uint64) << np.uint64(32 + length)
+    number |= falling.astype(np.uint64) << np.uint64(length)
+    number |= position_in_jet(counts).astype(np.uint64)
+    number.sort()
+    return np.repeat(starts_of(counts), counts) + (number & np.uint64(2**length - 1)).astype(np.int64)
+
+
+def _falling_bits(key: np.ndarray) -> np.ndarray | None:
+    """Return uint32 that rise where `key` falls, the largest for NaN; None if 32 bits do not hold the keys."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = key.astype(np.float32)
+    if not ((single == key) | np.isnan(single)).all() or (
+        key.dtype.kind != "f" and np.abs(single).max(initial=0) >= 2**24
+    ):
+        return None
+    # Adding 0 makes a 0 of -0.
+    bits = (single + np.float32(0)).view(np.uint32)
+    rising = np.where(bits >> 31, ~bits, bits | np.uint32(2**31))
+    return np.where(np.isnan(single), np.uint32(2**32 - 1), ~rising)
 
 
 def valid_slots(counts: np.ndarray, length: int) -> np.ndarray:
     """Return which slots of padded rows hold a value, bool (n_jets, length)."""
     return np.arange(length) < counts[:, None]
+
+
+def sum_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the sum of the values of each jet that are not NaN, 0 if there are none, float64 (n_jets,)."""
+    total, filled = np.zeros(len(counts)), counts > 0
+    if filled.any():
+        known = np.where(np.isnan(values), 0, values).astype(np.float64)
+        total[filled] = np.add.reduceat(known, starts_of(counts)[filled])
+    return total
+
+
+def max_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the largest value of each jet that is not NaN, NaN if there are none, float64 (n_jets,)."""
+    largest, filled = np.full(len(counts), np.nan), counts > 0
+    if filled.any():
+        largest[filled] = np.fmax.reduceat(values, starts_of(counts)[filled])
+    return largest
+
+
+def largest_in_jet(values: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+    """Return the places of the `n` largest values of each jet, whatever the order of the values.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, n_jets)
+        First the places of the largest values; of equal ones the first counts as larger. -1 where the
+        jet has no further value that is not NaN.
+    """
+    left, starts = values.astype(np.float64), starts_of(counts)
+    places = np.full((n, len(counts)), -1)
+    for place in places:
+        largest = max_in_jet(left, counts)
+        found = ~np.isnan(largest)
+        hits = np.flatnonzero(left == broadcast(largest, counts))
+        place[found] = hits[np.searchsorted(hits, starts[found])]
+        left[place[found]] = np.nan
+    return places
+
+
+def broadcast(jet_values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Give every value of a jet what `jet_values` (n_jets,) has for the jet: (n_values,)."""
+    return np.repeat(jet_values, counts)

@@ -1,4 +1,4 @@
-"""Make docs/config.md and config/schema.json from the configuration models: ``python -m jetmill.reference``."""
+"""Make docs/config.md, docs/transforms.md and config/schema.json from the code: ``python -m jetmill.reference``."""
 
 import json
 import types
@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from jetmill.config import Config, Name
+from jetmill.config import Config
+from jetmill.config_types import Name
+from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, table
 
 INTRODUCTION = """# Configuration
 
@@ -35,9 +37,46 @@ or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such
 """
 
 
+TRANSFORMS_PAGE = """# Transforms and plug-ins
+
+Made from `src/jetmill/transforms.py` by `python -m jetmill.reference`; a test keeps them in step.
+
+`transforms` of jets or of a collection of constituents makes new variables. A step is the name of a
+transform, or a section: `{{name: log_set, roles: {{energy: E}}, prefix: my_}}`. What a transform takes are
+roles, played by the variables of these names unless `roles` says otherwise; `jet_eta` and `jet_phi` are
+eta and phi of the jet. Steps are taken in their order, after `define`, and for constituents after
+`select`: sums and the hardest are those of all selected constituents, whatever is cut off later. A
+number that does not exist, as the logarithm of 0, is missing.
+
+## Of constituents
+
+{of_constituents}
+## Of jets
+
+{of_jets}
+## Plug-ins
+
+A step can be a function in a Python file of yours: `{{plugin: mine.py, function: make, reads: [pt, d0],
+reads_jets: [pt], makes: [share]}}`.
+
+```python
+def make(constituents, jets):  # dictionaries of arrays; a function of jets takes the jets alone
+    return {{"share": constituents["pt"] / jets["pt"][constituents["jet"]]}}  # "jet" numbers the jets
+```
+
+It sees the jets of one piece of a file at a time, so what it makes of a jet must depend on that jet
+alone. An edit of the file reruns the cleaning.
+"""
+
+
 def reference() -> str:
     """Return ``docs/config.md``."""
     return INTRODUCTION + "\n" + "\n".join(_section("", Config))
+
+
+def transforms() -> str:
+    """Return ``docs/transforms.md``."""
+    return TRANSFORMS_PAGE.format(of_constituents=table(TRANSFORMS), of_jets=table(JET_TRANSFORMS))
 
 
 def schema() -> str:
@@ -105,4 +144,5 @@ def _cell(text: str) -> str:
 if __name__ == "__main__":
     root = Path(__file__).parents[2]
     (root / "docs/config.md").write_text(reference())
+    (root / "docs/transforms.md").write_text(transforms())
     (root / "config/schema.json").write_text(schema())

@@ -12,7 +12,7 @@ from jetmill.errors import JetmillError
 from jetmill.moments import Moments, Statistics, logarithm
 
 if TYPE_CHECKING:
-    from jetmill.config import ScalingOf
+    from jetmill.config_cleaning import ScalingOf
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.config import REST, Cut
+from jetmill.config_cleaning import Cut
+from jetmill.config_types import REST
 from jetmill.expressions import Expression
 from jetmill.missing import is_missing
 
@@ -34,8 +35,8 @@ def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[
     return passed, left
 
 
-def label(columns: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Label each jet with the first class whose expression is true for it.
+def label(columns: Mapping[str, np.ndarray], classes: Sequence[str | None], n_jets: int) -> tuple[np.ndarray, int]:
+    """Label each jet with the first class whose expression is true for it; None is true for none.
 
     Returns
     -------
@@ -44,11 +45,10 @@ def label(columns: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple[np
     ambiguous
         Number of jets for which more than one expression is true (``rest`` aside).
     """
-    n_jets = len(next(iter(columns.values())))
     labels, matches = np.full(n_jets, -1, dtype=np.int16), np.zeros(n_jets, dtype=np.int16)
     for number, text in enumerate(classes):
-        true = np.ones(n_jets, dtype=bool)
-        if text != REST:
+        true = np.full(n_jets, text is not None)
+        if text is not None and text != REST:
             true = where(Expression(text), columns, missing=False)
             matches += true
         labels[true & (labels < 0)] = number

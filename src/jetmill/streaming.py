@@ -142,18 +142,19 @@ class DumpStream:
 
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         run, settings = self._run, self._run.config.cleaning
-        recipe = JetRecipe(settings)
-        recipes = {name: ConstituentRecipe(name, c) for name, c in settings.constituents.items()}
+        recipe = JetRecipe(settings, self._sample)
+        recipes = {name: ConstituentRecipe(name, settings, self._sample) for name in settings.constituents}
         axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
-        for path in self._files:
+        for number, path in enumerate(self._files):
             with open_source(path, settings.input, settings.constituents) as source:
                 types = recipe.types(source.dtypes(recipe.read))
                 for name, r in recipes.items():
                     types |= r.types(source.constituent_dtypes(name, r.read))
                 for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
-                    columns, kept, *_ = recipe.clean(chunk)
+                    cleaned = recipe.clean(chunk, recipes, number)
+                    columns = cleaned.columns
                     for r in recipes.values():
-                        columns |= r.clean(chunk, kept)[0]
+                        columns |= r.clean(chunk, cleaned, number)[0]
                     columns = {name: values.astype(types.get(name, values.dtype)) for name, values in columns.items()}
                     cell, inside = cell_or_none([columns[store.variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)

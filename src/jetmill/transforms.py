@@ -15,49 +15,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest
-from jetmill.ragged import starts_of
-
-
-def sum_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the sum of the values of each jet that are not NaN, 0 if there are none, float64 (n_jets,)."""
-    total, filled = np.zeros(len(counts)), counts > 0
-    if filled.any():
-        (values,) = _double(values)
-        total[filled] = np.add.reduceat(np.where(np.isnan(values), 0, values), starts_of(counts)[filled])
-    return total
-
-
-def max_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the largest value of each jet that is not NaN, NaN if there are none, float64 (n_jets,)."""
-    largest, filled = np.full(len(counts), np.nan), counts > 0
-    if filled.any():
-        largest[filled] = np.fmax.reduceat(values, starts_of(counts)[filled])
-    return largest
-
-
-def largest_in_jet(values: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
-    """Return the places of the `n` largest values of each jet, whatever the order of the values.
-
-    Returns
-    -------
-    ndarray of int64, shape (n, n_jets)
-        First the places of the largest values; of equal ones the first counts as larger. -1 where the
-        jet has no further value that is not NaN.
-    """
-    left, starts = values.astype(np.float64), starts_of(counts)
-    places = np.full((n, len(counts)), -1)
-    for place in places:
-        largest = max_in_jet(left, counts)
-        found = ~np.isnan(largest)
-        hits = np.flatnonzero(left == broadcast(largest, counts))
-        place[found] = hits[np.searchsorted(hits, starts[found])]
-        left[place[found]] = np.nan
-    return places
-
-
-def broadcast(jet_values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Give every value of a jet what `jet_values` (n_jets,) has for the jet: (n_values,)."""
-    return np.repeat(jet_values, counts)
+from jetmill.ragged import broadcast, largest_in_jet, sum_in_jet
 
 
 def cartesian(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -255,7 +213,8 @@ class Transform:
 
     def variables(self, roles: Mapping[str, str]) -> tuple[list[str], list[str]]:
         """Return the variables it reads of the constituents (or jets), and of the jets of constituents."""
-        return [roles.get(r, r) for r in self.inputs], [roles.get(r, r) for r in self.jet_inputs]
+        of_jets = [roles.get(r, r.removeprefix("jet_")) for r in self.jet_inputs]
+        return [roles.get(r, r) for r in self.inputs], of_jets
 
 
 TRANSFORMS: dict[str, Transform] = {
@@ -376,9 +335,10 @@ def apply(
     JetmillError
         If there is no such transform, role, option or variable.
     """
-    transform = _find(name, TRANSFORMS, roles, options)
+    transform = find(name, TRANSFORMS, roles, options)
     arguments = _columns(name, transform.inputs, roles, columns)
-    arguments += _columns(name, transform.jet_inputs, roles, jets, " of the jets")
+    of_jets = {role: roles.get(role, role.removeprefix("jet_")) for role in transform.jet_inputs}
+    arguments += _columns(name, transform.jet_inputs, of_jets, jets, " of the jets")
     return _results(transform, [*arguments, counts] if transform.needs_counts else arguments, prefix, options)
 
 
@@ -386,7 +346,7 @@ def apply_to_jets(
     name: str, jets: Mapping[str, np.ndarray], roles: Mapping[str, str], *, prefix: str | None = None
 ) -> dict[str, np.ndarray]:
     """Apply a transform of `JET_TRANSFORMS` to jets, as `apply` does to constituents."""
-    transform = _find(name, JET_TRANSFORMS, roles, None)
+    transform = find(name, JET_TRANSFORMS, roles, None)
     return _results(transform, _columns(name, transform.inputs, roles, jets), prefix, None)
 
 
@@ -399,9 +359,10 @@ def table(transforms: Mapping[str, Transform]) -> str:
     return "\n".join(["| name | takes | makes | formula | options |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
-def _find(
+def find(
     name: str, transforms: Mapping[str, Transform], roles: Mapping[str, str], options: Mapping[str, float] | None
 ) -> Transform:
+    """Return a transform, or raise JetmillError if there is none, or none with such roles and options."""
     if name not in transforms:
         raise JetmillError(f"unknown transform '{name}'.{nearest(name, transforms)} Known: {', '.join(transforms)}")
     transform = transforms[name]

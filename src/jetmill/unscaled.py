@@ -40,7 +40,7 @@ def jet_fields(
     # What is an input too is finite as an input.
     for group in (store.REFERENCE, store.ADDITIONAL_LABELS, store.EVENT):
         fields = {name.rpartition("/")[2]: values for name, values in carried(jets, group, "").items()} | fields
-    fields |= weights_of(jets, tables) | {"sample": sample_numbers(jets, content.samples)}
+    fields |= weights_of(jets, tables, content) | {"sample": sample_numbers(jets, content.samples)}
     fields[FLAVOUR] = np.concatenate([j.label for j in jets]).astype(np.int64)
     return fields
 

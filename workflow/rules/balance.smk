@@ -1,12 +1,12 @@
 rule bin_jets:
     input:
-        "<results>/clean/{sample}/batch_{batch}.h5",
+        "<results>/{variation}clean/{sample}/batch_{batch}.h5",
     output:
-        "<results>/bins/{sample}/batch_{batch}.h5",
+        "<results>/{variation}bins/{sample}/batch_{batch}.h5",
     log:
-        "<logs>/bin_jets/{sample}/batch_{batch}.log",
+        "<logs>/{variation}bin_jets/{sample}/batch_{batch}.log",
     benchmark:
-        "<benchmarks>/bin_jets/{sample}/batch_{batch}.tsv"
+        "<benchmarks>/{variation}bin_jets/{sample}/batch_{batch}.tsv"
     conda:
         "../../envs/jetmill.yaml"
     resources:

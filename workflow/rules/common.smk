@@ -35,6 +35,19 @@ PARTS = FORMATS | {
 }
 
 
+def varied(name, variation):
+    """Return the files of a format that a variation has."""
+    if name == "hdf5":
+        return [f"<results>/{variation}{o}.h5" for o in PLAN.outputs_of(variation)]
+    under, ending = {
+        "structured": ("structured/parts", "h5"),
+        "parquet": ("parquet", "parquet"),
+        "torch": ("parts", "pt"),
+        "tfrecords": ("parts", "h5"),
+    }[name]
+    return PLAN.part_files(under=under, ending=ending, variation=variation)
+
+
 onstart:
     logger.info(PLAN.summary())
 

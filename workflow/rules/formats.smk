@@ -3,14 +3,14 @@
 
 rule write_structured:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part),
-        bins=lambda w: PLAN.batch_files("bins", w.part),
+        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
+        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
-        "<results>/structured/parts/{output}/part_{part}.h5",
+        "<results>/{variation}structured/parts/{output}/part_{part}.h5",
     log:
-        "<logs>/write_structured/{output}/part_{part}.log",
+        "<logs>/{variation}write_structured/{output}/part_{part}.log",
     conda:
         "../../envs/jetmill.yaml"
     resources:
@@ -53,14 +53,14 @@ rule index_structured:
 
 rule write_parquet:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part),
-        bins=lambda w: PLAN.batch_files("bins", w.part),
+        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
+        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
-        "<results>/parquet/{output}/part_{part}.parquet",
+        "<results>/{variation}parquet/{output}/part_{part}.parquet",
     log:
-        "<logs>/write_parquet/{output}/part_{part}.log",
+        "<logs>/{variation}write_parquet/{output}/part_{part}.log",
     conda:
         "../../envs/jetmill.yaml"
     resources:
@@ -97,11 +97,11 @@ rule write_tfrecords:
 
 rule write_torch:
     input:
-        "<results>/parts/{output}/part_{part}.h5",
+        "<results>/{variation}parts/{output}/part_{part}.h5",
     output:
-        "<results>/parts/{output}/part_{part}.pt",
+        "<results>/{variation}parts/{output}/part_{part}.pt",
     log:
-        "<logs>/write_torch/{output}/part_{part}.log",
+        "<logs>/{variation}write_torch/{output}/part_{part}.log",
     conda:
         "../../envs/jetmill.yaml"
     params:

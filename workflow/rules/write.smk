@@ -1,15 +1,15 @@
 rule write:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part),
-        bins=lambda w: PLAN.batch_files("bins", w.part),
+        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
+        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
-        "<results>/parts/{output}/part_{part}.h5",
+        "<results>/{variation}parts/{output}/part_{part}.h5",
     log:
-        "<logs>/write/{output}/part_{part}.log",
+        "<logs>/{variation}write/{output}/part_{part}.log",
     benchmark:
-        "<benchmarks>/write/{output}/part_{part}.tsv"
+        "<benchmarks>/{variation}write/{output}/part_{part}.tsv"
     conda:
         "../../envs/jetmill.yaml"
     resources:
@@ -45,3 +45,34 @@ rule index:
         "Join the parts"
     script:
         "../scripts/index.py"
+
+
+# The same for each variation, whose outputs are others.
+for variation in PLAN.variations:
+
+    rule:
+        name:
+            f"index_{variation.split('/')[1]}"
+        input:
+            **{
+                output: PLAN.part_files(output, variation=variation)
+                for output in PLAN.outputs_of(variation)
+            },
+        output:
+            **{
+                output: f"<results>/{variation}{output}.h5"
+                for output in PLAN.outputs_of(variation)
+            },
+        log:
+            f"<logs>/{variation}index.log",
+        conda:
+            "../../envs/jetmill.yaml"
+        params:
+            merge=CONFIG.write.merge,
+            compression=CONFIG.write.compression,
+            attributes={},
+            code=code_digest("stages.index"),
+        message:
+            f"Join the parts of {variation}"
+        script:
+            "../scripts/index.py"

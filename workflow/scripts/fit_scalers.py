@@ -1,6 +1,6 @@
 """Go through one range of variables."""
 
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.logs import job_log
 from jetmill.stages.fit_scalers import fit_scalers
 

@@ -1,6 +1,6 @@
 """Merge the statistics of all ranges into the scalers."""
 
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.logs import job_log
 from jetmill.stages.merge_scalers import merge_scalers
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from jetmill.config import Constituents as ConstituentSettings
-from jetmill.config import Input
+from jetmill.config_cleaning import Constituents as ConstituentSettings
+from jetmill.config_cleaning import Input
 from jetmill.sources.chunk import Chunk, Constituents, Source
 
 __all__ = ["Chunk", "Constituents", "Source", "open_source"]

@@ -7,8 +7,8 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from jetmill.config import Constituents as ConstituentSettings
-from jetmill.config import Input
+from jetmill.config_cleaning import Constituents as ConstituentSettings
+from jetmill.config_cleaning import Input
 from jetmill.errors import JetmillError, nearest
 from jetmill.ragged import jet_of, position_in_jet
 from jetmill.sources.chunk import Constituents

@@ -122,6 +122,7 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
             [samples.index(sample) for sample in c.samples],
             cells_between(axes, c.bins),
             c.fraction,
+            c.max_jets,
         )
         for c in resampling.components
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from jetmill import columns as store
 from jetmill.cleaning import ConstituentRecipe, JetRecipe
-from jetmill.config import Cleaning, Split
+from jetmill.config_cleaning import Cleaning, Split
 from jetmill.errors import JetmillError
 from jetmill.files import sha256
 from jetmill.ragged import values_of
@@ -46,8 +46,8 @@ def clean_batch(
     JetmillError
         If a file cannot be read, a branch is missing, or its type is not that of the other files.
     """
-    recipe = JetRecipe(settings)
-    recipes = {name: ConstituentRecipe(name, c) for name, c in settings.constituents.items()}
+    recipe = JetRecipe(settings, sample)
+    recipes = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
     flow, ambiguous = np.zeros(len(recipe.steps), dtype=np.int64), 0
     constituent_flow = {name: np.zeros(len(ConstituentRecipe.STEPS), dtype=np.int64) for name in recipes}
     inputs: list[dict[str, Any]] = []
@@ -66,13 +66,14 @@ def clean_batch(
                 spool.expect(types, path)
                 before = flow.copy()
                 for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
-                    columns, kept, left, unclear = recipe.clean(chunk)
-                    flow += left
-                    ambiguous += unclear
+                    cleaned = recipe.clean(chunk, recipes, number)
+                    columns, kept = cleaned.columns, cleaned.kept
+                    flow += cleaned.flow
+                    ambiguous += cleaned.ambiguous
                     of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
                     columns[store.KEY] = keys(settings.seed, "order", sample, of=of_jets)
                     for name, r in recipes.items():
-                        more, counted = r.clean(chunk, kept)
+                        more, counted = r.clean(chunk, cleaned, number)
                         columns |= more
                         constituent_flow[name] += counted
                     spool.append(columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.columns import Batch, constituent, variable
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.files import complete
 from jetmill.moments import Statistics, write_statistics
 from jetmill.splitting import TRAIN

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jetmill.config import ScalingOf
+from jetmill.config_cleaning import ScalingOf
 from jetmill.files import complete
 from jetmill.moments import read_statistics
 from jetmill.scaling import fit_all, write_scalers

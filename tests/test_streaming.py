@@ -1,0 +1,722 @@
+"""Batches made on the fly, against the files that the same run writes, read with h5py alone.
+
+Four runs, made by calling the stages: `one` and `two` as in `test_formats` (resampled, float32, all variables
+of jets put to tracks; float16, clipped, not resampled), `root` (ntuples), `small` (a part per batch, an empty
+validation split, a dozen test jets).
+"""
+
+import shutil
+import sys
+import tracemalloc
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from math import prod
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent / "workflow"))
+import workflow_runs as runs
+from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
+
+import jetmill
+from jetmill import streaming
+from jetmill.errors import JetmillError
+from jetmill.picking import PartOf
+from jetmill.plan import Plan
+from jetmill.sources import hdf5, root
+from jetmill.stages.balance import balance
+from jetmill.stages.bin_jets import bin_jets
+from jetmill.stages.clean import clean_batch
+from jetmill.stages.fit_scalers import fit_scalers
+from jetmill.stages.index import write_index
+from jetmill.stages.make_toy import write_toy_file
+from jetmill.stages.merge_scalers import merge_scalers
+from jetmill.stages.write import write_part
+from jetmill.stages.write_manifest import write_manifest
+
+
+def toys(jets, *processes):
+    return {name: {"toy": {"process": name, "files": 2, "jets": jets}} for name in processes}
+
+
+ATLAS = toys(1500, "ttbar", "zprime")
+CONFIGS = {
+    "one": runs.changed(ONE, {"samples": ATLAS}),
+    "two": runs.changed(TWO, {"samples": ATLAS}),
+    "root": runs.changed(
+        runs.CONFIG,
+        {"samples": toys(1500, "ttbar", "qcd"), "jets": {"reference": ["btagDeepL"]}, "input": {"files_per_batch": 1}},
+    ),
+    "small": runs.changed(
+        ONE,
+        {
+            "strict": False,
+            "samples": toys(250, "ttbar", "zprime"),
+            "split": {"modulo": 80, "val": [], "test": [9]},
+            "balance": {"resampling": {"method": "none"}},
+            "write": {"parts": None, "shuffle": "batch"},
+        },
+    ),
+}
+OUTPUTS = [
+    *(("one", output) for output in ("train", "val", "test", "val_resampled")),
+    *((name, output) for name in ("two", "root", "small") for output in ("train", "val", "test")),
+]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished run."""
+
+    config: dict
+    results: Path
+
+    def arrays(self, *outputs):
+        """Return the rows of some finished files together."""
+        return together([runs.datasets(self.results / f"{output}.h5") for output in outputs])
+
+    def stream(self, *arguments, **options):
+        return jetmill.Stream(self.config, *arguments, **options)
+
+    def files(self, sample):
+        return sorted((self.results / "toy").glob(f"{sample}_*"))
+
+
+def make(results, raw):
+    """Do what the workflow does, in this process."""
+    raw = raw | {"output_dir": str(results)}
+    plan = Plan.from_raw(raw)
+    config, scalers, tables = plan.config, results / "scalers.json", results / "balance.h5"
+
+    def placed(paths):
+        return [Path(path.replace("<results>", str(results))) for path in paths]
+
+    for sample, files in plan.files.items():
+        toy = config.samples[sample].toy
+        for number, path in enumerate(files):
+            what = {"process": toy.process, "n_jets": toy.jets, "seed": config.seed}
+            write_toy_file(path, sample=sample, number=number, **what)
+    cleaned, binned = placed(plan.batch_files("clean")), placed(plan.batch_files("bins"))
+    for batch, columns, cells in zip(plan.batches, cleaned, binned, strict=True):
+        where = {"sample": batch.sample, "first_file": batch.first_file}
+        clean_batch(batch.files, columns, settings=config.cleaning, **where)
+        bin_jets(columns, cells, bins=config.balance.bins, n_classes=len(config.classes))
+    ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
+    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
+        fit_scalers(cleaned, path, of=of, variables=variables, settings=plan.scaling[of])
+    merge_scalers(ranges, scalers, settings=plan.scaling, strict=config.strict)
+    balance(
+        list(zip(plan.batch_samples(), cleaned, binned, strict=True)),
+        tables,
+        bins=config.balance.bins,
+        classes=list(config.classes),
+        samples=list(config.samples),
+        weights=plan.weights,
+        resampling=config.balance.resampling,
+        strict=config.strict,
+    )
+    for output in plan.outputs:
+        parts = placed(plan.part_files(output))
+        for path, part in zip(parts, plan.parts(output), strict=True):
+            batches = (placed(plan.batch_files(stage, part)) for stage in ("clean", "bins"))
+            source = PartOf(output, plan.slice_of_keys(output, part), plan.batch_samples(part), *batches)
+            write_part(source, tables, scalers, path, content=config.content, compression=config.write.compression)
+        write_index(parts, results / f"{output}.h5", merge=config.write.merge)
+    manifest = results / "manifest.json"
+    write_manifest(cleaned, tables, placed(plan.part_files()), manifest, config=config.model_dump(mode="json"))
+    return Made(raw, results)
+
+
+_DONE: dict[str, Made] = {}
+
+
+def made(name, tmp_path_factory):
+    """Make a run once per session."""
+    if name not in _DONE:
+        _DONE[name] = make(tmp_path_factory.mktemp(name) / "results", CONFIGS[name])
+    return _DONE[name]
+
+
+@pytest.fixture
+def run(request, tmp_path_factory):
+    return made(request.param, tmp_path_factory)
+
+
+@pytest.fixture
+def one(tmp_path_factory):
+    return made("one", tmp_path_factory)
+
+
+@pytest.fixture
+def two(tmp_path_factory):
+    return made("two", tmp_path_factory)
+
+
+@pytest.fixture
+def from_root(tmp_path_factory):
+    return made("root", tmp_path_factory)
+
+
+@pytest.fixture
+def small(tmp_path_factory):
+    return made("small", tmp_path_factory)
+
+
+def together(batches):
+    return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+
+
+def lengths(batches):
+    return [len(b["jets/labels"]) for b in batches]
+
+
+def fingerprints(arrays):
+    """Return all bytes of each jet in all datasets, (n_jets,)."""
+    flat = [np.ascontiguousarray(arrays[name]) for name in sorted(arrays)]
+    packed = np.concatenate([x.reshape(len(x), prod(x.shape[1:])).view(np.uint8) for x in flat], axis=1)
+    return packed.view(f"V{packed.shape[1]}")[:, 0]
+
+
+def assert_same_jets(found, expected):
+    """Compare names, types and shapes, and all values bit for bit, in any order and as often."""
+    assert {name: (x.dtype, x.shape) for name, x in found.items()} == {
+        name: (x.dtype, x.shape) for name, x in expected.items()
+    }
+    np.testing.assert_array_equal(np.sort(fingerprints(found)), np.sort(fingerprints(expected)))
+
+
+def assert_same_batches(found, expected):
+    """Compare all batches, in their order."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert list(a) == list(b)
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def identity(arrays):
+    return np.stack([x.astype(np.int64) for name, x in arrays.items() if name.startswith("jets/event/")], axis=1)
+
+
+# Streams
+
+
+@pytest.mark.parametrize(("run", "output"), OUTPUTS, indirect=["run"])
+def test_a_stream_is_what_the_file_holds(run, output):
+    expected = run.arrays(output)
+    n_jets = len(expected["jets/labels"])
+    stream = run.stream(output, batch_size=300, jets_in_memory=500)
+    batches = list(stream.epoch())
+    assert stream.n_jets == n_jets
+    assert lengths(batches) == [300] * (n_jets // 300) + [n_jets % 300] * (n_jets % 300 > 0)
+    assert len(stream) == len(batches)
+    if n_jets:
+        assert_same_jets(together(batches), expected)
+
+
+def test_the_files_are_what_they_are_meant_to_be(one, two, from_root, small):
+    event = identity(one.arrays("train"))
+    assert np.unique(event, axis=0, return_counts=True)[1].max() > 1
+    assert one.arrays("train")["jets/inputs"].dtype == np.float32
+    assert one.arrays("train")["tracks/inputs"].shape[2] == 11
+    assert two.arrays("train")["tracks/inputs"].dtype == np.float16
+    assert {"jets/weight", "jets/weight_flat", "jets/event/event"} <= set(from_root.arrays("val"))
+    assert len(small.arrays("val")["jets/labels"]) == 0
+    assert 0 < len(small.arrays("test")["jets/labels"]) < 30
+
+
+@pytest.mark.parametrize("jets_in_memory", [3, 100, 10**6])
+@pytest.mark.parametrize("batch_size", [1, 70, 10**6])
+def test_any_size(one, batch_size, jets_in_memory):
+    expected = one.arrays("val_resampled")
+    n_jets = len(expected["jets/labels"])
+    jets_in_memory = max(jets_in_memory, n_jets // 15)
+    batches = list(one.stream("val_resampled", batch_size=batch_size, jets_in_memory=jets_in_memory).epoch())
+    assert set(lengths(batches[:-1])) <= {batch_size}
+    assert_same_jets(together(batches), expected)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 8])
+@pytest.mark.parametrize("jets_in_memory", [700, 10**6])
+def test_workers_share_the_jets(one, n_workers, jets_in_memory):
+    stream = one.stream(batch_size=200, jets_in_memory=jets_in_memory)
+    by_worker = [list(stream.epoch(5, worker, n_workers)) for worker in range(n_workers)]
+    for batches in by_worker:
+        assert set(lengths(batches[:-1])) <= {200}
+    assert_same_jets(together([b for batches in by_worker for b in batches]), one.arrays("train"))
+
+
+@pytest.mark.parametrize("n_workers", [2, 35])
+def test_more_workers_than_jets(small, n_workers):
+    stream = small.stream("test", batch_size=4)
+    assert 2 < stream.n_jets < 35
+    batches = [b for worker in range(n_workers) for b in stream.epoch(0, worker, n_workers)]
+    assert_same_jets(together(batches), small.arrays("test"))
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_an_empty_output(small, n_workers):
+    stream = small.stream("val")
+    assert (stream.n_jets, len(stream)) == (0, 0)
+    assert [list(stream.epoch(0, worker, n_workers)) for worker in range(n_workers)] == [[]] * n_workers
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_the_order_is_reproducible(one, n_workers):
+    options = {"batch_size": 400, "jets_in_memory": 800, "seed": 4}
+    stream = one.stream(**options)
+    for worker in range(n_workers):
+        first = list(stream.epoch(2, worker, n_workers))
+        assert_same_batches(list(stream.epoch(2, worker, n_workers)), first)
+        assert_same_batches(list(one.stream(**options).epoch(2, worker, n_workers)), first)
+
+
+def test_the_order_depends_on_epoch_and_seed(one):
+    orders = [
+        identity(together(list(one.stream(jets_in_memory=jets, seed=seed).epoch(epoch))))
+        for jets in (1000, 10**6)
+        for seed, epoch in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1))
+    ]
+    orders.append(identity(one.arrays("train")))
+    for i, a in enumerate(orders):
+        for b in orders[:i]:
+            # By chance: jets are drawn several times.
+            assert (a == b).all(axis=1).mean() < 0.02
+
+
+def test_epochs_can_be_read_side_by_side(one):
+    stream = one.stream("val", batch_size=50, jets_in_memory=100)
+    alone = [list(stream.epoch(0)), list(stream.epoch(1))]
+    assert_same_batches([b for pair in zip(*alone, strict=True) for b in pair],
+                        [b for pair in zip(stream.epoch(0), stream.epoch(1), strict=True) for b in pair])  # fmt: skip
+
+
+def test_jets_are_mixed(one, two):
+    arrays = [together(list(two.stream(jets_in_memory=10**6).epoch(k))) for k in range(2)]
+    n = len(arrays[0]["jets/labels"])
+    for name in ("jets/labels", "jets/sample"):
+        values = arrays[0][name].astype(float)
+        assert abs(values[: n // 2].mean() - values[n // 2 :].mean()) < 5 * values.std() * np.sqrt(4 / n)
+    # Where a jet is in one epoch says nothing about the next.
+    places = [np.lexsort(identity(a).T) for a in arrays]
+    assert abs(np.corrcoef(*places)[0, 1]) < 5 / np.sqrt(n)
+    # Copies of a jet are not next to each other.
+    event = identity(together(list(one.stream().epoch())))
+    assert (event[1:] == event[:-1]).all(axis=1).mean() < 0.01
+
+
+def test_slices_come_in_any_order(one):
+    """Else the first jets of an epoch would always be the same."""
+    stream = one.stream(jets_in_memory=300)
+    first = [{tuple(i) for i in identity(next(stream.epoch(k)))[:200].tolist()} for k in range(6)]
+    assert len({frozenset(f) for f in first}) == 6
+    assert min(len(a & b) for a in first for b in first) < 50
+
+
+@pytest.fixture
+def slices(monkeypatch):
+    """Return the jets of each slice that is prepared."""
+    sizes, original = [], streaming.scaled_rows
+
+    def scaled_rows(jets, *arguments):
+        sizes.append(sum(map(len, jets)))
+        return original(jets, *arguments)
+
+    monkeypatch.setattr(streaming, "scaled_rows", scaled_rows)
+    return sizes
+
+
+@pytest.mark.parametrize(("run", "output"), [("one", "train"), ("two", "train")], indirect=["run"])
+def test_slices_are_as_large_as_asked(run, output, slices):
+    stream = run.stream(output, batch_size=100, jets_in_memory=500)
+    n = len(list(stream.epoch()))
+    assert n == len(stream)
+    assert sum(slices) == stream.n_jets
+    assert len(slices) == -(-stream.n_jets // 500)
+    # Repeats of a jet are in one slice.
+    assert max(slices) < 500 + 6 * np.sqrt(500 * 3)
+
+
+def test_slices_are_made_when_they_are_needed(one, slices):
+    batches = one.stream(batch_size=100, jets_in_memory=500).epoch()
+    assert slices == []
+    next(batches)
+    assert len(slices) == 1
+
+
+def test_memory_is_bounded(two):
+    def peak(jets_in_memory, n_batches):
+        batches = two.stream(batch_size=50, jets_in_memory=jets_in_memory).epoch()
+        tracemalloc.start()
+        for _ in islice(batches, n_batches):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10**6, None)
+    assert peak(300, None) < 0.3 * peak(10**6, None)
+    # A slice is gone before the next is made.
+    assert peak(2300, None) < 1.25 * peak(2300, 1)
+
+
+def test_batches_are_their_own(small):
+    """What a user changes in a batch does not reach the next."""
+    stream = small.stream(batch_size=70)
+    expected = list(stream.epoch())
+    changed = []
+    for batch in stream.epoch():
+        changed.append({name: x.copy() for name, x in batch.items()})
+        for x in batch.values():
+            x[...] = 0
+    assert_same_batches(changed, expected)
+
+
+# Which run
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A run of this test."""
+    return make(tmp_path / "results", CONFIGS["small"] | {"write": {"parts": {"train": 2}}})
+
+
+def without_files(results):
+    """Leave what a stream needs."""
+    for path in results.iterdir():
+        if path.name not in ("balance.h5", "scalers.json", "clean", "bins"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_the_configuration_is_a_mapping_or_a_file_or_a_run(small, tmp_path, monkeypatch):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(small.config | {"output_dir": "results"}))
+    monkeypatch.chdir(small.results.parent)
+    expected = list(small.stream("test").epoch())
+    for config in (path, str(path), small.config | {"output_dir": "results"}):
+        assert_same_batches(list(jetmill.Stream(config, "test").epoch()), expected)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("name", ["one", "two", "root", "small"])
+def test_a_finished_run_by_its_directory(name, kind, tmp_path_factory):
+    run = made(name, tmp_path_factory)
+    expected = list(run.stream("test").epoch())
+    assert_same_batches(list(jetmill.Stream(kind(run.results), "test").epoch()), expected)
+
+
+def test_a_moved_run(own, tmp_path):
+    expected = own.arrays("train")
+    moved = tmp_path / "else/where"
+    moved.parent.mkdir()
+    shutil.move(own.results, moved)
+    manifest = (moved / "manifest.json").read_text()
+    shutil.rmtree(moved / "toy")
+    without_files(moved)
+    (moved / "manifest.json").write_text(manifest)
+    assert_same_jets(together(list(jetmill.Stream(moved).epoch())), expected)
+
+
+def test_no_more_than_balance_and_scalers_is_needed(own):
+    expected = own.arrays("train")
+    without_files(own.results)
+    assert_same_jets(together(list(own.stream(batch_size=30).epoch())), expected)
+
+
+@pytest.mark.workflow
+def test_after_what_the_tutorial_says(from_root, tmp_path, monkeypatch):
+    config = CONFIGS["root"] | {"output_dir": "results"}
+    done = runs.snakemake(tmp_path, "--cores", "2", "results/balance.h5", "results/scalers.json", config=config)
+    assert done.code == 0, done.output
+    monkeypatch.chdir(tmp_path)
+    assert not any(Path("results", name).exists() for name in ("parts", "train.h5", "manifest.json"))
+    for output in ("train", "val", "test"):
+        assert_same_jets(together(list(jetmill.Stream("config.yaml", output).epoch())), from_root.arrays(output))
+
+
+def test_batches_of_an_earlier_plan_are_left_out(own):
+    """Snakemake leaves the column files of a run with more batches where they are."""
+    config = runs.changed(own.config, {"input": {"files_per_batch": 2}})
+    again = make(own.results, config)
+    assert len(list(own.results.glob("clean/ttbar/*.h5"))) == 2
+    assert_same_jets(together(list(again.stream().epoch())), again.arrays("train"))
+
+
+@pytest.mark.parametrize("missing", ["balance.h5", "scalers.json"])
+def test_a_run_that_is_not_far_enough(own, missing):
+    path = own.results / missing
+    path.unlink()
+    with pytest.raises(JetmillError) as error:
+        own.stream()
+    assert str(error.value).startswith(f"{path}: no such file; `snakemake ")
+    assert all(str(own.results / name) in str(error.value) for name in ("balance.h5", "scalers.json"))
+    with pytest.raises(JetmillError, match=f"{missing}: no such file"):
+        jetmill.DumpStream(own.config, own.files("ttbar"), sample="ttbar")
+
+
+@pytest.mark.parametrize("gone", ["clean", "bins", "clean/ttbar/batch_0001.h5", "bins/zprime/batch_0000.h5"])
+def test_a_run_whose_columns_are_gone(own, gone):
+    path = own.results / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(JetmillError, match=gone.split("/")[0]):
+        list(own.stream().epoch())
+
+
+def test_an_output_that_there_is_not(one):
+    with pytest.raises(JetmillError, match=r"^no output 'vall'; there are train, val, .*Did you mean 'val'\?$"):
+        one.stream("vall")
+
+
+def test_an_output_that_the_run_does_not_write(small):
+    assert not (small.results / "val_resampled.h5").exists()
+    with pytest.raises(JetmillError, match="no output 'val_resampled'"):
+        small.stream("val_resampled")
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": -1}, {"jets_in_memory": 0}])
+def test_sizes_must_be_positive(small, options):
+    with pytest.raises(JetmillError, match=next(iter(options))):
+        small.stream(**options)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, ": No such file or directory"),
+        (b"- a\n- b\n", ": holds no configuration"),
+        (b"", ": holds no configuration"),
+        (b"a: [1\n", ": is not YAML"),
+        (b"\x89HDF\r\n", ": is not YAML"),
+    ],
+)
+def test_configurations_that_cannot_be_read(content, message, tmp_path):
+    path = tmp_path / "config.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    for stream in (jetmill.Stream, partial(jetmill.DumpStream, files=[], sample="ttbar")):
+        for config in (path, str(path)):
+            with pytest.raises(JetmillError) as error:
+                stream(config)
+            assert str(error.value).startswith(f"{path}{message}")
+
+
+def test_configurations_that_are_wrong(small, tmp_path):
+    with pytest.raises(JetmillError, match=r"has no manifest\.json.*give its configuration instead"):
+        jetmill.Stream(tmp_path)
+    (tmp_path / "config.yaml").write_text("samples: {}\n")
+    with pytest.raises(JetmillError, match="samples"):
+        jetmill.Stream(tmp_path / "config.yaml")
+    with pytest.raises(JetmillError, match=r"write\.prezision.*Did you mean 'precision'"):
+        jetmill.Stream(runs.changed(small.config, {"write": {"prezision": "float16"}}))
+
+
+# Streams of input files
+
+
+def dumped(run, sample=None, **options):
+    """Return the batches of all files of all samples, or of one."""
+    samples = [sample] if sample else run.config["samples"]
+    return [b for s in samples for b in jetmill.DumpStream(run.config, run.files(s), sample=s, **options)]
+
+
+@pytest.mark.parametrize("run", ["two", "root", "small"], indirect=True)
+def test_dumps_become_what_the_files_hold(run):
+    assert_same_jets(together(dumped(run, batch_size=333)), run.arrays("train", "val", "test"))
+
+
+PLUGIN = """
+def of_jets(jets):
+    return {"half": jets["mass"] / 2}
+
+
+def of_tracks(tracks, jets):
+    return {"share": tracks["pt"] / jets["pt_btagJes"][tracks["jet"]]}
+"""
+
+
+def test_dumps_with_variables_and_classes_that_cleaning_makes(tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    config = CONFIGS["small"]
+    jets, tracks = config["jets"], config["constituents"]["tracks"]
+    of_jets = {"plugin": str(plugin), "function": "of_jets", "reads": ["mass"], "makes": ["half"]}
+    of_tracks = {"plugin": str(plugin), "function": "of_tracks", "reads": ["pt"], "makes": ["share"]}
+    config = config | {
+        "jets": jets | {"transforms": [of_jets], "variables": [*jets["variables"], "half", "n_tracks"]},
+        "constituents": {
+            "tracks": tracks
+            | {
+                "transforms": [of_tracks | {"reads_jets": ["pt_btagJes"]}],
+                "variables": [*tracks["variables"], "share"],
+            }
+        },
+        "classes": {"z": {"samples": ["zprime"], "cut": "HadronConeExclTruthLabelID == 5"}, **config["classes"]},
+    }
+    run = make(tmp_path / "results", config)
+    expected = run.arrays("train", "val", "test")
+    assert expected["jets/inputs"].shape[1] == len(jets["variables"]) + 2
+    assert set(expected["jets/sample"][expected["jets/labels"] == 0]) == {1}
+    assert_same_jets(together(dumped(run)), expected)
+    assert_same_jets(together(list(run.stream().epoch())), run.arrays("train"))
+
+
+def test_dumps_of_a_resampled_run(one):
+    found = fingerprints(together(dumped(one)))
+    for output in ("train", "val", "test", "val_resampled"):
+        expected = fingerprints(one.arrays(output))
+        assert np.isin(expected, found).all()
+
+
+@pytest.mark.parametrize("run", ["two", "root"], indirect=True)
+def test_dumps_chunk_by_chunk(run, monkeypatch):
+    sample = next(iter(run.config["samples"]))
+    file = run.files(sample)[:1]
+    whole = list(jetmill.DumpStream(run.config, file, sample=sample))
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    chunked = list(jetmill.DumpStream(run.config, file, sample=sample))
+    assert_same_jets(together(chunked), together(whole))
+    assert not np.array_equal(identity(together(chunked)), identity(together(whole)))
+
+
+@pytest.fixture
+def ordered(two, tmp_path):
+    """A dump of jets with numbered events, and its configuration."""
+    path = tmp_path / "ordered.h5"
+    with h5py.File(two.files("ttbar")[0]) as source, h5py.File(path, "w") as file:
+        jets = source["jets"][()]
+        jets["eventNumber"] = np.arange(len(jets))
+        file.create_dataset("jets", data=jets, chunks=(100,))
+        file.create_dataset("tracks", data=source["tracks"][()], chunks=(100, source["tracks"].shape[1]))
+    return two.config, path
+
+
+def test_dumps_are_shuffled_within_chunks(ordered, monkeypatch):
+    config, path = ordered
+    for n_chunk_bytes, n_chunks in ((10**9, 1), (1, 15)):
+        monkeypatch.setattr(hdf5, "CHUNK_BYTES", n_chunk_bytes)
+        event = together(list(jetmill.DumpStream(config, [path], sample="ttbar")))["jets/event/eventNumber"]
+        size = 1500 // n_chunks
+        np.testing.assert_array_equal(event // size, np.sort(event) // size)
+        for chunk in range(n_chunks):
+            inside = event[event // size == chunk].astype(int)
+            assert abs(np.corrcoef(inside, np.arange(len(inside)))[0, 1]) < 5 / np.sqrt(len(inside))
+
+
+def test_dumps_are_reproducible(two):
+    first = dumped(two, "ttbar", seed=2)
+    assert_same_batches(dumped(two, "ttbar", seed=2), first)
+    stream = jetmill.DumpStream(two.config, two.files("ttbar"), sample="ttbar", seed=2)
+    for _ in range(2):
+        assert_same_batches(list(stream), first)
+    other = together(dumped(two, "ttbar", seed=3))
+    assert_same_jets(other, together(first))
+    assert (identity(other) == identity(together(first))).all(axis=1).mean() < 0.02
+
+
+@pytest.mark.parametrize("batch_size", [1, 999, 10**6])
+def test_sizes_of_batches_of_dumps(small, batch_size):
+    batches = dumped(small, "zprime", batch_size=batch_size)
+    assert set(lengths(batches[:-1])) <= {batch_size}
+    assert lengths(batches)[-1] <= batch_size
+    assert_same_jets(together(batches), together(dumped(small, "zprime")))
+
+
+def weight_tables(run):
+    with h5py.File(run.results / "balance.h5") as file:
+        return {name: file[f"weights/{name}"][()] for name in file.attrs["weights"]}
+
+
+@pytest.mark.parametrize("name", ["two", "small"])
+def test_weights_of_dumps(name, ordered, tmp_path_factory):
+    """By the tables of the run, 0 outside its bins or where the variable of the bins is missing."""
+    run, path = made(name, tmp_path_factory), ordered[1]
+    config = run.config | {"jets": run.config["jets"] | {"select": []}}
+    with h5py.File(path, "r+") as file:
+        jets = file["jets"][()]
+        jets["pt_btagJes"][:6] = [np.nan, 1e7, 6e6, 20e3, np.inf, 250e3]
+        jets["absEta_btagJes"][6:12] = [np.nan, 2.5, 0, 2.6, -0.1, 100]
+        file["jets"][...] = jets
+    found = together(list(jetmill.DumpStream(config, [path], sample="zprime")))
+    jets = jets[found["jets/event/eventNumber"].astype(int)]
+    pt, eta = (jets[v].astype(np.float64) for v in ("pt_btagJes", "absEta_btagJes"))
+    inside = (pt >= 20e3) & (pt <= 6e6) & (eta >= 0) & (eta <= 2.5)
+    assert 50 < (~inside).sum() < len(jets) == 1500
+    place = [
+        np.clip(np.digitize(np.where(inside, x, edges[0]), edges) - 1, 0, len(edges) - 2)
+        for x, edges in ((pt, PT_EDGES), (eta, ETA_EDGES))
+    ]
+    (average, reference) = weight_tables(run).values()
+    for dataset, table in (("jets/weight", average), ("jets/weight_reference_c", reference)):
+        expected = np.where(inside, table[found["jets/labels"], place[0], place[1]], 0)
+        np.testing.assert_array_equal(found[dataset], expected.astype(np.float32))
+        assert found[dataset].dtype == np.float32
+    np.testing.assert_array_equal(found["jets/bins"][inside], np.stack(place, axis=1)[inside])
+    np.testing.assert_array_equal(found["jets/sample"], 1)
+    np.testing.assert_array_equal(found["jets/is_default"][:, 0], ~np.isfinite(pt))
+
+
+def test_weights_of_ntuples(from_root):
+    """Without cuts on what is binned there are jets outside the bins; the others are those of the files."""
+    select = from_root.config["jets"]["select"][3:]
+    config = from_root.config | {"jets": from_root.config["jets"] | {"select": select}}
+    found = together(dumped(Made(config, from_root.results)))
+    expected = from_root.arrays("train", "val", "test")
+    inside = np.isin(fingerprints(found), fingerprints(expected))
+    assert inside.sum() == len(expected["jets/labels"])
+    assert (~inside).sum() > 500
+    for name in ("jets/weight", "jets/weight_flat"):
+        assert (found[name][~inside] == 0).all()
+
+
+def test_without_weight_tables(own):
+    config = runs.changed(own.config, {"balance": {"weights": []}})
+    run = make(own.results, config)
+    np.testing.assert_array_equal(together(list(run.stream().epoch()))["jets/weight"], 1)
+    wide = config | {"jets": config["jets"] | {"select": []}}
+    found = together(list(jetmill.DumpStream(wide, run.files("ttbar"), sample="ttbar")))
+    assert set(np.unique(found["jets/weight"])) == {0, 1}
+
+
+@pytest.mark.parametrize("run", ["two", "root"], indirect=True)
+def test_dumps_without_jets(run, tmp_path):
+    sample = next(iter(run.config["samples"]))
+    files = run.files(sample)[:1]
+    empty = tmp_path / f"empty{files[0].suffix}"
+    if empty.suffix == ".h5":
+        with h5py.File(files[0]) as source, h5py.File(empty, "w") as file:
+            for name in ("jets", "tracks"):
+                file[name] = source[name][:0]
+    else:
+        with runs.uproot.open(files[0]) as source:
+            names = [b.removeprefix("Jet_") for b in source["Events"].keys() if b.startswith("Jet_")]  # noqa: SIM118
+            branches = source["Events"].arrays([f"Jet_{name}" for name in names])
+            jets = {name: runs.ak.to_numpy(runs.ak.flatten(branches[f"Jet_{name}"]))[:0] for name in names}
+        runs.write_ntuple(empty, jets, np.zeros(20, dtype=int))
+    expected = list(jetmill.DumpStream(run.config, files, sample=sample))
+    assert list(jetmill.DumpStream(run.config, [empty], sample=sample)) == []
+    assert_same_batches(list(jetmill.DumpStream(run.config, [empty, *files, empty], sample=sample)), expected)
+    assert list(jetmill.DumpStream(run.config, [], sample=sample)) == []
+
+
+def test_dumps_of_which_no_jet_is_left(two):
+    config = two.config | {"jets": two.config["jets"] | {"select": ["pt_btagJes > 1e9"]}}
+    assert list(jetmill.DumpStream(config, two.files("ttbar"), sample="ttbar")) == []
+
+
+def test_mistakes_with_dumps(two, tmp_path):
+    with pytest.raises(JetmillError, match=r"^there is no sample 'ttbaar'\. Did you mean 'ttbar'\?$"):
+        jetmill.DumpStream(two.config, [], sample="ttbaar")
+    gone = tmp_path / "gone.h5"
+    with pytest.raises(JetmillError, match=r"gone\.h5: no such file"):
+        list(jetmill.DumpStream(two.config, [gone], sample="ttbar"))
+    with h5py.File(gone, "w") as file:
+        file["jets"] = np.zeros(3, dtype=[("pt_btagJes", "f4")])
+    with pytest.raises(JetmillError, match=r"gone\.h5"):
+        list(jetmill.DumpStream(two.config, [gone], sample="ttbar"))
