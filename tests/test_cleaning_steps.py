@@ -207,13 +207,13 @@ def test_units_define_select_transform_sort_cut_off(files, tmp_path):
     same(clean(files, tmp_path / "c.h5", config(files[0].parent)), wanted)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 3000])
+@pytest.mark.parametrize("chunk_bytes", [1000, 8000])
 def test_chunks_do_not_matter(files, tmp_path, monkeypatch, chunk_bytes):
     for variation in (None, "energy_resolution"):
-        before = clean(files, tmp_path / "a.h5", config(files[0].parent), variation=variation)
+        before = clean(files[:2], tmp_path / "a.h5", config(files[0].parent), variation=variation)
         with monkeypatch.context() as patch:
             patch.setattr(root, "CHUNK_BYTES", chunk_bytes)
-            clean(files, tmp_path / "b.h5", config(files[0].parent), variation=variation)
+            clean(files[:2], tmp_path / "b.h5", config(files[0].parent), variation=variation)
         assert stored(tmp_path / "b.h5") == before
         assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
@@ -305,7 +305,7 @@ def small(tmp_path, write_root):
     branches = {"pt": np.arange(1, 7, dtype=np.float32), "flavour": np.array([5, 0, 5, 0, 5, 0])}
     branches |= {"event": np.arange(6), "clusters_pt": ak.values_astype(pt, np.float32)}
     branches |= {f"clusters_{n}": ak.values_astype(eta, np.float32) for n in ("eta", "phi")}
-    branches["number"] = branches["pt"]
+    branches |= dict.fromkeys(("number", "eta", "phi"), branches["pt"])
     write_root(tmp_path / "small.root", branches)
 
     def run(*, sample="tt", jets=None, clusters=None, output="small.h5", **changes):
@@ -340,13 +340,9 @@ def test_pixels_as_labels(small):
 
 
 def test_a_variable_of_the_jet_as_input_of_constituents(small):
-    """Told when the configuration is read, or given."""
-    try:
-        found = small(clusters={"variables": ["pt", "jet_pt"]})
-    except JetmillError as error:
-        assert "jet_pt" in str(error)
-    else:
-        assert found[0, 1][2]["jet_pt"] == [1, 1, 1, 1]
+    """It is written as it is used in expressions."""
+    found = small(clusters={"variables": ["pt", "jet_pt"]})
+    assert found[0, 1][2]["jet_pt"] == [1, 1, 1, 1]
 
 
 def test_a_variable_made_with_the_prefix_of_jets(small):
@@ -406,11 +402,11 @@ def test_rank_by_an_expression_and_missing_values(tmp_path, write_root):
     assert ranks(write_root, tmp_path / "c.root", [[], []]) == [[], []]
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 100, 1000])
+@pytest.mark.parametrize("chunk_bytes", [100, 1000])
 def test_rank_in_chunks(tmp_path, write_root, monkeypatch, chunk_bytes):
     monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
     rng = np.random.default_rng(0)
-    pt = [rng.integers(0, 6, k).astype(float).tolist() for k in rng.integers(0, 7, 200)]
+    pt = [rng.integers(0, 6, k).astype(float).tolist() for k in rng.integers(0, 7, 60)]
     wanted = [[sorted(range(len(of)), key=lambda k, of=of: -of[k]).index(k) for k in range(len(of))] for of in pt]
     assert ranks(write_root, tmp_path / "a.root", pt) == wanted
 
@@ -534,7 +530,12 @@ def test_a_plugin_that_makes_a_slot_of_a_track(small, tmp_path):
 def test_order_of_steps_of_jets(small, tmp_path):
     """A step uses what the step before it made, and missing values of what is made are missing."""
     first = step(tmp_path / "a.py", "    return {'x': jets['pt'] - 3}")
-    second = step(tmp_path / "b.py", "    return {'y': 1 / jets['x']}", reads=["x"], makes=["y"])
+    second = step(
+        tmp_path / "b.py",
+        "    with np.errstate(divide='ignore'):\n        return {'y': 1 / jets['x']}",
+        reads=["x"],
+        makes=["y"],
+    )
     found = small(jets={"transforms": [first, second], "variables": ["pt", "number", "y"], "select": ["y < 1"]})
     assert sorted(n for _, n in found) == [1, 2, 5, 6]
 
@@ -551,5 +552,5 @@ def test_order_of_steps_of_jets(small, tmp_path):
     ids=["define", "rank_by", "select of constituents", "define of constituents", "transform"],
 )
 def test_what_is_used_before_it_is_made_is_told(small, keys):
-    with pytest.raises(JetmillError, match="px|x"):
+    with pytest.raises(JetmillError, match=r"'(px|x)'"):
         small(**keys)

@@ -54,6 +54,7 @@ class RootTree:
         self._path, self._tree, self._settings, self._collections = path, tree, settings, constituents
         self._known = set(tree.keys())
         self._on_event = settings.level == "event"
+        self._ways: dict[tuple[str, ...], Way] = {}
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
@@ -139,20 +140,36 @@ class RootTree:
 
     def _way(self, collection: str, names: Sequence[str]) -> Way:
         """Return how the constituents of a collection are found."""
+        key = (collection, *names)
+        if key not in self._ways:
+            self._ways[key] = self._find_way(collection, names)
+        return self._ways[key]
+
+    def _find_way(self, collection: str, names: Sequence[str]) -> Way:
         origin = self._collections[collection].tree
         branches = self._constituent_branches(collection, names)
+        if not names:
+            raise JetmillError(
+                f"{self._path}: constituents.{collection} reads no variable of the tree, which says how many there are"
+            )
         if origin.links is not None:
             own = [b for b in branches.values() if b in self._table(origin.links)]
             linked = [b for b in branches.values() if b not in own]
-            index = None if origin.index is None else self._branch(origin.links, origin.index)
+            index = None if origin.index is None else self._index(origin.links, origin.index)
+            target = origin.branches or collection
+            if index is not None and not self._table(target):
+                raise self._no_branch(self._names(target, names[0]))
             if linked and index is None:
                 raise JetmillError(
                     f"{self._path}: '{linked[0]}' is not in the table '{origin.links}';"
                     f" constituents.{collection}.tree.index must say which branch of it points there"
                 )
-            return IndexLists(self._branch(origin.links, origin.jet_index), index if linked else None, own, linked)
+            return IndexLists(self._index(origin.links, origin.jet_index), index, own, linked)
         if origin.element_links is not None:
             links = self._branch(self._settings.jets, origin.element_links)
+            empty = self._empty(links)
+            if empty.ndim != 3 or not {"m_persKey", "m_persIndex"} <= set(empty.fields):
+                raise self._not(links, "a list of ElementLinks for each jet")
             return ElementLinks(links, list(dict.fromkeys(branches.values())))
         return Nested(branches)
 
@@ -165,7 +182,7 @@ class RootTree:
             wanted += self._names(origin.links, name) if origin.links else []
             if not (there := [branch for branch in wanted if branch in self._known]):
                 raise self._no_branch(wanted)
-            depth = self._tree[there[0]].array(entry_stop=0).ndim
+            depth = self._empty(there[0]).ndim
             nested = origin.links is None and origin.element_links is None
             expected = (3 if nested else 2) if self._on_event else 2
             if depth != expected:
@@ -177,14 +194,36 @@ class RootTree:
         return found
 
     def _number_type(self, branch: str) -> np.dtype:
-        numbers = ak.to_numpy(ak.flatten(self._tree[branch].array(entry_stop=0), axis=None))
-        if numbers.dtype.names or numbers.dtype.kind not in "fiub":
-            raise JetmillError(f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not of numbers")
+        empty = self._empty(branch)
+        if empty.fields:
+            raise self._not(branch, "of numbers")
+        numbers = ak.to_numpy(ak.flatten(empty, axis=None))
+        if numbers.dtype.kind not in "fiub":
+            raise self._not(branch, "of numbers")
         return numbers.dtype.newbyteorder("=")
+
+    def _empty(self, branch: str) -> ak.Array:
+        """Return an array without entries, of the type of a branch."""
+        try:
+            return self._tree[branch].array(entry_stop=0)
+        except Exception as error:
+            raise JetmillError(
+                f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) cannot be read ({_first_line(error)})"
+            ) from error
+
+    def _not(self, branch: str, what: str) -> JetmillError:
+        return JetmillError(f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not {what}")
+
+    def _index(self, table: str, name: str) -> str:
+        """Return a branch of a table that holds an index for each row, or raise."""
+        branch = self._branch(table, name)
+        if self._empty(branch).ndim != 2 or self._number_type(branch).kind not in "iu":
+            raise self._not(branch, "one integer per link")
+        return branch
 
     def _branch(self, table: str, name: str) -> str:
         """Return a branch of a table, or raise."""
-        wanted = self._names(table, name)
+        wanted = self._names(table, name) or [name]
         if not (there := [branch for branch in wanted if branch in self._known]):
             raise self._no_branch(wanted)
         return there[0]

@@ -97,9 +97,10 @@ class IndexLists:
         jet = _global(arrays[self._jet_index], links, jets_per_entry, self._jet_index, "jets", path)
         used, target = jet >= 0, None
         if self._index:
+            used &= ak.to_numpy(ak.flatten(arrays[self._index])) != -1
+        if self._index and self._linked:
             sizes = _sizes(arrays, self._linked, path)
             target = _global(arrays[self._index], links, sizes, self._index, f"'{self._linked[0]}'", path)
-            used &= target >= 0
         chosen = np.flatnonzero(used)
         chosen = chosen[np.argsort(jet[chosen], kind="stable")]
         places = dict.fromkeys(self._own, chosen)
@@ -140,6 +141,11 @@ class ElementLinks:
         event = jet_of(jets_per_entry)[jet]
         sizes = _sizes(arrays, self._linked, path)
         used = key != 0
+        if len(keys := np.unique(key[used])) > 1:
+            raise JetmillError(
+                f"{path}: the links of '{self._links}' point into {len(keys)} containers (m_persKey"
+                f" {', '.join(map(str, keys))}), not into one"
+            )
         if (wrong := used & (index >= sizes[event])).any():
             first = int(np.flatnonzero(wrong)[0])
             raise JetmillError(
