@@ -282,7 +282,6 @@ def test_names_that_are_usual_in_dumps():
         ("input.level", "jet", "input: tree and level are for format: root"),
         ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
         ("constituents.tracks.define", {"a": "b", "b": "d0"}, "constituents.tracks.define.a: uses 'b', which is not"),
-        ("constituents.tracks.define", {"origin": "d0"}, "'origin' is one of constituents.tracks.define; it must be"),
         ("constituents.tracks.sort_by", "absd(d0)", "constituents.tracks.sort_by: expression 'absd(d0)'"),
         ("constituents.tracks.select", ["d0 <"], "constituents.tracks.select.0: expression 'd0 <'"),
         ("constituents.tracks.missing", {"values_of": {"q": [1]}}, "tracks.missing.values_of: nothing uses a variable"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config_cleaning import ClassOf, Cleaning
+from jetmill.config_cleaning import Cleaning
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 from jetmill.missing import mark_missing, stored_type
@@ -107,11 +107,11 @@ class JetRecipe:
         for name, text in jets.define.items():
             table |= self._mark_missing({name: _define(text, table, n_jets)} | counts)
         for step, plugin in self._steps.steps:
-            table |= self._mark_missing(self._steps.of_jets(step, plugin, table))
+            table |= self._mark_missing(self._steps.of_jets(step, plugin, table) | counts)
         for settings, network in self._networks:
             output = network(np.stack([table[name] for name in settings.variables], axis=1), settings.column)
             made = (odds(output) if settings.odds else output).astype(np.float32)
-            table |= self._mark_missing({settings.name: made})
+            table |= self._mark_missing({settings.name: made} | counts)
         passed, left = apply_cuts(table, jets.select)
         labels, ambiguous = label(table, self._class_cuts(), n_jets)
         kept = passed & (labels >= 0)
@@ -126,10 +126,8 @@ class JetRecipe:
 
     def _class_cuts(self) -> list[str | None]:
         """Return the expression of each class, None for a class of other samples."""
-        return [
-            None if isinstance(c, ClassOf) and self._sample not in c.samples else cut
-            for c, cut in zip(self._settings.classes.values(), self._settings.class_cuts, strict=True)
-        ]
+        classes = self._settings.classes.values()
+        return [c.cut if c.samples is None or self._sample in c.samples else None for c in classes]
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rules = self._jets.missing
@@ -217,12 +215,10 @@ class ConstituentRecipe:
         n_selected = int(counts.sum())
         for step, plugin in self._steps.steps:
             table |= self._mark_missing(self._steps.of_constituents(step, plugin, table, counts, cleaned.table))
+        table = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in settings.of_jets} | table
         order = None
         if settings.sort_by is not None:
-            jet_variables = {
-                name: broadcast(cleaned.table[name.removeprefix("jet_")], counts) for name in jet_variables
-            }
-            key = np.broadcast_to(Expression(settings.sort_by)(table | jet_variables), n_selected)
+            key = np.broadcast_to(Expression(settings.sort_by)(table), n_selected)
             order = sort_in_jet(key, counts)
         if counts.max(initial=0) > settings.max:
             order = np.arange(n_selected) if order is None else order
@@ -246,7 +242,8 @@ class ConstituentRecipe:
         found = chunk.constituents(self._collection, self.read, jets)
         counts, table = found.counts, self._mark_missing(found.columns)
         for name, factor in settings.units.items():
-            table[name] = table[name] * factor
+            if name in table:
+                table[name] = table[name] * factor
         # Labels are no variables: numbers that mean missing stay what they are.
         table |= {_as_label(name): found.columns[name] for name in settings.labels if name in found.columns}
         if self._variation is None:
@@ -271,6 +268,8 @@ class ConstituentRecipe:
         values = table[_as_label(name) if _as_label(name) in table else name]
         if values.dtype.kind == "f":
             values = np.where(np.isnan(values), -1, values)
+            if (values != np.floor(values)).any():
+                raise JetmillError(f"constituents.{self._collection}.labels: '{name}' is not an integer everywhere")
         limits = np.iinfo(np.int32)
         if values.size and not limits.min <= int(values.min()) <= int(values.max()) <= limits.max:
             raise JetmillError(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jetmill.config_cleaning import (
-    ClassOf,
+    Classes,
     Cleaning,
     Constituents,
     Input,
@@ -20,9 +20,10 @@ from jetmill.config_cleaning import (
     Systematics,
     Variation,
 )
-from jetmill.config_types import Expr, Model, Name, Names, Segments, no_repeats
+from jetmill.config_types import Model, Name, Names, Segments, no_repeats
 from jetmill.content import Content
 from jetmill.files import sha256
+from jetmill.systematics import VARIATIONS
 
 
 class Toy(Model):
@@ -193,7 +194,7 @@ class Write(Model):
         no_repeats("conditional", self.conditional)
         if isinstance(self.concat_jet_tracks, list):
             no_repeats("concat_jet_tracks", self.concat_jet_tracks)
-        if self.shuffle == "batch" and "parts" in self.model_fields_set:
+        if self.shuffle == "batch" and self.parts != Parts():
             raise ValueError("parts is for shuffle: global; with shuffle: batch there is one part per batch")
         return self
 
@@ -221,7 +222,7 @@ class Config(Model):
     constituents: dict[Name, Constituents] = Field(
         {}, description="collections of constituents: name: {variables: ...}; hdf5: the name is that of the dataset"
     )
-    classes: dict[Name, Expr | ClassOf] = Field(
+    classes: Classes = Field(
         min_length=1,
         max_length=255,
         description="class: expression, or {samples: [...], cut: expression}, in the order of the labels;"
@@ -255,9 +256,14 @@ class Config(Model):
         )
 
     def varied(self, name: str) -> Cleaning:
-        """Return the settings of the clean jobs of a variation."""
-        variation = None if self.systematics is None else Variation(name=name, systematics=self.systematics)
-        return self.cleaning.model_copy(update={"variation": variation})
+        """Return the settings of the clean jobs of a variation: what it depends on, and nothing else."""
+        cleaning, systematics = self.cleaning, self.systematics
+        if systematics is None:
+            return cleaning
+        maps = systematics.maps if VARIATIONS[name].maps else None
+        files = cleaning.files | ({maps: sha256(maps)} if maps is not None and Path(maps).is_file() else {})
+        alone = systematics.model_copy(update={"variations": [name], "outputs": ["test"], "maps": maps})
+        return cleaning.model_copy(update={"variation": Variation(name=name, systematics=alone), "files": files})
 
     @property
     def user_files(self) -> list[str]:

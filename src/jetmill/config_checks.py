@@ -1,6 +1,6 @@
 """Reading a configuration: what is wrong with it, all at once, also between its sections."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from jetmill.binning import Axis
 from jetmill.config import Config, Sample, weight_name
-from jetmill.config_cleaning import ClassOf, ScalingOf, Step
+from jetmill.config_cleaning import Constituents, ScalingOf, Step, inputs_of, made_by
 from jetmill.config_errors import sentences
 from jetmill.config_types import REST
 from jetmill.errors import JetmillError, nearest
@@ -66,6 +66,15 @@ def _jets(config: Config) -> Problems:
                 yield key, f"'{name}' is computed; it must be a variable of the files"
     yield from _definitions("jets.define", jets.define)
     yield from _steps("jets.transforms", jets.transforms, JET_TRANSFORMS)
+    for number, step in enumerate(jets.transforms):
+        key = f"jets.transforms.{number}"
+        if step.reads_jets:
+            yield key, "reads_jets is for plug-ins of constituents; reads are variables of jets here"
+        elif step.plugin is not None and not step.reads:
+            yield key, "a plug-in of jets needs reads, the variables that it is given"
+    if jets.rank_by is not None and (config.input.format != "root" or config.input.level != "event"):
+        yield "jets.rank_by", "ranks the jets of an event, which only trees of events know"
+    yield from _jet_order(config)
     yield from _twice("jets", made)
     for name in jets.units:
         if name not in known or name in made:
@@ -82,7 +91,7 @@ def _jets(config: Config) -> Problems:
     for name in jets.missing.values_of:
         if name not in known:
             yield "jets.missing.values_of", f"nothing uses a variable '{name}'.{nearest(name, known)}"
-    if REST in list(config.classes.values())[:-1]:
+    if any(c.cut == REST and c.samples is None for c in list(config.classes.values())[:-1]):
         yield "classes", "only the last class can be 'rest'"
 
 
@@ -96,9 +105,12 @@ def _constituents(config: Config) -> Problems:
             yield key, "a collection cannot be called 'jets'"
         yield from _definitions(f"{key}.define", collection.define)
         yield from _steps(f"{key}.transforms", collection.transforms, TRANSFORMS)
+        yield from _order(key, collection)
+        varied = config.systematics is not None and config.systematics.collection == name
+        roles = list(config.systematics.roles.values()) if varied and config.systematics is not None else []
         yield from _twice(key, collection.made)
         for variable in collection.units:
-            if variable not in collection.read:
+            if variable not in [*collection.read, *roles]:
                 hint = nearest(variable, collection.read)
                 yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
         yield from _scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
@@ -189,8 +201,7 @@ def _split(config: Config) -> Problems:
 
 def _classes(config: Config) -> Problems:
     for name, value in config.classes.items():
-        if isinstance(value, ClassOf):
-            yield from _among(f"classes.{name}.samples", value.samples, "samples", config.samples)
+        yield from _among(f"classes.{name}.samples", value.samples or [], "samples", config.samples)
 
 
 def _systematics(config: Config) -> Problems:
@@ -198,15 +209,65 @@ def _systematics(config: Config) -> Problems:
     if systematics is None:
         return
     yield from _among(f"{key}.collection", [systematics.collection], "constituents", config.constituents)
+    if config.split.by == "jet":
+        yield "split.by", "jet: with systematics, jets would be in another split for each variation"
+    if systematics.collection in config.constituents:
+        made = config.constituents[systematics.collection].made
+        for role, variable in systematics.roles.items():
+            if variable in made:
+                yield f"{key}.roles.{role}", f"'{variable}' is computed later; take a variable of the files"
+    for of_jet, variable in systematics.jets.items():
+        if variable in config.cleaning.made:
+            yield f"{key}.jets.{of_jet}", f"'{variable}' is computed; take a variable of the files"
     if systematics.maps is not None and not Path(systematics.maps).is_file():
         yield f"{key}.maps", f"{systematics.maps}: no such file"
     needed = {role for name in systematics.variations for role in VARIATIONS[name].roles}
     needed |= {"pt", "energy", "eta", "phi"} if systematics.jets else set()
-    for role in sorted(needed.difference(systematics.roles)):
-        yield f"{key}.roles", f"does not say which variable is {role}"
+    for missing in sorted(needed.difference(systematics.roles)):
+        yield f"{key}.roles", f"does not say which variable is {missing}"
     for name in systematics.variations:
         if VARIATIONS[name].maps and systematics.maps is None:
             yield f"{key}.maps", f"{name} needs the histograms {', '.join(VARIATIONS[name].maps)}"
+
+
+def _jet_order(config: Config) -> Problems:
+    """Tell what is used before it is made: rank, define, transforms and networks are made in this order."""
+    jets, made = config.jets, set(config.cleaning.made)
+    ready = {f"n_{name}" for name in config.constituents}
+
+    def early(key: str, used: Iterable[str]) -> Problems:
+        for name in sorted(made.difference(ready).intersection(used)):
+            yield key, f"uses '{name}', which is made later"
+
+    if jets.rank_by is not None:
+        yield from early("jets.rank_by", Expression(jets.rank_by).names)
+        ready.add("rank")
+    for name, text in jets.define.items():
+        yield from early(f"jets.define.{name}", Expression(text).names.difference(jets.define))
+    ready.update(jets.define)
+    for number, step in enumerate(jets.transforms):
+        yield from early(f"jets.transforms.{number}", inputs_of(step, JET_TRANSFORMS))
+        ready.update(made_by(step, JET_TRANSFORMS))
+    for number, network in enumerate(jets.networks):
+        yield from early(f"jets.networks.{number}", network.variables)
+        ready.add(network.name)
+
+
+def _order(key: str, collection: Constituents) -> Problems:
+    """Tell the same of constituents: define, select, transforms."""
+    made, ready = set(collection.made), set(collection.define)
+
+    def early(place: str, used: Iterable[str]) -> Problems:
+        for name in sorted(made.difference(ready).intersection(used)):
+            yield f"{key}.{place}", f"uses '{name}', which is made later"
+
+    for name, text in collection.define.items():
+        yield from early(f"define.{name}", Expression(text).names)
+    for number, cut in enumerate(collection.select):
+        yield from early(f"select.{number}", Expression(cut).names)
+    for number, step in enumerate(collection.transforms):
+        yield from early(f"transforms.{number}", inputs_of(step, TRANSFORMS))
+        ready.update(made_by(step, TRANSFORMS))
 
 
 def _steps(key: str, steps: list[Step], transforms: Mapping[str, Transform]) -> Problems:

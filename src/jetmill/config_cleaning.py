@@ -104,6 +104,9 @@ class Step(Model):
         for_plugins = [key for key in ("function", "reads", "reads_jets", "makes") if getattr(self, key)]
         if self.name is not None and for_plugins:
             raise ValueError(f"{for_plugins[0]} is for a plugin")
+        of_transforms = [key for key in ("roles", "prefix", "options") if getattr(self, key)]
+        if self.plugin is not None and of_transforms:
+            raise ValueError(f"{of_transforms[0]} is for a transform")
         if self.plugin is not None and not (self.function and self.makes):
             raise ValueError("a plugin needs function, and makes: the variables that it makes")
         return self
@@ -287,15 +290,26 @@ class Constituents(Model):
     @property
     def of_jets(self) -> list[str]:
         """Names of the variables of jets that are used."""
-        in_expressions = [name.removeprefix("jet_") for name in self.used if name.startswith("jet_")]
+        of_jets = [n for n in [*self.variables, *self.used] if n.startswith("jet_") and n not in self.made]
+        in_expressions = [name.removeprefix("jet_") for name in of_jets]
         return list(dict.fromkeys([*in_expressions, *(n for s in self.transforms for n in jet_inputs_of(s))]))
 
 
 class ClassOf(Model):
-    """A class by sample, and cut."""
+    """A class: an expression, or {samples, cut}."""
 
-    samples: list[Name] = Field(min_length=1, description="samples whose jets are of this class")
-    cut: Expr = Field(REST, description="if this is true; rest: all of them")
+    samples: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="samples whose jets can be of this class; all if not given"
+    )
+    cut: Expr = Field(REST, description="if this is true; rest: all other jets")
+
+
+def plain_class(value: Any) -> Any:
+    """Read an expression as a class of all samples."""
+    return {"cut": value} if isinstance(value, str) else value
+
+
+Classes = dict[Name, Annotated[ClassOf, BeforeValidator(plain_class, json_schema_input_type=Expr | ClassOf)]]
 
 
 class Systematics(Model):
@@ -318,6 +332,12 @@ class Systematics(Model):
         ["test"], min_length=1, description="what is written of them"
     )
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Systematics":
+        no_repeats("variations", list(self.variations))
+        no_repeats("outputs", list(self.outputs))
+        return self
+
 
 class Variation(Model):
     """One variation, for a clean job."""
@@ -333,18 +353,13 @@ class Cleaning(Model):
     input: Input
     jets: Jets
     constituents: dict[Name, Constituents]
-    classes: dict[Name, Expr | ClassOf]
+    classes: Classes
     split: Split
     stored_variables: list[Name]
     weight_columns: list[Name]
     # Hashes of plug-ins and networks: what they hold decides, not their names.
     files: dict[str, str] = Field({})
     variation: Variation | None = None
-
-    @property
-    def class_cuts(self) -> list[str]:
-        """The expression of each class."""
-        return [c.cut if isinstance(c, ClassOf) else c for c in self.classes.values()]
 
     @property
     def made(self) -> list[str]:
@@ -361,7 +376,7 @@ class Cleaning(Model):
     def used_variables(self) -> list[str]:
         """Names of all variables that cleaning works with: stored, defined, in expressions, counts of slots."""
         jets = self.jets
-        cuts, classes = [c.cut for c in jets.select], [c for c in self.class_cuts if c != REST]
+        cuts, classes = [c.cut for c in jets.select], [c.cut for c in self.classes.values() if c.cut != REST]
         texts = [*([jets.rank_by] if jets.rank_by else []), *jets.define.values(), *cuts, *classes]
         used = [n for text in texts for n in sorted(Expression(text).names)]
         used += [n for step in jets.transforms for n in inputs_of(step, JET_TRANSFORMS)]

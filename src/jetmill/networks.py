@@ -54,10 +54,15 @@ class Network:
         for start in range(0, len(inputs), BATCH_JETS):
             block = np.ascontiguousarray(inputs[start : start + BATCH_JETS], dtype=np.float32)
             try:
-                output = np.asarray(self._session.run(None, {self._input: block})[0])
+                output: np.ndarray = np.asarray(self._session.run(None, {self._input: block})[0])
             except Exception as error:  # as above
                 raise JetmillError(f"{self._path}: cannot be run ({str(error).splitlines()[0]})") from None
-            output = output.reshape(len(block), -1) if output.size else output.reshape(len(block), 0)
+            if output.dtype.kind != "f" or output.shape[:1] != (len(block),):
+                raise JetmillError(
+                    f"{self._path}: its first output is {output.dtype} of shape {output.shape}; a float for each of"
+                    f" {len(block)} jets is expected"
+                )
+            output = output.reshape(len(block), -1)
             if column >= output.shape[1]:
                 raise JetmillError(f"{self._path}: has {output.shape[1]} outputs, so there is no column {column}")
             found.append(output[:, column].astype(np.float64))

@@ -28,7 +28,7 @@ from jetmill.rows import Rows, take
 from jetmill.scaling import read_scalers
 from jetmill.sources import open_source
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
-from jetmill.tables import written_jets
+from jetmill.tables import COUNTS, written_jets
 
 Arrays = dict[str, np.ndarray]
 Configuration = str | Path | Mapping[str, Any]
@@ -67,7 +67,8 @@ class Stream:
         seed: int = 0,
     ):
         self._run = _Run.of(config)
-        known = (*SPLITS, VAL_RESAMPLED)
+        _check_positive(batch_size=batch_size, jets_in_memory=jets_in_memory)
+        known = (*SPLITS, *([VAL_RESAMPLED] if self._run.config.balance.resampling.validation else []))
         if output not in known:
             raise JetmillError(f"no output '{output}'; there are {', '.join(known)}.{nearest(output, known)}")
         with h5py.File(self._run.balance, "r") as file:
@@ -132,6 +133,7 @@ class DumpStream:
         seed: int = 0,
     ):
         self._run = _Run.of(config)
+        _check_positive(batch_size=batch_size)
         if sample not in self._run.config.samples:
             raise JetmillError(f"there is no sample '{sample}'.{nearest(sample, self._run.config.samples)}")
         self._files, self._sample, self.batch_size = [str(path) for path in files], sample, batch_size
@@ -151,6 +153,8 @@ class DumpStream:
                 for name, r in recipes.items():
                     types |= r.types(source.constituent_dtypes(name, r.read))
                 for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
+                    if not len(chunk.entry):
+                        continue
                     cleaned = recipe.clean(chunk, recipes, number)
                     columns = cleaned.columns
                     for r in recipes.values():
@@ -164,6 +168,12 @@ class DumpStream:
                             rows[name] = rows[name] * inside
                     where = (self._seed, "dump", path, int(chunk.entry[0]))
                     yield rows, generator(*where).permutation(len(jets))
+
+
+def _check_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise JetmillError(f"{name} must be at least 1 (found: {size})")
 
 
 def read_config(config: Configuration) -> Config:
@@ -189,7 +199,7 @@ def read_config(config: Configuration) -> Config:
         raw = yaml.safe_load(path.read_text())
     except OSError as error:
         raise JetmillError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise JetmillError(f"{path}: is not YAML ({error})") from None
     if not isinstance(raw, Mapping):
         raise JetmillError(f"{path}: holds no configuration")
@@ -216,9 +226,13 @@ class _Run:
         for path in (balance, scalers):
             if not path.exists():
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
-        found = [(s, path) for s in config.samples for path in sorted((directory / "clean" / s).glob("batch_*.h5"))]
         with h5py.File(balance, "r") as file:
             tables = Tables.read(file)
+            counts = {sample: file[f"{COUNTS}/{sample}"][()] for sample in config.samples}
+        found = [(s, path) for s in config.samples for path in _batches(directory / "clean" / s, counts[s])]
+        bins = [directory / "bins" / sample / path.name for sample, path in found]
+        if gone := [path for path in bins if not path.exists()]:
+            raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
         return cls(
             config,
             balance,
@@ -226,12 +240,33 @@ class _Run:
             read_scalers(scalers),
             [sample for sample, _ in found],
             [path for _, path in found],
-            [directory / "bins" / sample / path.name for sample, path in found],
+            bins,
         )
 
     @property
     def types(self) -> dict[str, str]:
         return dataset_types(self.config.content)
+
+
+def _batches(directory: Path, counts: np.ndarray) -> list[Path]:
+    """Return the column files of a sample that hold the jets of `counts` (n_splits, n_classes, *bins).
+
+    They are numbered from 0 on; an earlier run may have left further ones.
+    """
+    wanted = counts.reshape(*counts.shape[:2], -1).sum(axis=2)
+    found, seen = [], np.zeros_like(wanted)
+    for path in sorted(directory.glob("batch_*.h5"), key=lambda path: (len(path.name), path.name)):
+        if (seen == wanted).all():
+            break
+        with store.Batch(path) as batch:
+            seen += batch.attribute("class_counts")
+        found.append(path)
+    if (seen != wanted).any():
+        raise JetmillError(
+            f"{directory}: holds {seen.sum()} of the {wanted.sum()} cleaned jets that balance.h5 was made from;"
+            " start snakemake again"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -272,6 +307,7 @@ def _in_batches(
             more = taken(rows, order[:start])
             rest = {name: np.concatenate([rest[name], more[name]]) for name in rest}
             if len(rest[layout.LABELS]) < size:
+                del rows, order
                 continue
             yield rest
             rest = {}
@@ -280,5 +316,7 @@ def _in_batches(
             start += size
         if start < len(order):
             rest = taken(rows, order[start:])
+        # Before the next slice is made.
+        del rows, order
     if rest:
         yield rest

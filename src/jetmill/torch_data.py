@@ -10,7 +10,9 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
 
 from jetmill.errors import JetmillError
+from jetmill.files import missing_sources
 from jetmill.layout import LABELS, open_finished
+from jetmill.loading import _readable as readable
 from jetmill.streaming import Stream
 
 Tensors = dict[str, torch.Tensor]
@@ -62,7 +64,11 @@ class FileDataset(Dataset):
 
     def __init__(self, path: str | Path, datasets: Sequence[str] | None = None):
         self._path = path
-        with open_finished(path) as file:
+        with readable(path) as file:
+            if LABELS not in file:
+                raise JetmillError(f"{path}: holds no '{LABELS}'; it is not a file of finished jets")
+            if gone := missing_sources(path, file[LABELS]):
+                raise JetmillError(f"{path}: points to '{gone[0]}', which is not there; move both together")
             known: list[str] = []
             file.visititems(lambda name, item: known.append(name) if isinstance(item, h5py.Dataset) else None)
             self._n_jets = file[LABELS].shape[0]
@@ -74,9 +80,13 @@ class FileDataset(Dataset):
     def __len__(self) -> int:
         return self._n_jets
 
-    def __getitem__(self, rows: int | slice) -> Tensors:
+    def __getitem__(self, rows: int | slice | Sequence[int]) -> Tensors:
         file = self._open()
-        return _tensors({name: np.asarray(file[name][rows]) for name in self._names})
+        if isinstance(rows, int | np.integer | slice):
+            return _tensors({name: np.asarray(file[name][rows]) for name in self._names})
+        # HDF5 wants rising numbers, each once.
+        rising, back = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        return _tensors({name: file[name][rising][back] for name in self._names})
 
     def __getitems__(self, rows: Sequence[int]) -> list[Tensors]:
         """Read the rows that a DataLoader wants for a batch, at once if they are close together."""

@@ -2,7 +2,7 @@ rule clean:
     input:
         files=lambda w: PLAN.batch(w.sample, w.batch).files,
         # Plug-ins, networks and maps: what they hold is part of the settings.
-        more=CONFIG.user_files,
+        more=lambda w: list(PLAN.cleaning(w.variation).files),
     output:
         "<results>/{variation}clean/{sample}/batch_{batch}.h5",
     log:

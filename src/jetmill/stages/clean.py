@@ -59,9 +59,8 @@ def clean_batch(
                 types = recipe.types(in_file)
                 for name, r in recipes.items():
                     of_collection = source.constituent_dtypes(name, r.read)
-                    _check_integers(
-                        path, f"constituents.{name}.labels", of_collection, settings.constituents[name].labels
-                    )
+                    labels = [label for label in settings.constituents[name].labels if label in of_collection]
+                    _check_integers(path, f"constituents.{name}.labels", of_collection, labels)
                     types |= r.types(of_collection)
                 spool.expect(types, path)
                 before = flow.copy()
