@@ -198,11 +198,13 @@ class Plan:
         ]
         variables = ", ".join(f"{len(names)} of {of}" for of, names in self.variables.items())
         parts = ", ".join(f"{output} {len(self.parts(output))}" for output in self.outputs)
+        names = ", ".join(variation.split("/")[1] for variation in self.variations)
         return "\n".join(
             [
                 *lines,
                 f"variables: {variables}, in {len(self.ranges)} ranges; {len(self.config.classes)} classes"
                 f" ({', '.join(self.config.classes)})",
+                *([f"variations: {names}"] if names else []),
                 f"parts: {parts} -> {self.config.output_dir}/",
             ]
         )

@@ -36,7 +36,7 @@ PARTS = FORMATS | {
 
 
 def varied(name, variation):
-    """Return the files of a format that a variation has."""
+    """Return the files of a format that a variation has; in place of TFRecords, the arrays they are made from."""
     if name == "hdf5":
         return [f"<results>/{variation}{o}.h5" for o in PLAN.outputs_of(variation)]
     under, ending = {
