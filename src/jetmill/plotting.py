@@ -38,13 +38,15 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(partial, format="png")
 
 
-def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]]) -> Figure:
+def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]], of: str = "jets") -> Figure:
     """Draw the jets of each sample after each step, as shares of those read.
 
     Parameters
     ----------
     flows
         Sample to pairs of step and number of jets.
+    of
+        What is counted.
     """
     with mpl.rc_context(STYLE):
         steps = [step for step, _ in next(iter(flows.values()))]
@@ -64,7 +66,7 @@ def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]]) -> Figure:
         axes.set_xlim(0, 1)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(top=False, right=False)
-        axes.set_xlabel("share of the jets read")
+        axes.set_xlabel(f"share of the {of} read")
         figure.legend(loc="outside upper center", ncols=len(flows))
         return figure
 

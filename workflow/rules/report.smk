@@ -5,6 +5,7 @@ PLOTS = expand(
         "classes",
         "spectra",
         "maps",
+        *(["constituents"] if CONFIG.constituents else []),
         *[f"resampling_{output}" for output in PLAN.resampled],
         # These look at the arrays.
         *(
@@ -55,6 +56,28 @@ rule plot_balance:
         "Draw cutflow and balance"
     script:
         "../scripts/plot_balance.py"
+
+
+rule plot_constituents:
+    input:
+        PLAN.batch_files("clean"),
+    output:
+        report(
+            "<results>/report/constituents.png",
+            caption="../report/constituents.rst",
+            category="Cleaning",
+            labels={"figure": "constituents that are left"},
+        ),
+    log:
+        "<logs>/plot_constituents.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.plot_constituents"),
+    message:
+        "Draw what is left of constituents"
+    script:
+        "../scripts/plot_constituents.py"
 
 
 rule plot_resampling:

@@ -21,6 +21,8 @@ from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, written_jets
 from jetmill.unscaled import FLAVOUR
 
+# What cleaning counts of constituents.
+CONSTITUENT_STEPS = ("read", "selected", "kept")
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,10 @@ def write_manifest(
     def by_class(table: np.ndarray) -> dict[str, int]:
         return dict(zip(classes, class_totals(table).tolist(), strict=True))
 
+    constituents = {
+        name: {key: sum(batch["constituents"][name][i] for batch in cleaned) for i, key in enumerate(CONSTITUENT_STEPS)}
+        for name in cleaned[0]["constituents"]
+    }
     inputs = [entry for batch in cleaned for entry in batch["inputs"]]
     manifest = {
         "jetmill": jetmill.__version__,
@@ -69,6 +75,7 @@ def write_manifest(
             "training after resampling": by_class(kept),
             "different training jets": unique,
         },
+        "constituents": constituents,
         "inputs": inputs,
         "outputs": written,
     }
@@ -81,7 +88,8 @@ def _batch(path: str | Path) -> dict[str, Any]:
     with Batch(path) as batch:
         sample = batch.attribute("sample")
         inputs = [{"sample": sample, **entry} for entry in batch.attribute("inputs")]
-        return {"cutflow": batch.attribute("cutflow"), "inputs": inputs}
+        counted = batch.attribute("constituents")
+        return {"cutflow": batch.attribute("cutflow"), "constituents": counted, "inputs": inputs}
 
 
 def _content(directory: Path) -> list[Path]:
