@@ -153,6 +153,7 @@ class ConstituentRecipe:
         of_variation = [] if self._variation is None else list(self._variation.systematics.roles.values())
         self.read = list(dict.fromkeys([*self._settings.read, *of_variation]))
         self._seed, self._sample = settings.seed, sample
+        self._of_all_jets: tuple[Chunk, np.ndarray, dict[str, np.ndarray]] | None = None
         self._maps = {}
         if self._variation is not None and self._variation.systematics.maps is not None:
             needed = VARIATIONS[self._variation.name].maps
@@ -178,6 +179,7 @@ class ConstituentRecipe:
         if count not in wanted and not recomputed:
             return found
         counts, table = self._read(chunk, np.ones(len(chunk.entry), dtype=bool), number)
+        self._of_all_jets = chunk, counts, table
         found[count] = counts
         if systematics is not None and recomputed:
             pt, eta, phi, energy = (table[systematics.roles[role]] for role in ("pt", "eta", "phi", "energy"))
@@ -202,7 +204,7 @@ class ConstituentRecipe:
             Constituents after each of `STEPS`.
         """
         settings = self._settings
-        counts, table = self._read(chunk, cleaned.kept, number)
+        counts, table = self._of_kept_jets(chunk, cleaned.kept, number)
         n_read = int(counts.sum())
         jet_variables = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in settings.of_jets}
         for name, text in settings.define.items():
@@ -235,6 +237,14 @@ class ConstituentRecipe:
             | {store.constituent_label(name, v): taken(self._label(v, table)) for v in settings.labels}
         )
         return columns, [n_read, n_selected, int(counts.sum())]
+
+    def _of_kept_jets(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return what `_read` does, from what `of_jets` has read already if it has."""
+        if self._of_all_jets is None or self._of_all_jets[0] is not chunk:
+            return self._read(chunk, jets, number)
+        (_, counts, table), self._of_all_jets = self._of_all_jets, None
+        kept = np.repeat(jets, counts)
+        return counts[jets], {name: values[kept] for name, values in table.items()}
 
     def _read(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return counts and variables of the constituents of some jets, varied if they are to vary."""
