@@ -9,6 +9,22 @@ from jetmill.sources import root
 from jetmill.sources.root import open_root
 from jetmill.stages.make_toy import write_toy_file
 
+
+@pytest.fixture(autouse=True)
+def _registry_of_uproot():
+    """Forget the classes that uproot makes up from damaged files, or it reads others with them afterwards."""
+    before = {
+        name: dict(model.known_versions) for name, model in uproot.classes.items() if hasattr(model, "known_versions")
+    }
+    classes = dict(uproot.classes)
+    yield
+    uproot.classes.clear()
+    uproot.classes.update(classes)
+    for name, versions in before.items():
+        uproot.classes[name].known_versions.clear()
+        uproot.classes[name].known_versions.update(versions)
+
+
 COUNTS = np.array([2, 0, 3, 1, 0, 4])
 N = COUNTS.sum()
 PT = np.arange(N, dtype=np.float32) + 20

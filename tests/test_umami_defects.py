@@ -815,10 +815,6 @@ MISTAKES = {
         {"tracks": {"missing": {"values_of": {"d00": [-1]}}}},
         "constituents.tracks.missing.values_of: nothing uses a variable 'd00'. Did you mean 'd0'?",
     ),
-    "defined track label": (
-        {"tracks": {"define": {"lab": "d0"}, "labels": ["origin", "lab"]}},
-        "constituents.tracks.labels: 'lab' is one of constituents.tracks.define",
-    ),
     "names of no label": (
         {"tracks": {"label_classes": {"orgin": ["a"]}}},
         "constituents.tracks.label_classes: 'orgin' is not in constituents.tracks.labels. Did you mean 'origin'?",

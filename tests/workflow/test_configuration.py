@@ -85,7 +85,7 @@ MISTAKES = {
             ("split.by:", "'event', 'jet' or 'modulo'", "Did you mean 'event'?", "(found: 'events')"),
             ("jets.variabels:", "unknown key", "Did you mean 'variables'?"),
             ("balance:", "bins.pt", "low must be below high"),
-            ("classes.b:", "hadronFlavour = 5"),
+            ("classes.b.cut:", "hadronFlavour = 5"),
             ("write.precision:", "'float16' or 'float32'", "(found: 'float64')"),
             ("write.parts.train:", "greater than or equal to 1", "(found: 0)"),
         ],
