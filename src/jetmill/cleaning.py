@@ -63,7 +63,8 @@ class JetRecipe:
             store.EVENT: settings.input.event_id,
         }
         self.carried = {f"{group}/{name}": name for group, names in groups.items() for name in names}
-        wanted = dict.fromkeys([*self.carried.values(), *settings.used_variables])
+        self._used = settings.used_variables
+        wanted = dict.fromkeys([*self.carried.values(), *self._used])
         self.read = [name for name in wanted if name not in settings.made]
         self._steps = Steps(self._jets.transforms)
         self._networks = [(n, Network(n.file, len(n.variables))) for n in self._jets.networks]
@@ -100,8 +101,8 @@ class JetRecipe:
         for name, factor in jets.units.items():
             table[name] = table[name] * factor
         counts = {count: table[count] for count in jets.missing.slots}
-        for collection, recipe in constituents.items():
-            table |= recipe.of_jets(chunk, number, self._settings.used_variables, collection)
+        for recipe in constituents.values():
+            table |= recipe.of_jets(chunk, number, self._used)
         if jets.rank_by is not None:
             table["rank"] = _rank(np.broadcast_to(Expression(jets.rank_by)(table), n_jets), chunk.entry)
         for name, text in jets.define.items():
@@ -170,12 +171,12 @@ class ConstituentRecipe:
             | {store.constituent_label(name, v): np.dtype(np.int32) for v in settings.labels}
         )
 
-    def of_jets(self, chunk: Chunk, number: int, wanted: Sequence[str], collection: str) -> dict[str, np.ndarray]:
+    def of_jets(self, chunk: Chunk, number: int, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Return variables of jets that are made of constituents: how many, and momenta that vary."""
         found: dict[str, np.ndarray] = {}
         systematics = None if self._variation is None else self._variation.systematics
         recomputed = {} if systematics is None else systematics.jets
-        count = f"n_{collection}"
+        count = f"n_{self._collection}"
         if count not in wanted and not recomputed:
             return found
         counts, table = self._read(chunk, np.ones(len(chunk.entry), dtype=bool), number)

@@ -142,9 +142,14 @@ class Plan:
         systematics = self.config.systematics
         return [] if systematics is None else [f"variations/{name}/" for name in systematics.variations]
 
-    def cleaning(self, variation: str) -> Cleaning:
-        """Return the settings of the clean jobs, of the nominal ones if `variation` is empty."""
-        return self.config.varied(variation.split("/")[1]) if variation else self.config.cleaning
+    @cached_property
+    def cleaning(self) -> dict[str, Cleaning]:
+        """Settings of the clean jobs by variation, of the nominal ones under "".
+
+        Made once: they hold hashes of files, and every clean job asks for them.
+        """
+        varied = {v: self.config.varied(v.split("/")[1]) for v in self.variations}
+        return {"": self.config.cleaning} | varied
 
     def outputs_of(self, variation: str) -> tuple[str, ...]:
         """Return the finished files of a variation, or the nominal ones."""

@@ -54,7 +54,7 @@ class RootTree:
         self._path, self._tree, self._settings, self._collections = path, tree, settings, constituents
         self._known = set(tree.keys())
         self._on_event = settings.level == "event"
-        self._ways: dict[tuple[str, ...], Way] = {}
+        self._ways: dict[tuple[str, ...], tuple[dict[str, str], Way]] = {}
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
@@ -62,10 +62,8 @@ class RootTree:
 
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
-        self._way(collection, names)
-        return {
-            name: self._number_type(branch) for name, branch in self._constituent_branches(collection, names).items()
-        }
+        branches, _ = self._way(collection, names)
+        return {name: self._number_type(branch) for name, branch in branches.items()}
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
@@ -74,7 +72,7 @@ class RootTree:
         jagged = [b for b in branches.values() if self._is_jagged(b)]
         if self._on_event and not jagged:
             raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
-        more = [b for name, variables in constituents.items() for b in self._way(name, variables).branches]
+        more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
         read = list(dict.fromkeys([*branches.values(), *more, *self._counter(jagged)]))
         size = sum(self._tree[b].uncompressed_bytes for b in read)
         step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
@@ -90,8 +88,8 @@ class RootTree:
         self, collection: str, names: Sequence[str], arrays: ak.Array, per_entry: np.ndarray, jets: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return counts and variables of the constituents of some jets of a chunk."""
-        variables = self._constituent_branches(collection, names)
-        return read_constituents(self._way(collection, names), arrays, variables, per_entry, jets, self._path)
+        branches, way = self._way(collection, names)
+        return read_constituents(way, arrays, branches, per_entry, jets, self._path)
 
     def _counter(self, jagged: list[str]) -> list[str]:
         """Return the branch that counts the jets of an event, if the tree has one."""
@@ -133,21 +131,19 @@ class RootTree:
             if isinstance(interpretation, uproot.AsDtype) and not interpretation.to_dtype.shape:
                 return branch, interpretation.to_dtype.newbyteorder("=")
             per = "jet" if self._on_event else "entry"
-            raise JetmillError(
-                f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not one number per {per}"
-            )
+            raise self._not(branch, f"one number per {per}")
         raise self._no_branch([*wanted, name])
 
-    def _way(self, collection: str, names: Sequence[str]) -> Way:
-        """Return how the constituents of a collection are found."""
+    def _way(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Way]:
+        """Return the branch of each variable of a collection, and how its constituents are found."""
         key = (collection, *names)
         if key not in self._ways:
-            self._ways[key] = self._find_way(collection, names)
+            branches = self._constituent_branches(collection, names)
+            self._ways[key] = branches, self._find_way(collection, names, branches)
         return self._ways[key]
 
-    def _find_way(self, collection: str, names: Sequence[str]) -> Way:
+    def _find_way(self, collection: str, names: Sequence[str], branches: dict[str, str]) -> Way:
         origin = self._collections[collection].tree
-        branches = self._constituent_branches(collection, names)
         if not names:
             raise JetmillError(
                 f"{self._path}: constituents.{collection} reads no variable of the tree, which says how many there are"
@@ -187,9 +183,7 @@ class RootTree:
             expected = (3 if nested else 2) if self._on_event else 2
             if depth != expected:
                 per = "constituent" if expected == 3 or not self._on_event else "element"
-                raise JetmillError(
-                    f"{self._path}: branch '{there[0]}' ({self._tree[there[0]].typename}) is not one number per {per}"
-                )
+                raise self._not(there[0], f"one number per {per}")
             found[name] = there[0]
         return found
 
