@@ -155,6 +155,15 @@ def test_resampled_validation_is_one_output_more(raw_config):
     assert "parts: train 3, val 2, test 1, val_resampled 2 ->" in work.summary()
 
 
+def test_only_the_outputs_that_are_asked_for(raw_config):
+    raw_config["balance"]["resampling"] = {"method": "count", "validation": True}
+    work = plan(raw_config, write={"outputs": ["test", "train"], "parts": {"train": 2}})
+    assert work.outputs == ("train", "test", "val_resampled")
+    files = ["train/part_0000", "train/part_0001", "test/part_0000", "val_resampled/part_0000"]
+    assert work.part_files() == [f"<results>/parts/{file}.h5" for file in files]
+    assert "parts: train 2, test 1, val_resampled 1 ->" in work.summary()
+
+
 def test_batch_parts_draw_from_their_batch(raw_config):
     work = plan(raw_config, input={"files_per_batch": 1}, write={"shuffle": "batch"})
     assert work.parts("val") == ["0000", "0001", "0002", "0003"]

@@ -167,6 +167,9 @@ class Write(Model):
     shuffle: Literal["global", "batch"] = Field(
         "global", description="global: every part is drawn from all batches; batch: one part per batch"
     )
+    outputs: list[Literal["train", "val", "test"]] = Field(
+        ["train", "val", "test"], description="splits to write, train among them; resampled validation jets are apart"
+    )
     parts: Parts = Field(Parts(), description="files per split, with shuffle: global")
     precision: Literal["float16", "float32"] = Field("float32", description="type of the scaled inputs")
     compression: Literal["none", "gzip", "lzf", "lz4", "zstd"] = Field(
@@ -191,6 +194,9 @@ class Write(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Write":
+        no_repeats("outputs", list(self.outputs))
+        if "train" not in self.outputs:
+            raise ValueError("outputs: train must be among them; it is what the others are scaled and compared with")
         no_repeats("conditional", self.conditional)
         if isinstance(self.concat_jet_tracks, list):
             no_repeats("concat_jet_tracks", self.concat_jet_tracks)

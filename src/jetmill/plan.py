@@ -114,8 +114,9 @@ class Plan:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The finished files: one per split, and resampled validation jets if they are asked for."""
-        return (*SPLITS, VAL_RESAMPLED) if self.config.balance.resampling.validation else SPLITS
+        """The finished files: one per split, and resampled validation jets, as far as they are asked for."""
+        splits = (split for split in SPLITS if split in self.config.write.outputs)
+        return (*splits, VAL_RESAMPLED) if self.config.balance.resampling.validation else (*splits,)
 
     @cached_property
     def range_numbers(self) -> list[str]:

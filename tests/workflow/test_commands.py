@@ -26,6 +26,18 @@ def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config)
     assert not run.results.exists()
 
 
+def test_jobs_on_this_machine_have_no_rate_limit(tmp_path, default_config):
+    # With one, Snakemake waits for a second at the end of every run.
+    (tmp_path / "Snakefile").write_text(
+        f"include: '{runs.ROOT}/workflow/Snakefile'\n"
+        "onsuccess:\n    print('the limit is', workflow.scheduler.job_rate_limiter)\n"
+    )
+    target = "results/toy/tt_0000.root"
+    run = runs.snakemake(tmp_path, "-s", str(tmp_path / "Snakefile"), "--cores", "1", target, config=default_config)
+    assert run.code == 0, run.output
+    assert "the limit is None" in run.output
+
+
 def test_lint_finds_nothing():
     run = runs.snakemake_in_repository("--lint")
     assert run.code == 0, run.output

@@ -50,6 +50,11 @@ def varied(name, variation):
 
 onstart:
     logger.info(PLAN.summary())
+    # A batch system is spared by the limit on jobs per second, this machine is not: Snakemake sets a
+    # timer of a second whenever it has started jobs, each of which has it select jobs once more and
+    # the last of which it waits for at the end. It has no option for no limit (seen in 9.27).
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:
