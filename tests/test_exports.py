@@ -90,24 +90,22 @@ def inputs(tmp_path, known, scalers):
         write_statistics({of: rows}, path)
     write_scalers(scalers, known, tmp_path / "scalers.json")
     with h5py.File(tmp_path / "balance.h5", "w") as file:
-        file.attrs["classes"] = ["b", "c", "light"]
+        file.attrs["classes"], file.attrs["variables"] = ["b", "c", "light"], ["x"]
+        file["edges/x"] = [0.0, 1.0, 2.0]
         file["kept/train"] = np.array([[2, 3], [0, 1], [5, 5]])
         # Jets of the only class with label 0 and cell 1 are taken twice.
         file["copies/train/tt"] = np.array([[1, 2], [1, 1], [1, 1]])
         file["threshold/train/tt"] = np.zeros((3, 2), dtype=np.uint64)
-    batches, bins = ([tmp_path / f"{name}_{n}.h5" for n in range(2)] for name in ("batch", "bins"))
-    for path, bins_path, origin, ends in zip(
-        batches, bins, [[0, 2, 2, -1, 1, 3], []], [[0, 2, 2, 5, 6], [0, 0, 0]], strict=True
-    ):
+    batches = [tmp_path / f"batch_{n}.h5" for n in range(2)]
+    for path, origin, ends in zip(batches, [[0, 2, 2, -1, 1, 3], []], [[0, 2, 2, 5, 6], [0, 0, 0]], strict=True):
         n_jets = len(ends) - 1
         columns = {"key": np.arange(n_jets, dtype=np.uint64), "label": np.zeros(n_jets, dtype=np.uint8)}
+        columns["variables/x"] = np.where(np.arange(n_jets) == 2, 1.5, 0.5)
         columns["constituents/tracks/offsets"] = np.array(ends)
         columns["constituents/tracks/labels/origin"] = np.array(origin, dtype=np.int32)
         # The last jet, of origin 3 in the first batch, is for validation.
         write_batch(path, iter(columns.items()), {"splits": np.array([n_jets - 1, 1, 0])})
-        with h5py.File(bins_path, "w") as file:
-            file["cell"] = (np.arange(n_jets) == 2).astype(np.uint32)
-    source = PartOf("train", (0, 1), ["tt", "tt"], batches, bins)
+    source = PartOf("train", (0, 1), [("tt", path) for path in batches])
     return source, ranges, tmp_path / "scalers.json", tmp_path / "balance.h5"
 
 
@@ -130,7 +128,7 @@ def test_the_stage_writes_all_three(tmp_path, inputs, scalers, known, caplog):
 
 def test_without_labels_no_batch_is_read(tmp_path, inputs, scalers):
     paths = outputs(tmp_path / "out")
-    export(PartOf("train", (0, 1), [], [], []), *inputs[1:], *paths, labels={})
+    export(PartOf("train", (0, 1), [("tt", "gone.h5")]), *inputs[1:], *paths, labels={})
     assert json.loads(paths[0].read_text()) == scale_dict(scalers, {})
     assert yaml.safe_load(paths[2].read_text()) == {"jets": {"flavour_label": [2, 10, 1]}}
 

@@ -17,7 +17,7 @@ class Store:
     """Jets of two samples, each with a number and a few constituents, cut into batches."""
 
     def __init__(self, directory, n_batches):
-        self.samples, self.batches, self.bins = [], [], []
+        self.batches = []
         n = sum(SIZES)
         for start, sample in ((0, "tt"), (n, "qcd")):
             rng = np.random.default_rng(start)
@@ -33,27 +33,26 @@ class Store:
                 places = places[np.lexsort((jets["key"][places], split[places]))]
                 columns = {name: values[places] for name, values in jets.items()}
                 counts, cell = columns.pop("count"), columns.pop("cell")
+                # Cells of 2 times 3 bins: x from 0 to 2, y from 0 to 3.
+                columns["variables/x"], columns["variables/y"] = cell // 3 + 0.5, cell % 3 + 0.5
                 columns["constituents/tracks/offsets"] = np.concatenate([[0], np.cumsum(counts)])
                 columns["constituents/tracks/variables/of"] = np.repeat(columns["variables/number"], counts)
-                self.samples.append(sample)
-                self.batches.append(directory / f"{sample}_{batch}.h5")
-                self.bins.append(directory / f"{sample}_{batch}_bins.h5")
+                self.batches.append((sample, directory / f"{sample}_{batch}.h5"))
                 splits = np.bincount(split[places], minlength=3)
-                write_batch(self.batches[-1], iter(columns.items()), {"splits": splits})
-                with h5py.File(self.bins[-1], "w") as file:
-                    file["cell"] = cell
+                write_batch(self.batches[-1][1], iter(columns.items()), {"splits": splits})
 
     def part(self, output="train", number=0, n_parts=1):
-        return PartOf(output, (number, n_parts), self.samples, self.batches, self.bins)
+        return PartOf(output, (number, n_parts), self.batches)
 
     def columns(self, split):
         """Return sample, key, label, cell and number of all jets of a split."""
         found = []
-        for sample, path, bins in zip(self.samples, self.batches, self.bins, strict=True):
-            with Batch(path) as batch, h5py.File(bins) as file:
+        for sample, path in self.batches:
+            with Batch(path) as batch:
                 rows = batch.rows(SPLITS.index(split))
                 columns = [batch.read(name, rows) for name in ("key", "label", "variables/number")]
-                found.append([np.full(len(columns[0]), sample), *columns, file["cell"][rows]])
+                x, y = (np.floor(batch.read(f"variables/{name}", rows)) for name in "xy")
+                found.append([np.full(len(columns[0]), sample), *columns, (3 * x + y).astype(np.uint32)])
         return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
@@ -74,7 +73,8 @@ def tables():
 @pytest.fixture(scope="module")
 def balance_file(tmp_path_factory, tables):
     with h5py.File(tmp_path_factory.mktemp("balance") / "b.h5", "w") as file:
-        file.attrs["classes"] = ["b", "light"]
+        file.attrs["classes"], file.attrs["variables"] = ["b", "light"], ["x", "y"]
+        file["edges/x"], file["edges/y"] = np.arange(3.0), np.arange(4.0)
         for sample, (copies, threshold) in tables.items():
             file[f"copies/train/{sample}"], file[f"threshold/train/{sample}"] = copies, threshold
         yield file
@@ -154,10 +154,11 @@ def test_constituents_stay_with_their_jets(jets, balance_file):
 
 def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path):
     source = jets.part()
-    source = replace(source, samples=["tt"], batches=source.batches[:1], bins=source.bins[:1])
-    with Batch(source.batches[0]) as batch, h5py.File(tmp_path / "b.h5", "w") as file:
+    source = replace(source, batches=source.batches[:1])
+    with Batch(source.batches[0][1]) as batch, h5py.File(tmp_path / "b.h5", "w") as file:
         key, label = (batch.read(name, batch.rows(0)) for name in ("key", "label"))
-        file.attrs["classes"] = ["b", "light"]
+        file.attrs["classes"], file.attrs["variables"] = ["b", "light"], ["x", "y"]
+        file["edges/x"], file["edges/y"] = np.arange(3.0), np.arange(4.0)
         # b jets twice; as many light jets as there are b jets are dropped, those with the largest selection keys.
         n = [np.count_nonzero(label == c) for c in range(2)]
         light = int(np.argmax(n))

@@ -96,8 +96,20 @@ def test_batches_hold_every_file_once(raw_config):
     for sample, files in work.files.items():
         assert [f for b in work.batches if b.sample == sample for f in b.files] == files
     assert work.batch("tt", "0002") == work.batches[2]
-    assert work.batch_files("clean")[2] == "<results>/clean/tt/batch_0002.h5"
-    assert work.batch_samples() == ["tt"] * 3 + ["qcd"] * 2 + ["one"]
+    assert work.batch_files()[2] == "<results>/clean/tt/batch_0002.h5"
+    assert work.batch_files("variations/position/")[5] == "<results>/variations/position/clean/one/batch_0000.h5"
+
+
+@pytest.mark.parametrize(
+    ("files_per_batch", "groups"),
+    [(1, {"0000": 50, "0001": 50, "0002": 20}), (20, {"0000": 2, "0001": 2, "0002": 2}), (60, {"0000": 1, "0001": 1})],
+)
+def test_small_batches_are_counted_together(raw_config, monkeypatch, files_per_batch, groups):
+    monkeypatch.setattr("jetmill.plan.Path.exists", lambda _: True)
+    samples = {"tt": {"files": [f"{n}.root" for n in range(120)]}}
+    work = plan(raw_config, samples=samples, input={"files_per_batch": files_per_batch})
+    assert {number: len(work.batches[rows]) for number, rows in work.bin_groups.items()} == groups
+    assert [batch for rows in work.bin_groups.values() for batch in work.batches[rows]] == work.batches
 
 
 @pytest.mark.parametrize(("width", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (50, [7])])
@@ -136,7 +148,7 @@ def test_global_parts_draw_from_every_batch(raw_config):
     work = plan(raw_config, input={"files_per_batch": 1}, write={"parts": {"train": 3, "val": 1, "test": 2}})
     assert [work.parts(s) for s in ("train", "val", "test")] == [["0000", "0001", "0002"], ["0000"], ["0000", "0001"]]
     assert [work.slice_of_keys("train", p) for p in work.parts("train")] == [(0, 3), (1, 3), (2, 3)]
-    assert work.sources("0002") == work.batches
+    assert work.batches[work.sources("0002")] == work.batches
     files = [("train", 0), ("train", 1), ("train", 2), ("val", 0), ("test", 0), ("test", 1)]
     assert work.part_files() == [f"<results>/parts/{split}/part_{n:04d}.h5" for split, n in files]
     assert work.part_files("val", "test", under="x", ending="pt") == [
@@ -169,9 +181,7 @@ def test_batch_parts_draw_from_their_batch(raw_config):
     assert work.parts("val") == ["0000", "0001", "0002", "0003"]
     for number, part in enumerate(work.parts("train")):
         assert work.slice_of_keys("train", part) == (0, 1)
-        assert work.sources(part) == [work.batches[number]]
-        assert work.batch_files("bins", part) == [f"<results>/bins/tt/batch_{part}.h5"]
-        assert work.batch_samples(part) == ["tt"]
+        assert work.batches[work.sources(part)] == [work.batches[number]]
 
 
 def test_weights(raw_config):

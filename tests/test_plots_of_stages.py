@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from jetmill import plotting
+from jetmill.batch_list import read_batch_list, write_batch_list
 from jetmill.columns import write_batch
 from jetmill.stages import plot_constituents as stage
-from jetmill.stages.write_manifest import _batch
 
 
 def batch(path, **counted):
@@ -26,11 +26,15 @@ def test_constituents_of_all_batches_are_counted_together(tmp_path, monkeypatch)
     ]
     figures = []
     monkeypatch.setattr(stage, "save", lambda figure, _: figures.append(figure))
-    stage.plot_constituents(paths, tmp_path / "c.png")
+    batches = write_batch_list(paths, tmp_path / "batches.json")
+    stage.plot_constituents(batches, tmp_path / "c.png")
     (axes,) = figures[0].axes
     assert [bar.get_width() for bar in axes.patches] == [1, 0.6, 0.5, 1, 1, 1]
     assert [text.get_text().split()[0] for text in axes.texts] == ["200", "120", "100", "4", "4", "4"]
-    assert _batch(paths[0])["constituents"] == {"tracks": [100, 80, 60], "sv": [4, 4, 4]}
+    assert batches[0].constituents == {"tracks": [100, 80, 60], "sv": [4, 4, 4]}
+    assert [b.__dict__ | {"cutflow": [["read", 1]]} for b in batches] == [
+        b.__dict__ for b in read_batch_list(tmp_path / "batches.json")
+    ]
 
 
 def test_resampling_shows_shapes_ratios_and_repeats(tmp_path):

@@ -12,13 +12,15 @@ from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
 from jetmill import assembling
+from jetmill.batch_list import write_batch_list
+from jetmill.binning import axes_of
 from jetmill.columns import Batch, write_batch
 from jetmill.config import Resampling
 from jetmill.config_checks import load as load_config
 from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.loading import load
-from jetmill.picking import PartOf
+from jetmill.picking import PartOf, cells_of
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.stages import fit_scalers as fit_scalers_module
@@ -73,7 +75,7 @@ class Run:
     def __init__(self, directory, files_per_batch=1, raw=RAW):
         self.directory, self.config = directory, load_config(raw)
         self.variables = self.config.jets.variables
-        self.batches, self.bins, self.roots = {}, {}, {}
+        self.batches, self.roots = {}, {}
         for sample, process in PROCESSES.items():
             roots = [directory / f"{sample}{number}.root" for number in range(2)]
             for number, root in enumerate(roots):
@@ -81,10 +83,13 @@ class Run:
             for start in range(0, 2, files_per_batch):
                 name = f"{sample}/{start // files_per_batch:04d}"
                 self.roots[name] = roots[start : start + files_per_batch]
-                self.batches[name], self.bins[name] = (directory / f"{k}/{name}.h5" for k in ("clean", "bins"))
+                self.batches[name] = directory / f"clean/{name}.h5"
                 where = {"sample": sample, "first_file": start}
                 clean_batch(self.roots[name], self.batches[name], settings=self.config.cleaning, **where)
-                bin_jets(self.batches[name], self.bins[name], bins=BINS, n_classes=4)
+        # Two groups, the second one of both samples.
+        sources, self.bins = self.sources(), [directory / f"bins/{k}.h5" for k in range(2)]
+        bin_jets(sources[:1], self.bins[0], bins=BINS, n_classes=4)
+        bin_jets(sources[1:], self.bins[1], bins=BINS, n_classes=4)
         self.scalers = directory / "scalers.json"
         self.scale(self.scalers, width=4)
         self.balance = self.balanced()
@@ -92,9 +97,8 @@ class Run:
         self.repeated = self.balanced(method="pdf", target="flat", max_upsampling=3)
 
     def sources(self, names=None):
-        """Return sample, column file and bin file of some batches, or of all."""
-        names = names or list(self.batches)
-        return [n.split("/")[0] for n in names], [self.batches[n] for n in names], [self.bins[n] for n in names]
+        """Return sample and column file of some batches, or of all."""
+        return [(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
 
     def scale(self, output, *, width, order=1, settings=ScalingOf()):  # noqa: B008
         paths = []
@@ -109,15 +113,14 @@ class Run:
         output = output or self.directory / f"balance_{resampling.get('method', 'none')}.h5"
         resampling = Resampling.model_validate(resampling)
         options = {"bins": BINS, "classes": CLASSES, "samples": SAMPLES, "weights": weights, "strict": True}
-        batches = list(zip(*self.sources(), strict=True))[::order]
-        balance(batches, output, resampling=resampling, **options)
+        balance(self.sources()[::order], self.bins[::order], output, resampling=resampling, **options)
         return output
 
     def write(
         self, output, *, split="train", part=0, n_parts=1, names=None, balance_path=None, scalers=None, **content
     ):
         write_part(
-            PartOf(split, (part, n_parts), *self.sources(names)),
+            PartOf(split, (part, n_parts), self.sources(names)),
             *(balance_path or self.balance, scalers or self.scalers, output),
             content=replace(self.config.content, **content),
             compression="none",
@@ -164,18 +167,25 @@ def rows(file_or_files, *names):
 
 
 def test_cells_and_counts(run):
-    for name, path in run.bins.items():
-        with h5py.File(path) as file, Batch(run.batches[name]) as batch:
-            assert set(file) == {"cell", "counts"}
-            cell, counts = file["cell"][()], file["counts"][()]
+    expected = {}
+    edges = [np.arange(n + 1) - 0.5 for n in (3, 4, *SHAPE)]
+    for number, (sample, path) in enumerate(run.sources()):
+        with Batch(path) as batch:
             eta, pt = batch.read("variables/eta").astype(float), batch.read("variables/pt").astype(float)
             split, label = batch.split_codes(), batch.read("label")
+            cell = cells_of(batch, axes_of(BINS))
         assert cell.dtype == np.uint32
-        expected = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
-        np.testing.assert_array_equal(np.unravel_index(cell, SHAPE), expected)
-        sample = np.stack([split, label, *expected], axis=1)
-        edges = [np.arange(n + 1) - 0.5 for n in (3, 4, *SHAPE)]
-        np.testing.assert_array_equal(counts, np.histogramdd(sample, edges)[0])
+        bins = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
+        np.testing.assert_array_equal(np.unravel_index(cell, SHAPE), bins)
+        group = expected.setdefault(min(number, 1), {})
+        group[sample] = group.get(sample, 0) + np.histogramdd(np.stack([split, label, *bins], axis=1), edges)[0]
+    assert [set(group) for group in expected.values()][-1] == {"tt", "qcd"}
+    for path, group in zip(run.bins, expected.values(), strict=True):
+        with h5py.File(path) as file:
+            assert set(file) == {"counts"}
+            assert set(file["counts"]) == set(group)
+            for sample, counts in group.items():
+                np.testing.assert_array_equal(file["counts"][sample][()], counts)
 
 
 @pytest.mark.parametrize("spoil", [np.nan, 19.0, 2000.0])
@@ -183,17 +193,17 @@ def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
     columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
     with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 jets are outside the bins of 'pt'"):
-        bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4)
+        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4)
     assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):
     columns = {"label": np.zeros(0, np.uint8), "variables/eta": np.zeros(0), "variables/pt": np.zeros(0)}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([0, 0, 0])})
-    bin_jets(tmp_path / "b.h5", tmp_path / "o.h5", bins=BINS, n_classes=4)
+    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4)
     with h5py.File(tmp_path / "o.h5") as file:
-        assert file["counts"].shape == (3, 4, *SHAPE)
-        assert not file["counts"][()].any()
+        assert file["counts/tt"].shape == (3, 4, *SHAPE)
+        assert not file["counts/tt"][()].any()
 
 
 # fit_scalers, merge_scalers
@@ -293,11 +303,13 @@ def taken(run, path, output="train"):
     table, times = np.zeros((4, *SHAPE), dtype=int), np.zeros((4, 1000), dtype=int)
     split = {"train": 0, "val_resampled": 1}[output]
     with h5py.File(path) as file:
-        for sample, batch_path, bins in zip(*run.sources(), strict=True):
-            with Batch(batch_path) as batch, h5py.File(bins) as binned:
+        for sample, batch_path in run.sources():
+            with Batch(batch_path) as batch:
                 rows_ = batch.rows(split)
-                key, label, cell = batch.read("key", rows_), batch.read("label", rows_), binned["cell"][rows_]
-            place = (label, *np.unravel_index(cell, SHAPE))
+                key, label = batch.read("key", rows_), batch.read("label", rows_)
+                columns = [batch.read(f"variables/{name}", rows_).astype(float) for name in ("eta", "pt")]
+            bins = stats.binned_statistic_dd(columns, None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
+            place = (label, *bins)
             copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("copies", "threshold"))
             copies = copies + (selection_key(key) < threshold)
             np.add.at(table, place, copies)
@@ -359,21 +371,21 @@ def test_tables_do_not_depend_on_the_batches(run, whole, tmp_path, resampling):
 
 
 def counted(directory, counts):
-    """Write a batch with these counts, (n_splits, 2, 3); return its sample and files."""
+    """Write a batch with these counts, (n_splits, 2, 3), in three bins of x from 0 to 1, and the counts."""
     place = np.repeat(np.arange(counts.size), counts.reshape(-1))
     split, label, cell = np.unravel_index(place, counts.shape)
     key = np.random.default_rng(1).integers(0, 2**64, size=len(place), dtype=np.uint64)
-    columns = {"key": key, "label": label.astype(np.uint8)}
+    columns = {"key": key, "label": label.astype(np.uint8), "variables/x": (cell + 0.5) / 3}
     write_batch(directory / "batch.h5", iter(columns.items()), {"splits": np.bincount(split, minlength=3)})
     with h5py.File(directory / "bins.h5", "w") as file:
-        file["counts"], file["cell"] = counts, cell.astype(np.uint32)
-    return "tt", directory / "batch.h5", directory / "bins.h5"
+        file["counts/tt"] = counts
+    return [("tt", directory / "batch.h5")], [directory / "bins.h5"]
 
 
 def balance_small(tmp_path, counts, *, table="average", strict=False, reference="b", **resampling):
     weights = {table: {"method": table} | ({"reference": reference} if table == "reference" else {})}
     balance(
-        [counted(tmp_path, counts)],
+        *counted(tmp_path, counts),
         tmp_path / "o.h5",
         bins={"x": [(0, 1, 3)]},
         classes=["b", "c"],
@@ -711,14 +723,14 @@ def test_the_closure_is_that_of_single_precision(run, tmp_path, monkeypatch, set
     scalers = tmp_path / "s.json"
     run.scale(scalers, width=100, settings=ScalingOf(**settings))
     part = run.write(tmp_path / "p.h5", scalers=scalers, part=1, n_parts=2, balance_path=run.repeated)
-    plot_closure(PartOf("train", (1, 2), *run.sources()), run.repeated, part, tmp_path / "c.png")
+    plot_closure(PartOf("train", (1, 2), run.sources()), run.repeated, part, tmp_path / "c.png")
     assert drawn[0] == tuple(run.variables)
     assert len(drawn[1]) == len(run.variables)
     assert 0 < drawn[1].max() < 1e-5
     # A part of other jets does not pass.
     other = run.write(tmp_path / "o.h5", scalers=scalers, part=0, n_parts=2, balance_path=run.repeated)
     with pytest.raises((JetmillError, ValueError)):
-        plot_closure(PartOf("train", (1, 2), *run.sources()), run.repeated, other, tmp_path / "c.png")
+        plot_closure(PartOf("train", (1, 2), run.sources()), run.repeated, other, tmp_path / "c.png")
 
 
 # manifest
@@ -738,7 +750,8 @@ def test_manifest(run, tmp_path):
         other.write_text(other.name)
     (tmp_path / "tfrecords/.snakemake_timestamp").touch()  # as Snakemake does in directories it makes
     written = [*parts, tmp_path / "tfrecords"]
-    write_manifest(list(run.batches.values()), run.resampled, written, tmp_path / "manifest.json", config=config)
+    batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
+    write_manifest(batches, run.resampled, written, tmp_path / "manifest.json", config=config)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["config"] == config
     assert manifest["packages"]["numpy"] == np.__version__
@@ -792,3 +805,17 @@ def test_torch(run, tmp_path):
     np.testing.assert_array_equal(tensors["reference"].numpy(), np.stack(list(jets.reference.values()), axis=1))
     assert tensors["variables"] == list(jets.variables)
     assert tensors["reference_outputs"] == list(jets.reference)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_parts_may_store_a_number_in_different_types(tmp_path, merge):
+    # As those of different samples, or of a batch whose files could not be read.
+    columns = [np.zeros(0, dtype=bool), np.array([1, 2**40], dtype=np.uint64), np.array([3], dtype=np.uint32)]
+    parts = [tmp_path / f"part_{number}.h5" for number in range(3)]
+    for path, values in zip(parts, columns, strict=True):
+        with h5py.File(path, "w") as file:
+            file["jets/event"] = values
+    write_index(parts, tmp_path / "all.h5", merge=merge)
+    with h5py.File(tmp_path / "all.h5") as file:
+        assert file["jets/event"].dtype == np.uint64
+        assert file["jets/event"][()].tolist() == [1, 2**40, 3]

@@ -26,6 +26,7 @@ from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
 
 import jetmill
 from jetmill import streaming
+from jetmill.batch_list import write_batch_list
 from jetmill.errors import JetmillError
 from jetmill.picking import PartOf
 from jetmill.plan import Plan
@@ -102,17 +103,20 @@ def make(results, raw):
         for number, path in enumerate(files):
             what = {"process": toy.process, "n_jets": toy.jets, "seed": config.seed}
             write_toy_file(path, sample=sample, number=number, **what)
-    cleaned, binned = placed(plan.batch_files("clean")), placed(plan.batch_files("bins"))
-    for batch, columns, cells in zip(plan.batches, cleaned, binned, strict=True):
+    cleaned, binned, listed = placed(plan.batch_files()), results / "bins/0000.h5", results / "clean/batches.json"
+    for batch, columns in zip(plan.batches, cleaned, strict=True):
         where = {"sample": batch.sample, "first_file": batch.first_file}
         clean_batch(batch.files, columns, settings=config.cleaning, **where)
-        bin_jets(columns, cells, bins=config.balance.bins, n_classes=len(config.classes))
+    batches = write_batch_list(cleaned, listed)
+    sources = [(batch.sample, batch.path) for batch in batches]
+    bin_jets(sources, binned, bins=config.balance.bins, n_classes=len(config.classes))
     ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
     for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
         fit_scalers(cleaned, path, of=of, variables=variables, settings=plan.scaling[of])
     merge_scalers(ranges, scalers, settings=plan.scaling, strict=config.strict)
     balance(
-        list(zip(plan.batch_samples(), cleaned, binned, strict=True)),
+        sources,
+        [binned],
         tables,
         bins=config.balance.bins,
         classes=list(config.classes),
@@ -124,12 +128,11 @@ def make(results, raw):
     for output in plan.outputs:
         parts = placed(plan.part_files(output))
         for path, part in zip(parts, plan.parts(output), strict=True):
-            batches = (placed(plan.batch_files(stage, part)) for stage in ("clean", "bins"))
-            source = PartOf(output, plan.slice_of_keys(output, part), plan.batch_samples(part), *batches)
+            source = PartOf.of(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
             write_part(source, tables, scalers, path, content=config.content, compression=config.write.compression)
         write_index(parts, results / f"{output}.h5", merge=config.write.merge)
     manifest = results / "manifest.json"
-    write_manifest(cleaned, tables, placed(plan.part_files()), manifest, config=config.model_dump(mode="json"))
+    write_manifest(batches, tables, placed(plan.part_files()), manifest, config=config.model_dump(mode="json"))
     return Made(raw, results)
 
 
@@ -391,7 +394,7 @@ def own(tmp_path):
 def without_files(results):
     """Leave what a stream needs."""
     for path in results.iterdir():
-        if path.name not in ("balance.h5", "scalers.json", "clean", "bins"):
+        if path.name not in ("balance.h5", "scalers.json", "clean"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -461,7 +464,7 @@ def test_a_run_that_is_not_far_enough(own, missing):
         jetmill.DumpStream(own.config, own.files("ttbar"), sample="ttbar")
 
 
-@pytest.mark.parametrize("gone", ["clean", "bins", "clean/ttbar/batch_0001.h5", "bins/zprime/batch_0000.h5"])
+@pytest.mark.parametrize("gone", ["clean", "clean/batches.json", "clean/ttbar/batch_0001.h5"])
 def test_a_run_whose_columns_are_gone(own, gone):
     path = own.results / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -80,11 +80,16 @@ class Mill:
         self.config = load({**CONFIG, **sections, **plain, "samples": files})
         self.plan = Plan(self.config)
 
-    def batch_files(self, stage: str) -> list[Path]:
-        return [self.directory / stage / b.sample / f"{b.number}.h5" for b in self.plan.batches]
+    @property
+    def batch_files(self) -> list[Path]:
+        return [self.directory / "clean" / b.sample / f"{b.number}.h5" for b in self.plan.batches]
+
+    @property
+    def sources(self) -> list[tuple[str, Path]]:
+        return [(batch.sample, path) for batch, path in zip(self.plan.batches, self.batch_files, strict=True)]
 
     def clean(self) -> None:
-        for batch, path in zip(self.plan.batches, self.batch_files("clean"), strict=True):
+        for batch, path in zip(self.plan.batches, self.batch_files, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             settings = self.config.cleaning
             clean_batch(batch.files, path, settings=settings, sample=batch.sample, first_file=batch.first_file)
@@ -93,18 +98,18 @@ class Mill:
         ranges = [self.directory / f"range_{number}.json" for number in self.plan.range_numbers]
         for (of, variables), path in zip(self.plan.ranges, ranges, strict=True):
             settings = self.plan.scaling[of]
-            fit_scalers(self.batch_files("clean"), path, of=of, variables=variables, settings=settings)
+            fit_scalers(self.batch_files, path, of=of, variables=variables, settings=settings)
         output = self.directory / "scalers.json"
         merge_scalers(ranges, output, settings=self.plan.scaling, strict=self.config.strict)
         return json.loads(output.read_text())["jets"]
 
     def balance(self) -> None:
         settings, classes = self.config.balance, list(self.config.classes)
-        cleaned, binned = self.batch_files("clean"), self.batch_files("bins")
-        for path, output in zip(cleaned, binned, strict=True):
-            bin_jets(path, output, bins=settings.bins, n_classes=len(classes))
+        binned = self.directory / "bins.h5"
+        bin_jets(self.sources, binned, bins=settings.bins, n_classes=len(classes))
         balance(
-            list(zip(self.plan.batch_samples(), cleaned, binned, strict=True)),
+            self.sources,
+            [binned],
             self.directory / "balance.h5",
             bins=settings.bins,
             classes=classes,
@@ -115,11 +120,10 @@ class Mill:
         )
 
     def write(self) -> None:
-        sources = self.plan.batch_samples(), self.batch_files("clean"), self.batch_files("bins")
         for output in self.plan.outputs:
             for part in self.plan.parts(output):
                 write_part(
-                    PartOf(output, self.plan.slice_of_keys(output, part), *sources),
+                    PartOf(output, self.plan.slice_of_keys(output, part), self.sources[self.plan.sources(part)]),
                     self.directory / "balance.h5",
                     self.directory / "scalers.json",
                     self.directory / output / f"{part}.h5",
@@ -408,7 +412,7 @@ def test_b11_a_batch_says_which_files_it_holds(tmp_path):
     mill = Mill(tmp_path, {"top": [toy(100, seed) for seed in (1, 2, 3)]}, input={"files_per_batch": 2})
     mill.clean()
     held = []
-    for path in mill.batch_files("clean"):
+    for path in mill.batch_files:
         with h5py.File(path) as file:
             inputs = json.loads(file.attrs["inputs"])
             assert sum(entry["kept"] for entry in inputs) == len(file["label"])
@@ -524,7 +528,7 @@ def test_b16_a_range_reads_its_own_columns_and_root_is_read_once(tmp_path):
     mill = Mill(tmp_path, {"top": [jets]}, jets={"variables": names}, scaling={"variables_per_range": 2})
     mill.clean()
     (tmp_path / "top_0.root").unlink()
-    (path,) = mill.batch_files("clean")
+    (path,) = mill.batch_files
     with h5py.File(path) as file:
         assert {file[f"variables/{name}"].dtype for name in names} == {np.dtype(np.float32)}
     for number, (of, variables) in enumerate(mill.plan.ranges):

@@ -15,6 +15,7 @@ import yaml
 from scipy import stats
 
 from jetmill import layout
+from jetmill.batch_list import write_batch_list
 from jetmill.compression import filters
 from jetmill.errors import JetmillError
 from jetmill.picking import PartOf
@@ -99,17 +100,20 @@ def chain(raw, formats=()):
     c, out = plan.config, plan.config.output_dir
     at = lambda path: str(path).replace("<results>", out)  # noqa: E731
     for b in plan.batches:
-        cleaned, binned = (at(f"<results>/{s}/{b.sample}/batch_{b.number}.h5") for s in ("clean", "bins"))
+        cleaned = at(f"<results>/clean/{b.sample}/batch_{b.number}.h5")
         clean_batch(b.files, cleaned, settings=c.cleaning, sample=b.sample, first_file=b.first_file)
-        bin_jets(cleaned, binned, bins=c.balance.bins, n_classes=len(c.classes))
-    batches, bins = ([at(p) for p in plan.batch_files(s)] for s in ("clean", "bins"))
+    listed, binned = at("<results>/clean/batches.json"), at("<results>/bins/0000.h5")
+    batches = [at(p) for p in plan.batch_files()]
+    sources = [(b.sample, b.path) for b in write_batch_list(batches, listed)]
+    bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes))
     ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]
     for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
         fit_scalers(batches, path, of=of, variables=variables, settings=plan.scaling[of])
     scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
     merge_scalers(ranges, scalers, settings=plan.scaling, strict=c.strict)
     balance(
-        list(zip(plan.batch_samples(), batches, bins, strict=True)),
+        sources,
+        [binned],
         balanced,
         bins=c.balance.bins,
         classes=list(c.classes),
@@ -121,8 +125,7 @@ def chain(raw, formats=()):
     for output in plan.outputs:
         parts, structured = [], []
         for part in plan.parts(output):
-            sources = [[at(p) for p in plan.batch_files(s, part)] for s in ("clean", "bins")]
-            source = PartOf(output, plan.slice_of_keys(output, part), plan.batch_samples(part), *sources)
+            source = PartOf.of(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
             given = (source, balanced, scalers)
             parts.append(at(f"<results>/parts/{output}/part_{part}.h5"))
             write_part(*given, parts[-1], content=c.content, compression=c.write.compression)
@@ -140,8 +143,7 @@ def chain(raw, formats=()):
             directory = at(f"<results>/tfrecords/{output}")
             write_tfrecords(at(f"<results>/{output}.h5"), directory, records_per_file=c.write.records_per_file)
     exported = [at(f"<results>/{n}") for n in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml")]
-    source = PartOf("train", (0, 1), plan.batch_samples(), batches, bins)
-    export(source, ranges, scalers, balanced, *exported, labels=plan.weighted_labels)
+    export(PartOf.of(listed, "train", (0, 1)), ranges, scalers, balanced, *exported, labels=plan.weighted_labels)
     return Results(out)
 
 

@@ -21,7 +21,7 @@ Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes),
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from jetmill.errors import JetmillError
 from jetmill.files import complete
 from jetmill.splitting import SPLITS
 
@@ -82,7 +83,14 @@ class Batch(AbstractContextManager):
     """A batch of cleaned jets, open for reading."""
 
     def __init__(self, path: str | Path):
-        self._file = h5py.File(path, "r")
+        try:
+            self._file = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise JetmillError(
+                f"{path}: is gone; remove batches.json beside the directories of the samples, and start again:"
+                " Snakemake then makes it anew"
+            ) from None
+        self.path = path
         self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
 
     def __exit__(self, *exc: object) -> None:
@@ -119,11 +127,6 @@ class Batch(AbstractContextManager):
     def split_codes(self) -> np.ndarray:
         """Return the split of every row, uint8 (n_jets,)."""
         return np.repeat(np.arange(len(SPLITS), dtype=np.uint8), np.diff(self._starts))
-
-
-def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
-    """Add up the cutflows of several batches, which have the same steps."""
-    return [(step, sum(flow[i][1] for flow in flows)) for i, (step, _) in enumerate(flows[0])]
 
 
 def _first_row(keys: h5py.Dataset, rows: slice, key: int) -> int:

@@ -41,8 +41,15 @@ class Input(Model):
     files_per_batch: int = Field(50, ge=1, description="files that one clean job reads")
     checksum: bool = Field(
         True,
-        description="record the SHA-256 of each input file, which reads all of it; size and UUID are recorded anyway",
+        description="record the SHA-256 of each input file, which reads all of it; not of remote ones;"
+        " size and UUID are recorded anyway",
     )
+    unreadable: Literal["error", "skip"] = Field(
+        "error",
+        description="what a file is that is damaged, cut short or out of reach: error, or skip to go on without any of"
+        " its jets, with a warning and a note in the manifest. A branch, tree or dataset that is not there is an error",
+    )
+    timeout: int = Field(120, ge=1, description="remote files: seconds to wait for the answer to a request")
 
     @model_validator(mode="before")
     @classmethod

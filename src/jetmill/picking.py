@@ -8,12 +8,15 @@ import h5py
 import numpy as np
 
 from jetmill import columns as store
+from jetmill.batch_list import read_batch_list
+from jetmill.binning import Axis, cell_index
 from jetmill.columns import Batch
+from jetmill.errors import JetmillError
 from jetmill.key_thresholds import copies
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS, split_of
-from jetmill.tables import CELL, COPIES, THRESHOLD
+from jetmill.tables import COPIES, EDGES, THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,21 @@ class PartOf:
         ``train``, ``val``, ``test`` or ``val_resampled``.
     slice_of_keys
         Number k, of how many n: the part takes the k-th of n equal ranges of keys of each batch.
-    samples, batches, bins
-        Sample, column file and bin file of each batch.
+    batches
+        Sample and column file of each batch.
     """
 
     output: str
     slice_of_keys: tuple[int, int]
-    samples: Sequence[str]
-    batches: Sequence[str | Path]
-    bins: Sequence[str | Path]
+    batches: Sequence[tuple[str, str | Path]]
+
+    @classmethod
+    def of(
+        cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
+    ) -> "PartOf":
+        """Return a part that is drawn from some of the listed batches."""
+        found = [(batch.sample, batch.path) for batch in read_batch_list(batch_list)[batches]]
+        return cls(output, slice_of_keys, found)
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,11 @@ class Picked:
 def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
     """Decide, batch by batch, which jets are in a part and how often."""
     split = SPLITS.index(split_of(source.output))
-    for sample, path, bins in zip(source.samples, source.batches, source.bins, strict=True):
-        with Batch(path) as batch, h5py.File(bins, "r") as binned:
+    axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
+    for sample, path in source.batches:
+        with Batch(path) as batch:
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
-            key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), binned[CELL][rows]
+            key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), cells_of(batch, axes, rows)
         if f"{COPIES}/{source.output}" not in balance_file:
             yield Picked(path, sample, rows, None, mix(key), label, cell)
             continue
@@ -108,6 +118,20 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
         yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat])
+
+
+def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
+    """Return the cell of consecutive jets of a batch in the balancing histogram, uint32 (n,).
+
+    Raises
+    ------
+    JetmillError
+        If a jet is outside the bins.
+    """
+    try:
+        return cell_index([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
+    except JetmillError as error:
+        raise JetmillError(f"{batch.path}: {error}") from None
 
 
 def final_order(picked: Sequence[Picked]) -> np.ndarray:

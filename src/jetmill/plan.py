@@ -12,7 +12,11 @@ from jetmill.config import Config, Sample, weight_name
 from jetmill.config_checks import load, readable_samples
 from jetmill.config_cleaning import Cleaning, ScalingOf
 from jetmill.errors import JetmillError
+from jetmill.sources.remote import NOT_REMOTE, is_remote
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
+
+# A job that counts a few small batches takes longer to start than to run.
+FILES_PER_BIN_JOB = 50
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Batch:
     files: tuple[str, ...]
     first_file: int
 
+    @property
+    def local_files(self) -> list[str]:
+        """Those that are not read from a server."""
+        return [path for path in self.files if not is_remote(path)]
+
 
 class Plan:
     """The work that a configuration asks for.
@@ -53,6 +62,8 @@ class Plan:
         self.config = config
         ending = "h5" if config.input.format == "hdf5" else "root"
         self.files, problems = _all_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
+        if config.input.format == "hdf5":
+            problems += _remote_files(self.files)
         if problems:
             raise JetmillError("\n".join(problems))
 
@@ -152,6 +163,15 @@ class Plan:
         varied = {v: self.config.varied(v.split("/")[1]) for v in self.variations}
         return {"": self.config.cleaning} | varied
 
+    @cached_property
+    def clean_settings(self) -> dict[str, dict[str, Any]]:
+        """What makes finished clean jobs run again, by variation.
+
+        What is done with files that cannot be read is not among it: it does not change what others give.
+        """
+        without = {"input": {"unreadable", "timeout"}}
+        return {v: settings.model_dump(mode="json", exclude=without) for v, settings in self.cleaning.items()}
+
     def outputs_of(self, variation: str) -> tuple[str, ...]:
         """Return the finished files of a variation, or the nominal ones."""
         systematics = self.config.systematics
@@ -171,18 +191,21 @@ class Plan:
         of_all = {name: c.label_classes for name, c in self.config.constituents.items() if c.label_classes}
         return {name: {label: len(values) for label, values in labels.items()} for name, labels in of_all.items()}
 
-    def sources(self, part: str) -> list[Batch]:
-        """Return the batches that a part is drawn from: all of them, or its own."""
-        return [self.batches[int(part)]] if self.config.write.shuffle == "batch" else self.batches
+    def batch_files(self, variation: str = "") -> list[str]:
+        """Return the column files of all batches."""
+        return [f"<results>/{variation}clean/{b.sample}/batch_{b.number}.h5" for b in self.batches]
 
-    def batch_files(self, stage: str, part: str | None = None, variation: str = "") -> list[str]:
-        """Return the files that a stage (clean, bins) makes of all batches, or of those of a part."""
-        batches = self.batches if part is None else self.sources(part)
-        return [f"<results>/{variation}{stage}/{b.sample}/batch_{b.number}.h5" for b in batches]
+    def sources(self, part: str) -> slice:
+        """Return which batches a part is drawn from: all of them, or its own."""
+        number = int(part)
+        return slice(number, number + 1) if self.config.write.shuffle == "batch" else slice(None)
 
-    def batch_samples(self, part: str | None = None) -> list[str]:
-        """Return the samples of all batches, or of those of a part, in the order of `batch_files`."""
-        return [b.sample for b in (self.batches if part is None else self.sources(part))]
+    @cached_property
+    def bin_groups(self) -> dict[str, slice]:
+        """The batches whose jets one bin_jets job counts, about as many files as a large batch has."""
+        size = max(1, FILES_PER_BIN_JOB // self.config.input.files_per_batch)
+        starts = range(0, len(self.batches), size)
+        return {f"{number:04d}": slice(start, start + size) for number, start in enumerate(starts)}
 
     def slice_of_keys(self, output: str, part: str) -> tuple[int, int]:
         """Return which range of keys a part takes of its batches: its number, of how many."""
@@ -252,6 +275,12 @@ def _all_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str,
     return files, problems
 
 
+def _remote_files(files: Mapping[str, list[str]]) -> list[str]:
+    """Return a sentence for each sample with remote files, which HDF5 does not read."""
+    first = {name: path for name, paths in files.items() for path in paths[::-1] if is_remote(path)}
+    return [f"samples.{name}.files: {path}: {NOT_REMOTE}" for name, path in first.items()]
+
+
 def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
     """Return the input files of a sample, globs sorted, lists in their order."""
     if sample.toy is not None:
@@ -265,13 +294,19 @@ def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
         entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     found: list[str] = []
     for entry in entries:
-        matches = sorted(glob(entry, recursive=True)) if has_magic(entry) else [entry]
+        if is_remote(entry) and "*" in entry:
+            raise JetmillError(
+                f"samples.{name}.files: {entry}: patterns find local files only; list remote files one by one, or in a"
+                " text file with a URL per line"
+            )
+        # A question mark starts the options of a URL.
+        matches = sorted(glob(entry, recursive=True)) if has_magic(entry) and not is_remote(entry) else [entry]
         if not matches:
             raise JetmillError(f"samples.{name}.files: no file matches '{entry}'")
         found += matches
     if not found:
         raise JetmillError(f"samples.{name}.files: no files are named")
-    if gone := [path for path in found if "://" not in path and not Path(path).exists()]:
+    if gone := [path for path in found if not is_remote(path) and not Path(path).exists()]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: no such file")
     paths = [normpath(path) for path in found]

@@ -26,7 +26,11 @@ class Spool(AbstractContextManager):
 
     def __init__(self, directory: Path):
         directory.mkdir(parents=True, exist_ok=True)
-        self._stack, self._directory = ExitStack(), directory
+        self._directory = directory
+        self._start()
+
+    def _start(self) -> None:
+        self._stack = ExitStack()
         self._types: dict[str, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
         self._files: dict[str, Any] = {}
 
@@ -53,6 +57,19 @@ class Spool(AbstractContextManager):
                     f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {self._types[name]}"
                     " in the first file of the batch; put files of different versions into different samples"
                 )
+
+    def mark(self) -> dict[str, int]:
+        """Return where the columns end, for `roll_back`."""
+        return {name: file.tell() for name, file in self._files.items()}
+
+    def roll_back(self, mark: Mapping[str, int]) -> None:
+        """Forget all rows since `mark` was taken, and the types of the columns if there were none yet."""
+        if not mark:
+            self._stack.close()
+            self._start()
+        for name, end in mark.items():
+            self._files[name].seek(end)
+            self._files[name].truncate()
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
         """Add some rows to every column."""

@@ -17,6 +17,7 @@ import yaml
 from jetmill import columns as store
 from jetmill import layout
 from jetmill.assembling import Tables, dataset_types, scaled_rows
+from jetmill.batch_list import read_batch_list
 from jetmill.binning import Axis, cell_or_none
 from jetmill.cleaning import ConstituentRecipe, JetRecipe
 from jetmill.config import Config
@@ -28,7 +29,7 @@ from jetmill.rows import Rows, take
 from jetmill.scaling import read_scalers
 from jetmill.sources import open_source
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
-from jetmill.tables import COUNTS, written_jets
+from jetmill.tables import written_jets
 
 Arrays = dict[str, np.ndarray]
 Configuration = str | Path | Mapping[str, Any]
@@ -97,7 +98,7 @@ class Stream:
         """Return one of equal ranges of the keys of all batches, and the order of its jets."""
         run = self._run
         with h5py.File(run.balance, "r") as file:
-            picked = list(pick(PartOf(self._output, (k, n_slices), run.samples, run.batches, run.bins), file))
+            picked = list(pick(PartOf(self._output, (k, n_slices), run.batches), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
         order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
         return scaled_rows(picked, run.tables, run.scalers, run.config.content), order
@@ -214,59 +215,27 @@ class _Run:
     balance: Path
     tables: Tables
     scalers: dict
-    samples: list[str]
-    batches: list[Path]
-    bins: list[Path]
+    batches: list[tuple[str, str]]
 
     @classmethod
     def of(cls, configuration: Configuration) -> "_Run":
         config = read_config(configuration)
         directory = Path(config.output_dir)
         balance, scalers = directory / "balance.h5", directory / "scalers.json"
-        for path in (balance, scalers):
+        batches = directory / "clean" / "batches.json"
+        for path in (balance, scalers, batches):
             if not path.exists():
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
         with h5py.File(balance, "r") as file:
             tables = Tables.read(file)
-            counts = {sample: file[f"{COUNTS}/{sample}"][()] for sample in config.samples}
-        found = [(s, path) for s in config.samples for path in _batches(directory / "clean" / s, counts[s])]
-        bins = [directory / "bins" / sample / path.name for sample, path in found]
-        if gone := [path for path in bins if not path.exists()]:
+        found = [(batch.sample, batch.path) for batch in read_batch_list(batches)]
+        if gone := [path for _, path in found if not Path(path).exists()]:
             raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
-        return cls(
-            config,
-            balance,
-            tables,
-            read_scalers(scalers),
-            [sample for sample, _ in found],
-            [path for _, path in found],
-            bins,
-        )
+        return cls(config, balance, tables, read_scalers(scalers), found)
 
     @property
     def types(self) -> dict[str, str]:
         return dataset_types(self.config.content)
-
-
-def _batches(directory: Path, counts: np.ndarray) -> list[Path]:
-    """Return the column files of a sample that hold the jets of `counts` (n_splits, n_classes, *bins).
-
-    They are numbered from 0 on; an earlier run may have left further ones.
-    """
-    wanted = counts.reshape(*counts.shape[:2], -1).sum(axis=2)
-    found, seen = [], np.zeros_like(wanted)
-    for path in sorted(directory.glob("batch_*.h5"), key=lambda path: (len(path.name), path.name)):
-        if (seen == wanted).all():
-            break
-        with store.Batch(path) as batch:
-            seen += batch.attribute("class_counts")
-        found.append(path)
-    if (seen != wanted).any():
-        raise JetmillError(
-            f"{directory}: holds {seen.sum()} of the {wanted.sum()} cleaned jets that balance.h5 was made from;"
-            " start snakemake again"
-        )
-    return found
 
 
 @dataclass(frozen=True)

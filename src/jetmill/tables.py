@@ -1,9 +1,8 @@
-"""The datasets of the files that hold bins (per batch) and balance (once).
+"""The datasets of the files that hold bins (per group of batches) and balance (once).
 
 | bins | shape | content |
 |---|---|---|
-| ``cell`` | uint32 (n_jets,) | flat index of the jet's cell in the histogram |
-| ``counts`` | int64 (n_splits, n_classes, *bins) | jets of the batch |
+| ``counts/<sample>`` | int64 (n_splits, n_classes, *bins) | jets of the batches |
 
 | balance.h5 | shape | content |
 |---|---|---|
@@ -24,9 +23,14 @@ import numpy as np
 
 from jetmill.splitting import SPLITS, split_of
 
-CELL, COUNTS = "cell", "counts"
+COUNTS = "counts"
 KEPT, COPIES, THRESHOLD, MULTIPLICITY = "kept", "copies", "threshold", "multiplicity"
 WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
+
+
+def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
+    """Write a table, most of whose cells may be equal."""
+    file.create_dataset(name, data=table, compression="gzip", compression_opts=1, shuffle=True)
 
 
 def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:

@@ -70,7 +70,7 @@ FAILURES = {
         changes={"jets": {"define": {"seven": "0 * pt + 7"}, "variables": ["eta", "pt", "seven"]}},
     ),
     "jets outside the bins": Failure(
-        *("bin_jets/top/batch_0001.log", "bins/top/batch_0001.h5"),
+        *("bin_jets/0000.log", "bins/0000.h5"),
         ("clean/top/batch_0001.h5: 1 of ", " jets are outside the bins of 'pt' (10 to 900)", "950"),
         spoil=lambda path: write_file(path, pt_of_first=950),
     ),

@@ -1,30 +1,31 @@
 rule bin_jets:
     input:
-        "<results>/{variation}clean/{sample}/batch_{batch}.h5",
+        "<results>/clean/batches.json",
     output:
-        "<results>/{variation}bins/{sample}/batch_{batch}.h5",
+        "<results>/bins/{group}.h5",
     log:
-        "<logs>/{variation}bin_jets/{sample}/batch_{batch}.log",
+        "<logs>/bin_jets/{group}.log",
     benchmark:
-        "<benchmarks>/{variation}bin_jets/{sample}/batch_{batch}.tsv"
+        "<benchmarks>/bin_jets/{group}.tsv"
     conda:
         "../../envs/jetmill.yaml"
     resources:
         mem_mb=500,
     params:
+        batches=lambda w: PLAN.bin_groups[w.group],
         bins=CONFIG.balance.bins,
         n_classes=len(CONFIG.classes),
         code=code_digest("stages.bin_jets"),
     message:
-        "Bin the jets of batch {wildcards.batch} of {wildcards.sample}"
+        "Count jets in bins, group {wildcards.group} of batches"
     script:
         "../scripts/bin_jets.py"
 
 
 rule balance:
     input:
-        batches=PLAN.batch_files("clean"),
-        bins=PLAN.batch_files("bins"),
+        batches="<results>/clean/batches.json",
+        bins=expand("<results>/bins/{group}.h5", group=PLAN.bin_groups),
     output:
         "<results>/balance.h5",
     log:
@@ -36,7 +37,6 @@ rule balance:
     resources:
         mem_mb=500,
     params:
-        samples_of_batches=PLAN.batch_samples(),
         bins=CONFIG.balance.bins,
         classes=list(CONFIG.classes),
         samples=list(CONFIG.samples),

@@ -1,6 +1,7 @@
 rule clean:
     input:
-        files=lambda w: PLAN.batch(w.sample, w.batch).files,
+        # Those on this machine; the others are read piece by piece from their servers.
+        files=lambda w: PLAN.batch(w.sample, w.batch).local_files,
         # Plug-ins, networks and maps: what they hold is part of the settings.
         more=lambda w: list(PLAN.cleaning[w.variation].files),
     output:
@@ -14,10 +15,30 @@ rule clean:
     resources:
         mem_mb=1000,
     params:
-        settings=lambda w: PLAN.cleaning[w.variation].model_dump(mode="json"),
+        files=lambda w: PLAN.batch(w.sample, w.batch).files,
+        settings=lambda w: PLAN.clean_settings[w.variation],
         first_file=lambda w: PLAN.batch(w.sample, w.batch).first_file,
         code=code_digest("stages.clean"),
     message:
         "Clean batch {wildcards.batch} of {wildcards.sample} {wildcards.variation}"
     script:
         "../scripts/clean.py"
+
+
+# One file that stands for all batches: a thousand parts that each named all of them would keep
+# Snakemake busy for minutes.
+rule list_batches:
+    input:
+        lambda w: PLAN.batch_files(w.variation),
+    output:
+        "<results>/{variation}clean/batches.json",
+    log:
+        "<logs>/{variation}list_batches.log",
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("stages.list_batches"),
+    message:
+        "List the cleaned batches {wildcards.variation}"
+    script:
+        "../scripts/list_batches.py"

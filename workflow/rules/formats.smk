@@ -3,8 +3,7 @@
 
 rule write_structured:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
-        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
+        batches="<results>/{variation}clean/batches.json",
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
@@ -16,7 +15,7 @@ rule write_structured:
     resources:
         mem_mb=1000,
     params:
-        samples=lambda w: PLAN.batch_samples(w.part),
+        batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
         content=asdict(CONFIG.content),
         compression=CONFIG.write.compression,
@@ -53,8 +52,7 @@ rule index_structured:
 
 rule write_parquet:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
-        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
+        batches="<results>/{variation}clean/batches.json",
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
@@ -66,7 +64,7 @@ rule write_parquet:
     resources:
         mem_mb=1000,
     params:
-        samples=lambda w: PLAN.batch_samples(w.part),
+        batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
         content=asdict(CONFIG.content),
         code=code_digest("stages.write_parquet"),
@@ -103,7 +101,7 @@ rule write_torch:
     log:
         "<logs>/{variation}write_torch/{output}/part_{part}.log",
     conda:
-        "../../envs/jetmill.yaml"
+        "../../envs/torch.yaml"
     params:
         code=code_digest("stages.write_torch"),
     message:

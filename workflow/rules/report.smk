@@ -19,7 +19,7 @@ PLOTS = expand(
 
 rule plot_balance:
     input:
-        batches=PLAN.batch_files("clean"),
+        batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
     output:
         cutflow=report(
@@ -60,7 +60,7 @@ rule plot_balance:
 
 rule plot_constituents:
     input:
-        PLAN.batch_files("clean"),
+        "<results>/clean/batches.json",
     output:
         report(
             "<results>/report/constituents.png",
@@ -129,8 +129,7 @@ rule plot_variables:
 
 rule plot_closure:
     input:
-        batches=PLAN.batch_files("clean", "0"),
-        bins=PLAN.batch_files("bins", "0"),
+        batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
         part="<results>/parts/train/part_0000.h5",
     output:
@@ -145,7 +144,7 @@ rule plot_closure:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        samples=PLAN.batch_samples("0"),
+        batches=PLAN.sources("0"),
         slice_of_keys=PLAN.slice_of_keys("train", "0"),
         code=code_digest("stages.plot_closure"),
     message:
@@ -156,7 +155,7 @@ rule plot_closure:
 
 rule write_manifest:
     input:
-        batches=PLAN.batch_files("clean"),
+        batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
         parts=[PARTS[name] for name in CONFIG.write.formats],
     output:
@@ -165,6 +164,7 @@ rule write_manifest:
         "<logs>/write_manifest.log",
     conda:
         "../../envs/jetmill.yaml"
+    threads: 4
     params:
         config=CONFIG.model_dump(mode="json"),
         code=code_digest("stages.write_manifest"),

@@ -1,6 +1,6 @@
 rule fit_scalers:
     input:
-        PLAN.batch_files("clean"),
+        "<results>/clean/batches.json",
     output:
         "<results>/scalers/range_{range}.json",
     log:
@@ -48,8 +48,7 @@ rule export:
         scalers="<results>/scalers.json",
         balance="<results>/balance.h5",
         # Labels of constituents are counted in the cleaned columns.
-        batches=PLAN.batch_files("clean") if PLAN.weighted_labels else [],
-        bins=PLAN.batch_files("bins") if PLAN.weighted_labels else [],
+        batches="<results>/clean/batches.json",
     output:
         scale_dict="<results>/scale_dict.json",
         norm_dict="<results>/norm_dict.yaml",
@@ -60,7 +59,6 @@ rule export:
         "../../envs/jetmill.yaml"
     params:
         labels=PLAN.weighted_labels,
-        samples=PLAN.batch_samples() if PLAN.weighted_labels else [],
         code=code_digest("stages.export"),
     message:
         "Write scalers and class weights for umami and salt"

@@ -1,7 +1,6 @@
 rule write:
     input:
-        batches=lambda w: PLAN.batch_files("clean", w.part, w.variation),
-        bins=lambda w: PLAN.batch_files("bins", w.part, w.variation),
+        batches="<results>/{variation}clean/batches.json",
         balance="<results>/balance.h5",
         scalers="<results>/scalers.json",
     output:
@@ -15,7 +14,7 @@ rule write:
     resources:
         mem_mb=1000,
     params:
-        samples=lambda w: PLAN.batch_samples(w.part),
+        batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
         content=asdict(CONFIG.content),
         compression=CONFIG.write.compression,

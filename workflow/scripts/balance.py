@@ -1,5 +1,6 @@
 """Decide weights and quotas from the counts of all batches."""
 
+from jetmill.batch_list import read_batch_list
 from jetmill.config import Resampling
 from jetmill.logs import job_log
 from jetmill.stages.balance import balance
@@ -7,7 +8,8 @@ from jetmill.stages.balance import balance
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     balance(
-        list(zip(params.samples_of_batches, given.batches, given.bins)),
+        [(batch.sample, batch.path) for batch in read_batch_list(given.batches)],
+        given.bins,
         snakemake.output[0],
         bins=params.bins,
         classes=params.classes,

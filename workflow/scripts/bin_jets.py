@@ -1,8 +1,10 @@
-"""Find the cell of each jet of a batch in the balancing histogram."""
+"""Count the jets of some batches in the cells of the balancing histogram."""
 
+from jetmill.batch_list import read_batch_list
 from jetmill.logs import job_log
 from jetmill.stages.bin_jets import bin_jets
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    bin_jets(snakemake.input[0], snakemake.output[0], bins=params.bins, n_classes=params.n_classes)
+    batches = [(batch.sample, batch.path) for batch in read_batch_list(snakemake.input[0])[params.batches]]
+    bin_jets(batches, snakemake.output[0], bins=params.bins, n_classes=params.n_classes)

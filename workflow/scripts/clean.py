@@ -4,11 +4,14 @@ from jetmill.config_cleaning import Cleaning
 from jetmill.logs import job_log
 from jetmill.stages.clean import clean_batch
 
+# The section as it is now; the parameter is without what must not make finished jobs run again.
+reading = {"input": snakemake.config.get("input", {})}
+
 with job_log(snakemake.log[0]):
     clean_batch(
-        snakemake.input.files,
+        snakemake.params.files,
         snakemake.output[0],
-        settings=Cleaning.model_validate(snakemake.params.settings),
+        settings=Cleaning.model_validate(snakemake.params.settings | reading),
         sample=snakemake.wildcards.sample,
         first_file=snakemake.params.first_file,
     )

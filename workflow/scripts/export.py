@@ -7,7 +7,7 @@ from jetmill.stages.export import export
 with job_log(snakemake.log[0]):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     export(
-        PartOf("train", (0, 1), params.samples, given.batches, given.bins),
+        PartOf.of(given.batches, "train", (0, 1)),
         given.ranges,
         given.scalers,
         given.balance,

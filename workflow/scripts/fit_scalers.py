@@ -1,5 +1,6 @@
 """Go through one range of variables."""
 
+from jetmill.batch_list import read_batch_list
 from jetmill.config_cleaning import ScalingOf
 from jetmill.logs import job_log
 from jetmill.stages.fit_scalers import fit_scalers
@@ -7,4 +8,5 @@ from jetmill.stages.fit_scalers import fit_scalers
 with job_log(snakemake.log[0]):
     of, variables = snakemake.params.range
     settings = ScalingOf.model_validate(snakemake.params.settings)
-    fit_scalers(snakemake.input, snakemake.output[0], of=of, variables=variables, settings=settings)
+    batches = [batch.path for batch in read_batch_list(snakemake.input[0])]
+    fit_scalers(batches, snakemake.output[0], of=of, variables=variables, settings=settings)

@@ -1,11 +1,12 @@
 """Draw the cutflow and the balancing histogram."""
 
+from jetmill.batch_list import read_batch_list
 from jetmill.logs import job_log
 from jetmill.stages.plot_balance import plot_balance
 
 with job_log(snakemake.log[0]):
     plot_balance(
-        snakemake.input.batches,
+        read_batch_list(snakemake.input.batches),
         snakemake.input.balance,
         snakemake.output.cutflow,
         snakemake.output.classes,

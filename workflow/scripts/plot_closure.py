@@ -6,5 +6,5 @@ from jetmill.stages.plot_closure import plot_closure
 
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    source = PartOf("train", params.slice_of_keys, params.samples, given.batches, given.bins)
+    source = PartOf.of(given.batches, "train", params.slice_of_keys, params.batches)
     plot_closure(source, given.balance, given.part, snakemake.output[0])

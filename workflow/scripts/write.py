@@ -8,7 +8,7 @@ from jetmill.stages.write import write_part
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     write_part(
-        PartOf(snakemake.wildcards.output, params.slice_of_keys, params.samples, given.batches, given.bins),
+        PartOf.of(given.batches, snakemake.wildcards.output, params.slice_of_keys, params.batches),
         given.balance,
         given.scalers,
         snakemake.output[0],

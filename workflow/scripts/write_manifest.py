@@ -1,13 +1,15 @@
 """Write the manifest of the run."""
 
+from jetmill.batch_list import read_batch_list
 from jetmill.logs import job_log
 from jetmill.stages.write_manifest import write_manifest
 
 with job_log(snakemake.log[0]):
     write_manifest(
-        snakemake.input.batches,
+        read_batch_list(snakemake.input.batches),
         snakemake.input.balance,
         snakemake.input.parts,
         snakemake.output[0],
         config=snakemake.params.config,
+        threads=snakemake.threads,
     )

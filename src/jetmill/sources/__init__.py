@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from jetmill.config_cleaning import Constituents as ConstituentSettings
 from jetmill.config_cleaning import Input
 from jetmill.sources.chunk import Chunk, Constituents, Source
+from jetmill.sources.damage import UnreadableError
 
-__all__ = ["Chunk", "Constituents", "Source", "open_source"]
+__all__ = ["Chunk", "Constituents", "Source", "UnreadableError", "open_source"]
 
 
 def open_source(
@@ -16,6 +17,13 @@ def open_source(
     """Open an input file of the format that the configuration names.
 
     A further format is a module with the classes of `jetmill.sources.chunk` and a line here.
+
+    Raises
+    ------
+    UnreadableError
+        If the file is damaged, gone or out of reach, now or while it is read.
+    JetmillError
+        If it does not hold what the configuration names.
     """
     if settings.format == "hdf5":
         from jetmill.sources.hdf5 import open_hdf5

@@ -11,6 +11,8 @@ from jetmill.compression import know_all_filters
 from jetmill.errors import JetmillError, nearest
 from jetmill.files import missing_sources
 from jetmill.sources.chunk import Constituents
+from jetmill.sources.damage import UnreadableError, damage_named, first_line
+from jetmill.sources.remote import NOT_REMOTE, is_remote
 
 # Bytes read at a time, whole records: what stays in the cache is taken apart several times faster.
 CHUNK_BYTES = 8_000_000
@@ -88,21 +90,24 @@ class Hdf5Dump:
         """Read whole records of consecutive rows; HDF5 is ten times slower in picking fields."""
         dataset = self.dataset(name)
         records = np.empty((rows.stop - rows.start, *dataset.shape[1:]), dtype=dataset.dtype)
-        try:
-            dataset.read_direct(records, rows)
-        except OSError as error:
-            advice = "; it is compressed with a filter of hdf5plugin: `pip install hdf5plugin`"
-            advice = "" if _filters_are_known(dataset) else advice
-            raise JetmillError(f"{self._path}: '{name}' cannot be read{advice} ({error})") from error
+        with damage_named(f"{self._path}: '{name}' cannot be read"):
+            try:
+                dataset.read_direct(records, rows)
+            except OSError as error:
+                if _filters_are_known(dataset):
+                    raise
+                advice = "it is compressed with a filter of hdf5plugin: `pip install hdf5plugin`"
+                raise JetmillError(f"{self._path}: '{name}' cannot be read; {advice} ({first_line(error)})") from None
         return records
 
     def _find(self, name: str) -> h5py.Dataset:
-        known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
+        with damage_named(f"{self._path}: its datasets cannot be read"):
+            known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
         if name not in known:
             held = ", ".join(known) or "none at all"
             raise JetmillError(f"{self._path}: no structured dataset '{name}'; it holds {held}.{nearest(name, known)}")
         if gone := missing_sources(self._path, self._file[name]):
-            raise JetmillError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
+            raise UnreadableError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
         return self._file[name]
 
     def _dtypes(self, dataset: str, names: Sequence[str], ndim: int) -> dict[str, np.dtype]:
@@ -133,10 +138,6 @@ def _filters_are_known(dataset: h5py.Dataset) -> bool:
     return all(h5py.h5z.filter_avail(stored.get_filter(i)[0]) for i in range(stored.get_nfilters()))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
-
-
 @contextmanager
 def open_hdf5(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
     """Open a file of structured datasets.
@@ -150,15 +151,19 @@ def open_hdf5(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
 
     Raises
     ------
+    UnreadableError
+        If the file is not there, not HDF5 or cut short.
     JetmillError
-        If the file is not there, not HDF5, cut short, or has no such dataset.
+        If it is a URL.
     """
+    if is_remote(path):
+        raise JetmillError(f"{path}: {NOT_REMOTE}")
     know_all_filters()
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
-        raise JetmillError(f"{path}: no such file") from None
+        raise UnreadableError(f"{path}: no such file") from None
     except OSError as error:
-        raise JetmillError(f"{path}: cut short or not a readable HDF5 file ({_first_line(error)})") from None
+        raise UnreadableError(f"{path}: cut short or not a readable HDF5 file ({first_line(error)})") from None
     with file:
         yield Hdf5Dump(path, file, jets)

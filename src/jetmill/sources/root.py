@@ -12,6 +12,8 @@ from jetmill.config_cleaning import Input
 from jetmill.errors import JetmillError, nearest
 from jetmill.ragged import jet_of, position_in_jet
 from jetmill.sources.chunk import Constituents
+from jetmill.sources.damage import UnreadableError, damage_named, first_line
+from jetmill.sources.remote import is_remote, options
 from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
 from jetmill.sources.root_constituents import read as read_constituents
 
@@ -77,12 +79,13 @@ class RootTree:
         size = sum(self._tree[b].uncompressed_bytes for b in read)
         step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
         first = 0
-        with _damage_named(f"{self._path}: cannot be read to the end; it is damaged"):
+        why = "the connection was cut, or it is damaged" if is_remote(self._path) else "it is damaged"
+        with damage_named(f"{self._path}: cannot be read to the end; {why}"):
             for arrays in self._tree.iterate(read, step_size=step, library="ak"):
                 yield self._flatten(arrays, branches, jagged, first)
                 first += len(arrays)
         if first != entries:
-            raise JetmillError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
+            raise UnreadableError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
 
     def constituents(
         self, collection: str, names: Sequence[str], arrays: ak.Array, per_entry: np.ndarray, jets: np.ndarray
@@ -103,7 +106,7 @@ class RootTree:
         count = ak.to_numpy(ak.num(arrays[jagged[0]])).astype(np.int64)
         for counter in self._counter(jagged):
             if not np.array_equal(ak.to_numpy(arrays[counter]), count):
-                raise JetmillError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
+                raise UnreadableError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
         columns = {}
         for name, branch in branches.items():
             array = arrays[branch]
@@ -202,7 +205,7 @@ class RootTree:
             return self._tree[branch].array(entry_stop=0)
         except Exception as error:
             raise JetmillError(
-                f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) cannot be read ({_first_line(error)})"
+                f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) cannot be read ({first_line(error)})"
             ) from error
 
     def _not(self, branch: str, what: str) -> JetmillError:
@@ -246,48 +249,54 @@ def open_root(path: str, settings: Input, constituents: Mapping[str, Constituent
     Parameters
     ----------
     path
-        The file.
+        The file, or its URL, which is read piece by piece.
     settings
-        Name of the tree, what an entry is, prefixes of branches.
+        Name of the tree, what an entry is, prefixes of branches, seconds to wait for a server.
     constituents
         Collections, with where they are in the tree.
 
     Raises
     ------
+    UnreadableError
+        If the file is not there, not a ROOT file or damaged, or its server does not give it.
     JetmillError
-        If the file is not there, not a ROOT file, damaged, or has no such tree.
+        If it has no such tree, or the package that its URL needs is not installed.
     """
-    tree = settings.tree
+    tree, remote = settings.tree, is_remote(path)
+    how = options(path, settings.timeout) if remote else {}
     with ExitStack() as stack:
-        with _damage_named(f"{path}: not a readable ROOT file"):
+        stack.enter_context(_classes_of_sound_files())
+        what = "cannot be opened, or is not a readable ROOT file" if remote else "not a readable ROOT file"
+        with damage_named(f"{path}: {what}"):
             try:
-                file = stack.enter_context(uproot.open(path))
+                file = stack.enter_context(uproot.open(path, **how))
             except FileNotFoundError:
-                raise JetmillError(f"{path}: no such file") from None
+                raise UnreadableError(f"{path}: no such file") from None
             end, size = file.file.fEND, file.file.source.num_bytes
             if not 0 < end <= size:
-                raise JetmillError(f"{path}: cut short or not a readable ROOT file; {size} of {end} bytes are there")
+                raise UnreadableError(f"{path}: cut short or not a readable ROOT file; {size} of {end} bytes are there")
             # ROOT gives every file a UUID when it is written.
             identity = {"size": size, "uuid": str(file.file.uuid)}
             trees = {key for key, kind in file.classnames(cycle=False).items() if kind == "TTree"}
         if tree not in trees:
             held = ", ".join(sorted(trees)) or "no tree at all"
             raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
-        with _damage_named(f"{path}: tree '{tree}' cannot be read"):
+        with damage_named(f"{path}: tree '{tree}' cannot be read"):
             found = RootTree(path, identity, file[tree], settings, constituents)
         yield found
 
 
 @contextmanager
-def _damage_named(what: str) -> Iterator[None]:
-    """Turn whatever a damaged file makes uproot raise, which can be anything, into a message."""
+def _classes_of_sound_files() -> Iterator[None]:
+    """Forget, after an error, the classes that uproot made up from the file, or it reads other files with them."""
+    classes = dict(uproot.classes)
+    versions = {name: dict(c.known_versions) for name, c in classes.items() if hasattr(c, "known_versions")}
     try:
         yield
-    except (JetmillError, MemoryError):
+    except BaseException:
+        uproot.classes.clear()
+        uproot.classes.update(classes)
+        for name, known in versions.items():
+            classes[name].known_versions.clear()
+            classes[name].known_versions.update(known)
         raise
-    except Exception as error:
-        raise JetmillError(f"{what} ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -14,20 +14,19 @@ from jetmill.config import Resampling
 from jetmill.errors import JetmillError
 from jetmill.files import complete
 from jetmill.key_thresholds import multiplicity, thresholds
+from jetmill.picking import cells_of
 from jetmill.quotas import Component, component_of_cells, quotas
 from jetmill.randomness import selection_key
 from jetmill.resampling import target_spectrum
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
-from jetmill.tables import CELL, COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS
+from jetmill.tables import COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS, write_table
 
 logger = logging.getLogger(__name__)
 
-# Sample, column file and bin file of each batch, in the order of the plan.
-Batches = Sequence[tuple[str, str | Path, str | Path]]
-
 
 def balance(
-    batches: Batches,
+    batches: Sequence[tuple[str, str | Path]],
+    counted: Sequence[str | Path],
     output: str | Path,
     *,
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
@@ -42,7 +41,9 @@ def balance(
     Parameters
     ----------
     batches
-        Sample, column file and bin file of each batch; column files are read for resampling only.
+        Sample and column file of each batch; they are read for resampling only.
+    counted
+        Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
     weights
         Name of each table to the arguments of `weight_table`: method, and reference as a class.
 
@@ -53,7 +54,7 @@ def balance(
         no training jet is left at all.
     """
     axes = axes_of(bins)
-    counts = _counts(batches, samples, (len(SPLITS), len(classes), *shape(axes)))
+    counts = _counts(counted, samples, (len(SPLITS), len(classes), *shape(axes)))
     components = _components(resampling, samples, axes)
     of_cells = component_of_cells(components, samples)
     available = (counts[:, TRAIN] * (of_cells >= 0)[:, None]).sum(axis=0)
@@ -68,10 +69,10 @@ def balance(
         for axis in axes:
             file[f"{EDGES}/{axis.variable}"] = axis.edges
         for sample, table in zip(samples, counts, strict=True):
-            _write_table(file, f"{COUNTS}/{sample}", table)
+            write_table(file, f"{COUNTS}/{sample}", table)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
-                _resample(file, name, batches, counts, components, of_cells, resampling, classes, samples)
+                _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples)
         else:
             file[f"{KEPT}/train"] = available
         kept = file[f"{KEPT}/train"][()]
@@ -88,12 +89,13 @@ def balance(
         logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
 
 
-def _counts(batches: Batches, samples: Sequence[str], table: tuple[int, ...]) -> np.ndarray:
+def _counts(paths: Sequence[str | Path], samples: Sequence[str], table: tuple[int, ...]) -> np.ndarray:
     """Return the jets there are, int64 (n_samples, n_splits, n_classes, *bins)."""
     counts = np.zeros((len(samples), *table), dtype=np.int64)
-    for sample, _, bins in batches:
-        with h5py.File(bins, "r") as file:
-            counts[samples.index(sample)] += file[COUNTS][()]
+    for path in paths:
+        with h5py.File(path, "r") as file:
+            for sample, found in file[COUNTS].items():
+                counts[samples.index(sample)] += found[()]
     return counts
 
 
@@ -131,7 +133,8 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
 def _resample(
     file: h5py.File,
     output: str,
-    batches: Batches,
+    batches: Sequence[tuple[str, str | Path]],
+    axes: Sequence[Axis],
     counts: np.ndarray,
     components: Sequence[Component],
     of_cells: np.ndarray,
@@ -165,10 +168,10 @@ def _resample(
 
     def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield group (component, class, cell) and selection key of the jets of each batch."""
-        for sample, path, bins in batches:
-            with Batch(path) as batch, h5py.File(bins, "r") as binned:
+        for sample, path in batches:
+            with Batch(path) as batch:
                 rows = batch.rows(split)
-                label, cell, key = batch.read(LABEL, rows), binned[CELL][rows], batch.read(KEY, rows)
+                label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
             component = of_cells[samples.index(sample)].reshape(-1)[cell]
             group = (component * len(classes) + label) * n_cells + cell
             used = component >= 0
@@ -178,7 +181,7 @@ def _resample(
     for sample, component in zip(samples, of_cells, strict=True):
         for name, table in ((COPIES, copies), (THRESHOLD, threshold)):
             chosen = np.take_along_axis(table, np.maximum(component, 0)[None, None], axis=0)[0]
-            _write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, chosen, 0))
+            write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, chosen, 0))
     kept, times = quota.sum(axis=0), multiplicity(quota.swapaxes(0, 1), total.swapaxes(0, 1))
     file[f"{KEPT}/{output}"], file[f"{MULTIPLICITY}/{output}"] = kept, times
     if target is not None:
@@ -189,7 +192,3 @@ def _resample(
     for component, in_component, n in zip(components, quota, total, strict=True):
         if n.any() and not in_component.any():
             logger.warning("no jet of component '%s' is taken", component.name)
-
-
-def _write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
-    file.create_dataset(name, data=table, compression="gzip", compression_opts=1, shuffle=True)

@@ -1,4 +1,4 @@
-"""The cell of each jet of a batch in the balancing histogram."""
+"""How many jets of some batches are in each cell of the balancing histogram."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,31 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.binning import axes_of, cell_index, shape
-from jetmill.columns import LABEL, Batch, variable
-from jetmill.errors import JetmillError
+from jetmill.binning import axes_of, shape
+from jetmill.columns import LABEL, Batch
 from jetmill.files import complete
+from jetmill.picking import cells_of
 from jetmill.splitting import SPLITS
-from jetmill.tables import CELL, COUNTS
+from jetmill.tables import COUNTS, write_table
 
 logger = logging.getLogger(__name__)
 
 
 def bin_jets(
-    batch_path: str | Path,
+    batches: Sequence[tuple[str, str | Path]],
     output: str | Path,
     *,
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     n_classes: int,
 ) -> None:
-    """Write the cell of each jet and the counts of the batch, see `jetmill.tables`.
+    """Write the counts of each sample, see `jetmill.tables`.
+
+    Parameters
+    ----------
+    batches
+        Sample and column file of each batch.
+    bins
+        Variable to segments ``(low, high, number of bins)``.
 
     Raises
     ------
@@ -33,15 +40,14 @@ def bin_jets(
     """
     axes = axes_of(bins)
     n_cells = int(np.prod(shape(axes)))
-    with Batch(batch_path) as batch:
-        try:
-            cell = cell_index([batch.read(variable(axis.variable)) for axis in axes], axes)
-        except JetmillError as error:
-            raise JetmillError(f"{batch_path}: {error}") from None
-        group = (batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)) * n_cells + cell
-    counts = np.bincount(group, minlength=len(SPLITS) * n_classes * n_cells)
+    counts: dict[str, np.ndarray] = {}
+    for sample, path in batches:
+        with Batch(path) as batch:
+            cell = cells_of(batch, axes)
+            group = (batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)) * n_cells + cell
+        found = np.bincount(group, minlength=len(SPLITS) * n_classes * n_cells)
+        counts[sample] = counts.get(sample, 0) + found
+        logger.info("%12d jets in %d of %d cells  %s", len(cell), len(np.unique(cell)), n_cells, path)
     with complete(output) as partial, h5py.File(partial, "w") as file:
-        file[CELL] = cell
-        table = counts.reshape(len(SPLITS), n_classes, *shape(axes))
-        file.create_dataset(COUNTS, data=table, compression="gzip", compression_opts=1, shuffle=True)
-    logger.info("%12d jets in %d of %d cells", len(cell), table.any(axis=(0, 1)).sum(), n_cells)
+        for sample, found in counts.items():
+            write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))

@@ -6,6 +6,7 @@ which jets stay. Then the columns of the batch are put in their final order one 
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from jetmill.errors import JetmillError
 from jetmill.files import sha256
 from jetmill.ragged import values_of
 from jetmill.randomness import keys
-from jetmill.sources import open_source
+from jetmill.sources import Source, UnreadableError, open_source
+from jetmill.sources.damage import damage_named
+from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
 from jetmill.spool import Spool
 
@@ -30,10 +33,12 @@ def clean_batch(
 ) -> None:
     """Clean the files of one batch into a column file.
 
+    A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so.
+
     Parameters
     ----------
     files
-        Input files, in the order of the sample.
+        Input files or their URLs, in the order of the sample.
     output
         The column file, see `jetmill.columns`.
     sample
@@ -43,65 +48,132 @@ def clean_batch(
 
     Raises
     ------
+    UnreadableError
+        If a file cannot be read, unless such files are skipped.
     JetmillError
-        If a file cannot be read, a branch is missing, or its type is not that of the other files.
+        If a branch is missing, or its type is not that of the other files.
     """
-    recipe = JetRecipe(settings, sample)
-    recipes = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
-    flow, ambiguous = np.zeros(len(recipe.steps), dtype=np.int64), 0
-    constituent_flow = {name: np.zeros(len(ConstituentRecipe.STEPS), dtype=np.int64) for name in recipes}
-    inputs: list[dict[str, Any]] = []
+    recipes = _Recipes(settings, sample)
+    counts, inputs = recipes.nothing(), []
     with Spool(Path(output).parent) as spool:
-        for number, path in enumerate(files, start=first_file):
-            with open_source(str(path), settings.input, settings.constituents) as source:
-                in_file, identity = source.dtypes(recipe.read), source.identity
-                _check_integers(path, "input.event_id", in_file, settings.input.event_id)
-                types = recipe.types(in_file)
-                for name, r in recipes.items():
-                    of_collection = source.constituent_dtypes(name, r.read)
-                    labels = [label for label in settings.constituents[name].labels if label in of_collection]
-                    _check_integers(path, f"constituents.{name}.labels", of_collection, labels)
-                    types |= r.types(of_collection)
-                spool.expect(types, path)
-                before = flow.copy()
-                for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
-                    cleaned = recipe.clean(chunk, recipes, number)
-                    columns, kept = cleaned.columns, cleaned.kept
-                    flow += cleaned.flow
-                    ambiguous += cleaned.ambiguous
-                    of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
-                    columns[store.KEY] = keys(settings.seed, "order", sample, of=of_jets)
-                    for name, r in recipes.items():
-                        more, counted = r.clean(chunk, cleaned, number)
-                        columns |= more
-                        constituent_flow[name] += counted
-                    spool.append(columns)
-            read, *_, left_over = (flow - before).tolist()
-            logger.info("%s: %d jets read, %d kept", path, read, left_over)
-            inputs.append(
-                {
-                    "path": str(path),
-                    **identity,
-                    "sha256": sha256(path) if settings.input.checksum and Path(path).exists() else None,
-                    "jets": read,
-                    "kept": left_over,
-                }
-            )
-        if ambiguous:
-            logger.warning("%d jets fit more than one class; the first one counts", ambiguous)
-        for name, (n_read, n_selected, n_kept) in constituent_flow.items():
+        for number, path in enumerate(map(str, files), start=first_file):
+            mark = spool.mark()
+            try:
+                entry, of_file = _clean_file(path, number, spool, recipes)
+            except UnreadableError as error:
+                if settings.input.unreadable == "error":
+                    raise
+                spool.roll_back(mark)
+                logger.warning("skipped %s", error)
+                inputs.append({"path": path, "skipped": str(error).removeprefix(f"{path}: "), "jets": 0, "kept": 0})
+            else:
+                counts += of_file
+                inputs.append(entry)
+        if skipped := sum("skipped" in entry for entry in inputs):
+            logger.warning("%d of %d files skipped", skipped, len(inputs))
+        if skipped == len(inputs):
+            spool.expect(recipes.types_without_files(), output)
+        if counts.ambiguous:
+            logger.warning("%d jets fit more than one class; the first one counts", counts.ambiguous)
+        for name, (n_read, n_selected, n_kept) in counts.constituents.items():
             of = f"{name} of the jets that stay"
             logger.info(
                 "%12d %s, %d selected, %d beyond the slots cut off", n_read, of, n_selected, n_selected - n_kept
             )
-        cutflow = list(zip(recipe.steps, flow.tolist(), strict=True))
         attributes = {
             "sample": sample,
-            "cutflow": cutflow,
-            "constituents": {name: counted.tolist() for name, counted in constituent_flow.items()},
+            "cutflow": list(zip(recipes.jets.steps, counts.flow.tolist(), strict=True)),
+            "constituents": {name: counted.tolist() for name, counted in counts.constituents.items()},
             "inputs": inputs,
         }
         _write(output, spool, settings, attributes)
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What is counted while files are read.
+
+    Attributes
+    ----------
+    flow
+        Jets after each step of the recipe, int64 (n_steps,).
+    constituents
+        Collection to constituents after each step, int64 (n_steps,).
+    ambiguous
+        Jets that fit more than one class.
+    """
+
+    flow: np.ndarray
+    constituents: dict[str, np.ndarray]
+    ambiguous: int
+
+    def __add__(self, other: "_Counts") -> "_Counts":
+        constituents = {name: counted + other.constituents[name] for name, counted in self.constituents.items()}
+        return _Counts(self.flow + other.flow, constituents, self.ambiguous + other.ambiguous)
+
+
+class _Recipes:
+    """What is read of the files of a sample and what becomes of it."""
+
+    def __init__(self, settings: Cleaning, sample: str):
+        self.settings, self.sample = settings, sample
+        self.jets = JetRecipe(settings, sample)
+        self.constituents = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
+
+    def nothing(self) -> _Counts:
+        """Return the counts before anything is read."""
+        steps = dict.fromkeys(self.constituents, np.zeros(len(ConstituentRecipe.STEPS), dtype=np.int64))
+        return _Counts(np.zeros(len(self.jets.steps), dtype=np.int64), steps, 0)
+
+    def types_of(self, path: str, source: Source) -> dict[str, np.dtype]:
+        """Return the types of the columns, or raise for one that the file does not have as it should."""
+        in_file = source.dtypes(self.jets.read)
+        _check_integers(path, "input.event_id", in_file, self.settings.input.event_id)
+        types = self.jets.types(in_file)
+        for name, recipe in self.constituents.items():
+            of_collection = source.constituent_dtypes(name, recipe.read)
+            labels = [label for label in self.settings.constituents[name].labels if label in of_collection]
+            _check_integers(path, f"constituents.{name}.labels", of_collection, labels)
+            types |= recipe.types(of_collection)
+        return types
+
+    def types_without_files(self) -> dict[str, np.dtype]:
+        """Return types for columns without rows.
+
+        What keeps the type of the files is bool: joined with the columns of other batches it becomes theirs.
+        """
+        as_in_file = [*self.settings.input.event_id, *self.settings.jets.additional_labels]
+        types = self.jets.types(dict.fromkeys(as_in_file, np.dtype(bool)))
+        for recipe in self.constituents.values():
+            types |= recipe.types({})
+        return types
+
+
+def _clean_file(path: str, number: int, spool: Spool, recipes: _Recipes) -> tuple[dict[str, Any], _Counts]:
+    """Add the jets of a file to the spool; return what is recorded of it, and counts."""
+    settings, counts = recipes.settings, recipes.nothing()
+    with open_source(path, settings.input, settings.constituents) as source:
+        identity = source.identity
+        spool.expect(recipes.types_of(path, source), path)
+        for chunk in source.chunks(recipes.jets.read, {name: r.read for name, r in recipes.constituents.items()}):
+            cleaned = recipes.jets.clean(chunk, recipes.constituents, number)
+            columns, kept = cleaned.columns, cleaned.kept
+            of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
+            columns[store.KEY] = keys(settings.seed, "order", recipes.sample, of=of_jets)
+            of_constituents = {}
+            for name, recipe in recipes.constituents.items():
+                more, counted = recipe.clean(chunk, cleaned, number)
+                columns |= more
+                of_constituents[name] = np.array(counted)
+            counts += _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous)
+            spool.append(columns)
+    checksum = None
+    if settings.input.checksum and not is_remote(path):
+        with damage_named(f"{path}: cannot be read"):
+            checksum = sha256(path)
+    read, *_, left_over = counts.flow.tolist()
+    logger.info("%s: %d jets read, %d kept", path, read, left_over)
+    return {"path": path, **identity, "sha256": checksum, "jets": read, "kept": left_over}, counts
 
 
 def _check_integers(path: str | Path, key: str, types: Mapping[str, np.dtype], names: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ def export(
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
     with h5py.File(balance_path, "r") as file:
         classes, class_counts = list(file.attrs["classes"]), class_totals(written_jets(file, "train")[0])
-        label_counts = _count(pick(source, file), labels)
+        label_counts = _count(pick(source, file), labels) if labels else {}
     with complete(scale_dict_path) as partial:
         partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))
     with complete(norm_dict_path) as partial:

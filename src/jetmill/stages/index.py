@@ -34,7 +34,9 @@ def write_index(
     output = Path(output)
     shapes = [_shapes(path) for path in parts]
     with complete(output) as partial, h5py.File(partial, "w") as file:
-        for name, (_, dtype) in shapes[0].items():
+        for name in shapes[0]:
+            # Samples may store a number in different types, and a part without jets may not know its type.
+            dtype = np.result_type(*(shape[name][1] for shape in shapes))
             lengths = [shape[name][0][0] for shape in shapes]
             tail = shapes[0][name][0][1:]
             whole = (sum(lengths), *tail)

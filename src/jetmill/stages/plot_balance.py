@@ -7,14 +7,14 @@ import h5py
 import numpy as np
 
 from jetmill.balancing import class_totals
-from jetmill.columns import Batch, sum_cutflows
+from jetmill.batch_list import CleanedBatch, sum_cutflows
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, EDGES, WEIGHTS, written_jets
 
 
 def plot_balance(
-    batches: Sequence[str | Path],
+    batches: Sequence[CleanedBatch],
     balance_path: str | Path,
     cutflow: str | Path,
     classes_plot: str | Path,
@@ -26,14 +26,13 @@ def plot_balance(
     Parameters
     ----------
     batches, balance_path
-        Column files and balance tables.
+        What was cleaned, and balance tables.
     cutflow, classes_plot, spectra, maps
         Files to draw; `maps` shows the first two axes, or the spectra again if there is only one.
     """
     flows: dict[str, list] = {}
-    for path in batches:
-        with Batch(path) as batch:
-            flows.setdefault(batch.attribute("sample"), []).append(batch.attribute("cutflow"))
+    for batch in batches:
+        flows.setdefault(batch.sample, []).append(batch.cutflow)
     with h5py.File(balance_path, "r") as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jetmill.columns import Batch, sum_cutflows
+from jetmill.batch_list import CleanedBatch, sum_cutflows
 from jetmill.plotting import draw_cutflow, save
 
 STEPS = ("of jets that stay", "selected", "within the slots")
 
 
-def plot_constituents(batches: Sequence[str | Path], output: str | Path) -> None:
+def plot_constituents(batches: Sequence[CleanedBatch], output: str | Path) -> None:
     """Draw how many constituents of each collection are read, selected and not cut off, in all samples."""
     flows: dict[str, list] = {}
-    for path in batches:
-        with Batch(path) as batch:
-            for collection, counted in batch.attribute("constituents").items():
-                flows.setdefault(collection, []).append(list(zip(STEPS, counted, strict=True)))
+    for batch in batches:
+        for collection, counted in batch.constituents.items():
+            flows.setdefault(collection, []).append(list(zip(STEPS, counted, strict=True)))
     figure = draw_cutflow({name: sum_cutflows(parts) for name, parts in flows.items()}, of="constituents")
     save(figure, output)

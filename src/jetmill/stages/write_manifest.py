@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 import jetmill
 from jetmill.balancing import class_totals
-from jetmill.columns import Batch, sum_cutflows
+from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
 from jetmill.files import complete, sha256
 from jetmill.layout import LABELS, open_finished
 from jetmill.provenance import commit
@@ -21,47 +22,48 @@ from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, written_jets
 from jetmill.unscaled import FLAVOUR
 
-# What cleaning counts of constituents.
-CONSTITUENT_STEPS = ("read", "selected", "kept")
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 
 logger = logging.getLogger(__name__)
 
 
 def write_manifest(
-    batches: Sequence[str | Path],
+    batches: Sequence[CleanedBatch],
     balance_path: str | Path,
     parts: Sequence[str | Path],
     output: str | Path,
     *,
     config: Mapping[str, Any],
+    threads: int = 1,
 ) -> None:
     """Write ``manifest.json``.
 
     Parameters
     ----------
     batches, balance_path, parts
-        Column files, balance tables, and files or directories of finished data.
+        What was cleaned, balance tables, and files or directories of finished data.
     config
         The configuration with all its defaults.
+    threads
+        Files that are read at the same time, for their hashes.
     """
-    cleaned = [_batch(path) for path in batches]
     with h5py.File(balance_path, "r") as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")
     files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
-    written = [_part(path, Path(output).parent, classes) for path in files]
-    cutflow = sum_cutflows([batch["cutflow"] for batch in cleaned])
+    with ThreadPoolExecutor(threads) as pool:
+        written = list(pool.map(lambda path: _part(path, Path(output).parent, classes), files))
+    cutflow = sum_cutflows([batch.cutflow for batch in batches])
 
     def by_class(table: np.ndarray) -> dict[str, int]:
         return dict(zip(classes, class_totals(table).tolist(), strict=True))
 
     constituents = {
-        name: {key: sum(batch["constituents"][name][i] for batch in cleaned) for i, key in enumerate(CONSTITUENT_STEPS)}
-        for name in cleaned[0]["constituents"]
+        name: {key: sum(batch.constituents[name][i] for batch in batches) for i, key in enumerate(CONSTITUENT_STEPS)}
+        for name in batches[0].constituents
     }
-    inputs = [entry for batch in cleaned for entry in batch["inputs"]]
+    inputs = [{"sample": batch.sample, **entry} for batch in batches for entry in batch.inputs]
     manifest = {
         "jetmill": jetmill.__version__,
         "commit": commit(),
@@ -82,14 +84,8 @@ def write_manifest(
     with complete(output) as partial:
         partial.write_text(json.dumps(manifest, indent=1))
     logger.info("%d input files, %d files made", len(inputs), len(written))
-
-
-def _batch(path: str | Path) -> dict[str, Any]:
-    with Batch(path) as batch:
-        sample = batch.attribute("sample")
-        inputs = [{"sample": sample, **entry} for entry in batch.attribute("inputs")]
-        counted = batch.attribute("constituents")
-        return {"cutflow": batch.attribute("cutflow"), "constituents": counted, "inputs": inputs}
+    if skipped := [entry for entry in inputs if "skipped" in entry]:
+        logger.warning("%d input files skipped, %s the first", len(skipped), skipped[0]["path"])
 
 
 def _content(directory: Path) -> list[Path]:

@@ -1,0 +1,26 @@
+"""Files that cannot be read, as opposed to files that do not hold what the configuration names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jetmill.errors import JetmillError
+
+
+class UnreadableError(JetmillError):
+    """An input file is damaged, cut short, not of its format, gone, or its server does not give it."""
+
+
+@contextmanager
+def damage_named(what: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes a library raise, which can be anything, into an `UnreadableError`."""
+    try:
+        yield
+    except (JetmillError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnreadableError(f"{what} ({first_line(error)})") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an exception says, or its name if it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

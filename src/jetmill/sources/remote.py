@@ -1,0 +1,50 @@
+"""Files on servers, named by URL: what is installed to read them, and how long to wait for an answer."""
+
+from typing import Any
+
+from jetmill.errors import JetmillError
+from jetmill.sources.damage import first_line
+
+# What to install for a protocol that fsspec knows but has no package for.
+PACKAGES = {"root": "fsspec-xrootd xrootd", "http": "aiohttp requests", "https": "aiohttp requests"}
+
+NOT_REMOTE = "only ROOT files are read from servers; copy HDF5 files here, or mount the file system that has them"
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path is a URL, as ``root://host//file.root``."""
+    return "://" in path
+
+
+def options(path: str, timeout: int) -> dict[str, Any]:
+    """Return the options with which uproot opens a URL.
+
+    Parameters
+    ----------
+    path
+        The URL.
+    timeout
+        Seconds to wait for the answer to a request.
+
+    Raises
+    ------
+    JetmillError
+        If the protocol is not known, or its package is not installed.
+    """
+    import fsspec
+
+    protocol = path.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        advice = f"`pip install {PACKAGES[protocol]}`" if protocol in PACKAGES else first_line(error)
+        raise JetmillError(f"{path}: {protocol}:// needs a package that is not installed: {advice}") from None
+    except ValueError:
+        raise JetmillError(f"{path}: {protocol}:// is not known; root://, http:// and https:// are") from None
+    if protocol == "root":
+        return {"timeout": timeout}
+    if protocol in ("http", "https"):
+        from aiohttp import ClientTimeout
+
+        return {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
+    return {}

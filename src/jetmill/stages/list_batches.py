@@ -1,0 +1,17 @@
+"""The list of all cleaned batches."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from jetmill.batch_list import sum_cutflows, write_batch_list
+
+logger = logging.getLogger(__name__)
+
+
+def list_batches(paths: Sequence[str | Path], output: str | Path) -> None:
+    """Write the list of the column files of all batches, see `jetmill.batch_list`, and log the cutflow."""
+    batches = write_batch_list(paths, output)
+    for title, left in sum_cutflows([batch.cutflow for batch in batches]):
+        logger.info("%12d jets  %s", left, title)
+    logger.info("%12d batches", len(batches))

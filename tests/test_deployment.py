@@ -1,0 +1,180 @@
+"""The profile for HTCondor, the conda environments and the container."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILE = ROOT / "profiles/htcondor"
+# Names that differ between PyPI and conda-forge; matplotlib-base is matplotlib without Qt.
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch-cpu"}
+
+
+def profile():
+    return yaml.safe_load((PROFILE / "config.yaml").read_text())
+
+
+def snakemake(*arguments, path=None):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
+    environment |= {"PATH": path or environment["PATH"]}
+    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def test_snakemake_knows_every_key_of_the_htcondor_profile():
+    pytest.importorskip("snakemake", reason="snakemake is not installed")
+    from snakemake.cli import get_argument_parser
+
+    actions = get_argument_parser()._actions
+    options = {option.removeprefix("--") for action in actions for option in action.option_strings}
+    own = {key for key in profile() if not key.startswith("htcondor-")}
+    assert {"executor", "jobs", "retries", "latency-wait", "default-resources"} <= own
+    assert own <= options
+
+
+def test_the_plugin_knows_every_key_of_the_htcondor_profile():
+    plugin = pytest.importorskip("snakemake_executor_plugin_htcondor", reason="the HTCondor plugin is not installed")
+    settings = set(plugin.ExecutorSettings.__dataclass_fields__)
+    keys = {key.removeprefix("htcondor-").replace("-", "_") for key in profile() if key.startswith("htcondor-")}
+    assert keys
+    assert keys <= settings
+    # It takes resources by name, and says nothing about one that it does not know.
+    source = Path(plugin.__file__).read_text()
+    for name in set(profile()["default-resources"]) - {"mem_mb"}:
+        assert f'"{"classad_" if name.startswith("classad_") else name}"' in source
+
+
+def test_a_dry_run_takes_the_htcondor_profile():
+    if importlib.util.find_spec("snakemake_executor_plugin_htcondor") is None:
+        pytest.skip("the HTCondor plugin is not installed")
+    done = snakemake("--profile", "profiles/htcondor", "--dry-run", "--quiet", "rules")
+    assert done.returncode == 0, done.stdout
+
+
+def test_jobs_on_htcondor_start_where_snakemake_was_started(tmp_path):
+    wrapper = ROOT / profile()["default-resources"]["job_wrapper"]
+    shared, scratch = tmp_path / "shared directory", tmp_path / "scratch"
+    shared.mkdir()
+    scratch.mkdir()
+    # As HTCondor writes it.
+    description = f'Cmd = "job.sh"\nIwd = "{scratch}"\nOrigIwd = "{shared}"\nOwner = "me"\n'
+    (scratch / ".job.ad").write_text(description)
+    environment = {**os.environ, "_CONDOR_JOB_AD": str(scratch / ".job.ad")}
+    command = [str(wrapper), sys.executable, "-c", "import os, sys; print(os.getcwd(), *sys.argv[1:])", "-m", "x y"]
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{shared} -m x y\n", done.stderr
+
+    shared.rmdir()
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(shared) in done.stderr
+
+
+def requirements(*extras):
+    """Return name to version of what pyproject.toml asks for, under the names of conda-forge."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return {"python": project["requires-python"]} | dict(split(line) for line in lines)
+
+
+def split(line):
+    name, version = re.fullmatch(r"([\w.-]+)\s*(.*)", line).groups()
+    return CONDA_NAMES.get(name, name), version
+
+
+@pytest.mark.parametrize(("name", "extras"), [("jetmill", ["formats"]), ("torch", ["formats", "torch"])])
+def test_conda_environments_agree_with_pyproject(name, extras):
+    environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())
+    assert dict(split(line) for line in environment["dependencies"]) == requirements(*extras)
+
+
+CONDA = """#!{python}
+# What Snakemake asks of conda, with a virtual environment in place of a conda environment.
+import json, subprocess, sys
+from pathlib import Path
+
+arguments = sys.argv[1:]
+if arguments[:1] == ["info"]:
+    print(json.dumps({{"conda_prefix": {prefix!r}, "platform": "linux-64"}}))
+elif arguments == ["--version"]:
+    print("conda 25.1.0")
+elif arguments[:3] == ["config", "--get", "channel_priority"]:
+    print(json.dumps({{"get": {{"channel_priority": "strict"}}}}))
+elif arguments[:2] == ["env", "create"]:
+    environment = arguments[arguments.index("--prefix") + 1]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    packages = next(Path(environment).glob("lib/python*/site-packages"))
+    (packages / "packages.pth").write_text({packages!r})
+elif arguments[:1] != ["clean"]:
+    sys.exit(f"unexpected: {{arguments}}")
+"""
+
+
+@pytest.mark.workflow
+def test_jobs_in_a_conda_environment_import_the_jetmill_that_snakemake_runs_with(tmp_path):
+    # This is about how jobs find jetmill, which the environment does not hold, and not about conda.
+    import numpy
+
+    import jetmill
+
+    packages, source = Path(numpy.__file__).parents[1], Path(jetmill.__file__).parents[1]
+    if source == packages:
+        pytest.skip("jetmill is among the packages, so that no environment of them is without it")
+    (tmp_path / "bin").mkdir()
+    conda = tmp_path / "bin/conda"
+    conda.write_text(CONDA.format(python=sys.executable, prefix=str(tmp_path), packages=str(packages)))
+    conda.chmod(0o755)
+    (tmp_path / "bin/activate").write_text('export PATH="$1/bin:$PATH"\n')
+
+    run = tmp_path / "run"
+    arguments = ["--snakefile", ROOT / "Snakefile", "--directory", run, "--cores", "1", "--config"]
+    arguments += ["samples={tt: {toy: {process: ttbar, files: 1, jets: 500}}}"]
+    arguments += ["--software-deployment-method", "conda", "--", "results/toy/tt_0000.root"]
+    done = snakemake(*arguments, path=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stdout
+    assert "Activating conda environment" in done.stdout
+    assert (run / "results/toy/tt_0000.root").stat().st_size > 0
+
+    (python,) = run.glob(".snakemake/conda/*/bin/python")
+    alone = subprocess.run([python, "-c", "import numpy, jetmill"], capture_output=True, text=True, check=False)
+    assert "No module named 'jetmill'" in alone.stderr
+
+
+def instructions(name):
+    """Return what follows a word of the Dockerfile, line by line."""
+    lines = (ROOT / "envs/Dockerfile").read_text().splitlines()
+    return [line.removeprefix(name).split() for line in lines if line.startswith(f"{name} ")]
+
+
+def test_the_container_copies_what_is_there_and_what_the_workflow_needs():
+    copied = [source for *sources, _ in instructions("COPY") for source in sources]
+    for source in copied:
+        assert (ROOT / source).exists(), source
+    readme = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]
+    assert {"requirements.txt", "pyproject.toml", readme, "src"} <= set(copied)
+    assert {"Snakefile", "workflow", "config", "envs", "profiles"} <= set(copied)
+    # The rest is kept out of the build by the list beside the Dockerfile.
+    allowed = (ROOT / "envs/Dockerfile.dockerignore").read_text().split()
+    assert set(copied) == {line.removeprefix("!") for line in allowed if line.startswith("!")}
+
+
+def test_the_container_has_the_pinned_packages_and_the_python_they_are_pinned_for():
+    installs = [words for words in instructions("RUN") if words[:2] == ["pip", "install"]]
+    pinned, itself = installs
+    assert pinned[-2:] == ["--requirement", "/opt/jetmill/requirements.txt"]
+    assert "--no-deps" in itself
+    packages = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "#-"]
+    assert packages
+    assert all(re.match(r"[\w.\[\]-]+==", line) for line in packages)
+    (image,) = instructions("FROM")
+    assert image == ["python:3.11-slim"]
+    assert requirements()["python"] == ">=3.11"

@@ -1,0 +1,330 @@
+"""Input files that cannot be read: an error that names them, or skipped with all of their jets."""
+
+import logging
+
+import awkward as ak
+import h5py
+import numpy as np
+import pytest
+import uproot
+
+from jetmill import spool
+from jetmill.columns import Batch
+from jetmill.config_checks import load
+from jetmill.config_cleaning import Input
+from jetmill.errors import JetmillError
+from jetmill.sources import UnreadableError, hdf5, root
+from jetmill.sources.root import open_root
+from jetmill.stages.clean import clean_batch
+from jetmill.stages.make_toy import write_toy_file
+
+N_EVENTS, N_JETS = 2000, 6000
+ROOT = {
+    "samples": {"tt": {"toy": {"process": "ttbar"}}},
+    "jets": {"select": ["pt >= 30"], "variables": ["pt", "eta"], "additional_labels": ["hadronFlavour"]},
+    "classes": {"b": "hadronFlavour == 5", "light": "rest"},
+    "balance": {"bins": {"pt": [30, 100, 4]}},
+}
+HDF5 = ROOT | {
+    "input": {"format": "hdf5"},
+    "constituents": {"tracks": {"variables": ["d0"], "select": ["d0 > 0"], "labels": ["origin"]}},
+}
+
+
+def write_jets(path, number, n_events=N_EVENTS, **other_types):
+    """Write an event tree of several clusters of entries; zeros and repeats would hide what is damaged."""
+    rng = np.random.default_rng(number)
+    counts = rng.poisson(3, n_events)
+    n, types = counts.sum(), {"pt": "f4", "eta": "f4", "hadronFlavour": "i4", "event": "u8"} | other_types
+    jets = {"pt": rng.uniform(10, 100, n), "eta": rng.normal(size=n), "hadronFlavour": rng.choice([0, 4, 5], n)}
+    branches = {f"Jet_{name}": ak.unflatten(values.astype(types[name]), counts) for name, values in jets.items()}
+    branches |= {name: np.arange(n_events).astype("u4") for name in ("run", "luminosityBlock")}
+    branches["event"] = (np.arange(n_events) + 10**6 * number).astype(types["event"])
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        file.mktree("Events", {name: v.type if isinstance(v, ak.Array) else v.dtype for name, v in branches.items()})
+        for start in range(0, n_events, 500):
+            file["Events"].extend({name: values[start : start + 500] for name, values in branches.items()})
+    return path
+
+
+def write_dump(path, number, n_jets=N_JETS):
+    rng = np.random.default_rng(number)
+    jets = np.zeros(n_jets, [("pt", "f4"), ("eta", "f4"), ("hadronFlavour", "i4"), ("eventNumber", "u8")])
+    jets["pt"], jets["eta"] = rng.uniform(10, 100, n_jets), rng.normal(size=n_jets)
+    jets["hadronFlavour"], jets["eventNumber"] = rng.choice([0, 4, 5], n_jets), np.arange(n_jets) + 10**6 * number
+    tracks = np.zeros((n_jets, 4), [("d0", "f4"), ("origin", "i4"), ("valid", "?")])
+    tracks["d0"], tracks["valid"] = rng.normal(size=(n_jets, 4)), rng.random((n_jets, 4)) < 0.6
+    with h5py.File(path, "w") as file:
+        for name, values in {"jets": jets, "tracks": tracks}.items():
+            file.create_dataset(
+                name,
+                data=values,
+                chunks=(min(500, n_jets or 1), *values.shape[1:]),
+                maxshape=(None, *values.shape[1:]),
+                compression=1,
+                fletcher32=True,
+            )
+    return path
+
+
+def overwrite(path, start, size=60):
+    content = bytearray(path.read_bytes())
+    content[start : start + size] = b"\xa5" * size
+    path.write_bytes(content)
+
+
+def corrupt_basket(path, branch="Jet_eta", number=-1):
+    """Spoil one basket behind its key, so that it does not decompress; everything else stays whole."""
+    with uproot.open(path) as file:
+        found = file["Events"][branch]
+        number = range(found.num_baskets)[number]
+        key = found.basket_key(number)
+        start = int(key.fSeekKey) + int(key.fKeylen) + 20
+    overwrite(path, start)
+
+
+def corrupt_chunk(path, dataset):
+    with h5py.File(path) as file:
+        found = file[dataset].id
+        start = found.get_chunk_info(found.get_num_chunks() - 1).byte_offset + 10
+    overwrite(path, start)
+
+
+def cut(share):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+COMMON = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_bytes(b"run,event\n1,2\n" * 100),
+    "cut early": cut(0.3),
+    "cut late": cut(0.9),
+    "no head": lambda path: overwrite(path, 0, 64),
+    "gone": lambda path: path.unlink(),
+    "directory": lambda path: (path.unlink(), path.mkdir()),
+}
+DAMAGE = {("root", name): spoil for name, spoil in COMMON.items()}
+DAMAGE |= {("hdf5", name): spoil for name, spoil in COMMON.items()}
+# What is noticed only after jets of the file were cleaned.
+LATE = {
+    ("root", "last basket"): corrupt_basket,
+    ("root", "last basket of the counts"): lambda path: corrupt_basket(path, "Jet_pt"),
+    ("hdf5", "last jets"): lambda path: corrupt_chunk(path, "jets"),
+    ("hdf5", "last constituents"): lambda path: corrupt_chunk(path, "tracks"),
+}
+DAMAGE |= LATE
+WRITE, CONFIG = {"root": write_jets, "hdf5": write_dump}, {"root": ROOT, "hdf5": HDF5}
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 50_000)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return a function that writes three files, some of them without jets."""
+
+    def write(kind, empty=()):
+        paths = [tmp_path / f"{number}.{kind}" for number in range(3)]
+        for number, path in enumerate(paths):
+            WRITE[kind](path, number, **({"n_events" if kind == "root" else "n_jets": 0} if number in empty else {}))
+        return paths
+
+    return write
+
+
+def cleaned(kind, files, output, *, first_file=0, **options):
+    config = CONFIG[kind] | {"input": CONFIG[kind].get("input", {}) | options}
+    clean_batch(files, output, settings=load(config).cleaning, sample="tt", first_file=first_file)
+    return content(output)
+
+
+def content(path):
+    """Return all datasets and attributes of a column file."""
+    with h5py.File(path) as file:
+        columns = {}
+        file.visititems(lambda name, item: columns.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
+    with Batch(path) as batch:
+        names = ("cutflow", "constituents", "splits", "class_counts", "inputs")
+        return columns, {name: batch.attribute(name) for name in names}
+
+
+def equal(one, other):
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+        assert values.dtype == other[name].dtype, name
+
+
+@pytest.mark.parametrize(("kind", "damage"), DAMAGE, ids=map(" ".join, DAMAGE))
+def test_an_unreadable_file_is_an_error_that_names_it(files, tmp_path, kind, damage):
+    paths = files(kind)
+    DAMAGE[kind, damage](paths[1])
+    with pytest.raises(UnreadableError) as error:
+        cleaned(kind, paths, tmp_path / "out/b.h5")
+    assert str(error.value).startswith(f"{paths[1]}: ")
+    assert "\n" not in str(error.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "damage"), DAMAGE, ids=map(" ".join, DAMAGE))
+def test_skipping_leaves_exactly_the_jets_of_the_others(files, tmp_path, caplog, kind, damage):
+    """As if the file had held no jets: others keep their places, on which their keys depend."""
+    paths = files(kind, empty=[1])
+    columns, attributes = cleaned(kind, paths, tmp_path / "a.h5")
+    WRITE[kind](paths[1], 1)
+    with pytest.raises(AssertionError):  # The file holds jets while it is whole.
+        equal(cleaned(kind, paths, tmp_path / "b.h5")[0], columns)
+    DAMAGE[kind, damage](paths[1])
+    caplog.set_level(logging.INFO)
+    found, skipped = cleaned(kind, paths, tmp_path / "b.h5", unreadable="skip")
+    equal(found, columns)
+    entry = skipped["inputs"].pop(1)
+    attributes["inputs"].pop(1)
+    np.testing.assert_equal(skipped, attributes)
+    assert entry == {"path": str(paths[1]), "skipped": entry["skipped"], "jets": 0, "kept": 0}
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warnings == [f"skipped {paths[1]}: {entry['skipped']}", "1 of 3 files skipped"]
+    assert len(entry["skipped"]) > 10
+
+
+@pytest.mark.parametrize("bad", [[0], [2], [0, 1], [1, 2], [0, 2]], ids=str)
+@pytest.mark.parametrize(("kind", "damage"), [("root", "last basket"), ("hdf5", "last constituents")])
+@pytest.mark.parametrize("spool_bytes", [0, spool.SPOOL_BYTES])
+def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch, kind, damage, bad, spool_bytes):
+    """The good files, each cleaned alone in its place in the sample, give the same jets."""
+    monkeypatch.setattr(spool, "SPOOL_BYTES", spool_bytes)
+    paths = files(kind)
+    alone = {n: cleaned(kind, [p], tmp_path / f"{n}.h5", first_file=n) for n, p in enumerate(paths) if n not in bad}
+    for number in bad:
+        DAMAGE[kind, damage](paths[number])
+    columns, attributes = cleaned(kind, paths, tmp_path / "b.h5", unreadable="skip")
+    of_jets = [name for name in columns if not name.startswith("constituents")]
+    split = np.repeat(np.arange(3), attributes["splits"])
+    joined = {name: np.concatenate([found[name] for found, _ in alone.values()]) for name in of_jets}
+    order = np.lexsort(
+        (joined["key"], np.concatenate([np.repeat(np.arange(3), of_one["splits"]) for _, of_one in alone.values()]))
+    )
+    equal({name: columns[name] for name in of_jets}, {name: values[order] for name, values in joined.items()})
+    assert (np.diff(split) >= 0).all()
+    assert [n for n, entry in enumerate(attributes["inputs"]) if "skipped" in entry] == bad
+    flows = [of_one["cutflow"] for _, of_one in alone.values()]
+    assert attributes["cutflow"] == [[flows[0][i][0], sum(f[i][1] for f in flows)] for i in range(len(flows[0]))]
+    if kind == "hdf5":
+        sums = sum(np.array(of_one["constituents"]["tracks"]) for _, of_one in alone.values())
+        assert attributes["constituents"]["tracks"] == sums.tolist()
+        assert len(columns["constituents/tracks/variables/d0"]) == sums[-1]
+
+
+@pytest.mark.parametrize(("kind", "damage"), LATE, ids=map(" ".join, LATE))
+def test_the_late_damages_are_late(files, tmp_path, monkeypatch, kind, damage):
+    appended = []
+    monkeypatch.setattr(spool.Spool, "append", lambda self, columns: appended.append(len(columns["key"])))
+    paths = files(kind)
+    DAMAGE[kind, damage](paths[0])
+    with pytest.raises(UnreadableError):
+        cleaned(kind, paths[:1], tmp_path / "b.h5")
+    assert len(appended) > 1
+    assert sum(appended) > 1000
+
+
+@pytest.mark.parametrize("kind", WRITE)
+@pytest.mark.parametrize("by", ["event", "jet", "modulo"])
+def test_a_batch_without_readable_files_is_empty(files, tmp_path, caplog, kind, by):
+    paths = files(kind)
+    split = {"by": "modulo", "modulo": 5, "test": [0], "val": [1]} if by == "modulo" else {"by": by}
+    whole, _ = cleaned(kind, paths, tmp_path / "a.h5")
+    for path in paths:
+        path.write_bytes(b"")
+    config = CONFIG[kind] | {"split": split, "input": CONFIG[kind].get("input", {}) | {"unreadable": "skip"}}
+    clean_batch(paths, tmp_path / "b.h5", settings=load(config).cleaning, sample="tt", first_file=0)
+    columns, attributes = content(tmp_path / "b.h5")
+    assert columns.keys() == whole.keys()
+    assert {name: len(values) for name, values in columns.items() if "offsets" not in name and len(values)} == {}
+    # Joined with those of another batch they leave its types alone.
+    for name, values in whole.items():
+        assert np.concatenate([values, columns[name]]).dtype == values.dtype
+    assert attributes["cutflow"][0] == ["read", 0]
+    assert list(attributes["splits"]) == [0, 0, 0]
+    assert "3 of 3 files skipped" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["last basket", "cut late"])
+def test_types_are_those_of_the_files_that_are_read(tmp_path, damage):
+    """The type of a column comes from the first file; one that is skipped must not decide it."""
+    paths = [write_jets(tmp_path / "0.root", 0, pt="f8"), write_jets(tmp_path / "1.root", 1)]
+    alone, _ = cleaned("root", paths[1:], tmp_path / "a.h5", first_file=1)
+    DAMAGE["root", damage](paths[0])
+    columns, _ = cleaned("root", paths, tmp_path / "b.h5", unreadable="skip")
+    equal(columns, alone)
+    assert columns["variables/pt"].dtype == np.float32
+
+
+MISTAKES = {
+    "branch": ({"jets": ROOT["jets"] | {"variables": ["pt", "phi"]}}, {}, "no branch 'Jet_phi'"),
+    "tree": ({"input": {"tree": "Event"}}, {}, "no tree 'Event'"),
+    "type": ({}, {"event": "f8"}, "it must be an integer"),
+    "type of another file": ({}, {"pt": "f8"}, "put files of different versions into different samples"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_of_the_configuration_are_not_skipped(tmp_path, mistake):
+    changes, types, told = MISTAKES[mistake]
+    paths = [write_jets(tmp_path / "0.root", 0), write_jets(tmp_path / "1.root", 1, **types)]
+    config = ROOT | changes | {"input": changes.get("input", {}) | {"unreadable": "skip"}}
+    with pytest.raises(JetmillError, match=told) as error:
+        clean_batch(paths, tmp_path / "b.h5", settings=load(config).cleaning, sample="tt", first_file=0)
+    assert not isinstance(error.value, UnreadableError)
+
+
+@pytest.mark.parametrize("change", [{"jets": "jet"}, {"event_id": ["eventnumber"]}])
+def test_mistakes_in_names_of_hdf5_are_not_skipped(tmp_path, change):
+    path = write_dump(tmp_path / "0.h5", 0)
+    with pytest.raises(JetmillError, match="Did you mean") as error:
+        cleaned("hdf5", [path], tmp_path / "b.h5", unreadable="skip", **change)
+    assert not isinstance(error.value, UnreadableError)
+
+
+def classes_of_uproot():
+    """Return the classes with which uproot reads all files, by name and version."""
+    versions = {
+        (name, version): model
+        for name, models in uproot.classes.items()
+        for version, model in getattr(models, "known_versions", {}).items()
+    }
+    return dict(uproot.classes) | versions
+
+
+def test_damaged_files_do_not_change_how_others_are_read(tmp_path):
+    """uproot keeps the classes that it makes up from what a damaged file says of itself."""
+    write_toy_file(tmp_path / "good.root", process="ttbar", n_jets=100, seed=1, sample="tt", number=0)
+    bad, whole, failures = tmp_path / "bad.root", (tmp_path / "good.root").read_bytes(), 0
+    for start in np.linspace(100, len(whole) - 200, 100).astype(int):
+        bad.write_bytes(whole[:start] + b"\xff" * 100 + whole[start + 100 :])
+        before = classes_of_uproot()
+        try:
+            with open_root(str(bad), Input(), {}) as source:
+                list(source.chunks(["pt", "event"], {}))
+        except JetmillError:
+            failures += 1
+            assert classes_of_uproot() == before
+    assert failures > 5
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+def test_a_damaged_hdf5_file_raises_nothing_but_our_error(tmp_path, filling):
+    path = write_dump(tmp_path / "good.h5", 0, n_jets=1500)
+    whole, bad, leaks = path.read_bytes(), tmp_path / "bad.h5", {}
+    starts = [*range(0, 6000, 150), *np.linspace(6000, len(whole) - 200, 20).astype(int)]
+    for start in starts:
+        bad.write_bytes(whole[:start] + filling * 100 + whole[start + 100 :])
+        try:
+            cleaned("hdf5", [bad], tmp_path / "b.h5")
+        except JetmillError:
+            pass
+        except Exception as error:
+            leaks.setdefault(type(error), (start, error))
+    assert not leaks
