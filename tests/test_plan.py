@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from jetmill.config_checks import load
@@ -227,3 +229,22 @@ def test_the_farewell_tells_of_every_format(raw_config, tmp_path, formats, plots
     for name, place in places.items():
         assert (f"{tmp_path}{place}" in work.farewell()) == (name in formats)
     assert ("/report/" in work.farewell()) == plots
+
+
+def test_how_much_the_parts_read(raw_config, tmp_path):
+    work = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"parts": {"train": 4}})
+    assert work.cleaned_megabytes() == 0 == work.cleaned_megabytes("train", "0000")
+    (tmp_path / "clean").mkdir()
+    batches = [
+        {"bytes": 8_000_000, "splits": [6, 1, 1]},
+        {"bytes": 4_000_000, "splits": [0, 0, 0]},
+        {"bytes": 10_000_000, "splits": [8, 2, 0]},
+    ]
+    rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": []}
+    (tmp_path / "clean/batches.json").write_text(json.dumps([rest | batch for batch in batches]))
+    assert work.cleaned_megabytes() == 22
+    assert work.cleaned_megabytes("train", "0001") == (6 + 8) / 4
+    assert work.cleaned_megabytes("val", "0000") == 1 + 2
+    by_batch = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"shuffle": "batch"})
+    assert by_batch.cleaned_megabytes("train", "0002") == 8
+    assert work.cleaned_megabytes(variation="variations/position/") == 0

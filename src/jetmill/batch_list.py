@@ -21,8 +21,10 @@ class CleanedBatch:
     ----------
     sample
         Name of its sample.
-    path
-        The column file.
+    path, bytes
+        The column file and its size.
+    splits
+        Jets of each split.
     cutflow
         Pairs of a cut and how many jets are left after it.
     constituents
@@ -33,6 +35,8 @@ class CleanedBatch:
 
     sample: str
     path: str
+    bytes: int
+    splits: list[int]
     cutflow: list[tuple[str, int]]
     constituents: dict[str, list[int]]
     inputs: list[dict[str, Any]]
@@ -64,6 +68,8 @@ def _read_batch(path: str | Path) -> CleanedBatch:
         return CleanedBatch(
             batch.attribute("sample"),
             str(path),
+            Path(path).stat().st_size,
+            batch.attribute("splits").tolist(),
             batch.attribute("cutflow"),
             batch.attribute("constituents"),
             batch.attribute("inputs"),

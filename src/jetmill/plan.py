@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from glob import glob, has_magic
 from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from jetmill.batch_list import CleanedBatch, read_batch_list
 from jetmill.config import Config, Sample, weight_name
 from jetmill.config_checks import load, readable_samples
 from jetmill.config_cleaning import Cleaning, ScalingOf
@@ -200,6 +201,18 @@ class Plan:
         number = int(part)
         return slice(number, number + 1) if self.config.write.shuffle == "batch" else slice(None)
 
+    def cleaned_megabytes(self, output: str = "", part: str = "", variation: str = "") -> float:
+        """Return how large the cleaned columns are, or those that a part reads; 0 before they are listed."""
+        path = Path(self.config.output_dir, variation, "clean", "batches.json")
+        if not path.exists():
+            return 0.0
+        batches = _read_once(path, path.stat().st_mtime_ns)
+        if not part:
+            return sum(batch.bytes for batch in batches) / 1e6
+        split, n_parts = SPLITS.index(split_of(output)), self.slice_of_keys(output, part)[1]
+        sizes = (b.bytes * b.splits[split] / max(1, sum(b.splits)) for b in batches[self.sources(part)])
+        return sum(sizes) / n_parts / 1e6
+
     @cached_property
     def bin_groups(self) -> dict[str, slice]:
         """The batches whose jets one bin_jets job counts, about as many files as a large batch has."""
@@ -262,6 +275,11 @@ class Plan:
             f"The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."
         )
         return "\n\n".join(["Done.", *(how[name] for name in formats), *([plots] if self.config.report.plots else [])])
+
+
+@lru_cache(maxsize=100)
+def _read_once(path: Path, changed: int) -> list[CleanedBatch]:  # noqa: ARG001
+    return read_batch_list(path)
 
 
 def _all_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str, list[str]], list[str]]:

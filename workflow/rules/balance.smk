@@ -10,7 +10,8 @@ rule bin_jets:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
     params:
         batches=lambda w: PLAN.bin_groups[w.group],
         bins=CONFIG.balance.bins,
@@ -35,7 +36,8 @@ rule balance:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=all_time,
     params:
         bins=CONFIG.balance.bins,
         classes=list(CONFIG.classes),

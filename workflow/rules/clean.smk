@@ -13,7 +13,8 @@ rule clean:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=clean_memory,
+        runtime=clean_time,
     params:
         files=lambda w: PLAN.batch(w.sample, w.batch).files,
         settings=lambda w: PLAN.clean_settings[w.variation],
@@ -34,6 +35,7 @@ rule list_batches:
         "<results>/{variation}clean/batches.json",
     log:
         "<logs>/{variation}list_batches.log",
+    localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:

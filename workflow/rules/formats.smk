@@ -13,7 +13,8 @@ rule write_structured:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=part_memory(3),
+        runtime=part_time,
     params:
         batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
@@ -36,6 +37,7 @@ rule index_structured:
         **{output: f"<results>/structured/{output}.h5" for output in PLAN.outputs},
     log:
         "<logs>/index_structured.log",
+    localrule: not CONFIG.write.merge
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -62,7 +64,8 @@ rule write_parquet:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=part_memory(5),
+        runtime=part_time,
     params:
         batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
@@ -84,6 +87,9 @@ rule write_tfrecords:
         "<logs>/write_tfrecords/{output}.log",
     conda:
         "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=file_time,
     params:
         records_per_file=CONFIG.write.records_per_file,
         code=code_digest("stages.write_tfrecords"),
@@ -102,6 +108,9 @@ rule write_torch:
         "<logs>/{variation}write_torch/{output}/part_{part}.log",
     conda:
         "../../envs/torch.yaml"
+    resources:
+        mem_mb=file_memory,
+        runtime=file_time,
     params:
         code=code_digest("stages.write_torch"),
     message:

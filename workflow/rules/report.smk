@@ -48,6 +48,7 @@ rule plot_balance:
         ),
     log:
         "<logs>/plot_balance.log",
+    localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -92,6 +93,7 @@ rule plot_resampling:
         ),
     log:
         "<logs>/plot_resampling/{output}.log",
+    localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -115,6 +117,7 @@ rule plot_variables:
         ),
     log:
         "<logs>/plot_variables/range_{range}.log",
+    localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -164,7 +167,7 @@ rule write_manifest:
         "<logs>/write_manifest.log",
     conda:
         "../../envs/jetmill.yaml"
-    threads: 4
+    threads: 2
     params:
         config=CONFIG.model_dump(mode="json"),
         code=code_digest("stages.write_manifest"),

@@ -10,7 +10,8 @@ rule fit_scalers:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=range_time,
     params:
         range=lambda w: PLAN.ranges[int(w.range)],
         settings=lambda w: PLAN.scaling[PLAN.ranges[int(w.range)][0]].model_dump(
@@ -30,6 +31,7 @@ rule merge_scalers:
         "<results>/scalers.json",
     log:
         "<logs>/merge_scalers.log",
+    localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -55,8 +57,12 @@ rule export:
         class_dict="<results>/class_dict.yaml",
     log:
         "<logs>/export.log",
+    localrule: not PLAN.weighted_labels
     conda:
         "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=all_time,
     params:
         labels=PLAN.weighted_labels,
         code=code_digest("stages.export"),

@@ -12,7 +12,8 @@ rule write:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=part_memory(3),
+        runtime=part_time,
     params:
         batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
@@ -33,6 +34,7 @@ rule index:
         **{output: f"<results>/{output}.h5" for output in PLAN.outputs},
     log:
         "<logs>/index.log",
+    localrule: not CONFIG.write.merge
     conda:
         "../../envs/jetmill.yaml"
     params:
@@ -64,6 +66,7 @@ for variation in PLAN.variations:
             },
         log:
             f"<logs>/{variation}index.log",
+        localrule: not CONFIG.write.merge
         conda:
             "../../envs/jetmill.yaml"
         params:

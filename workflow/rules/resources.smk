@@ -1,0 +1,43 @@
+# What jobs ask a batch system for, from what they read, and more with each attempt: memory in MB and
+# time in minutes. Measured peaks are about half of these (docs/reliability.md).
+
+
+def clean_memory(w, input, attempt):
+    return round(attempt * (1000 + input.size_mb / 2))
+
+
+def clean_time(w, input, attempt):
+    return round(attempt * (20 + input.size_mb / 200))
+
+
+def part_memory(times):
+    """Return the memory of a job that holds a part, which is so many times what it reads."""
+
+    def memory(w, attempt):
+        read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
+        return round(attempt * (700 + times * read))
+
+    return memory
+
+
+def part_time(w, attempt):
+    read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
+    return round(attempt * (20 + read / 200))
+
+
+def file_memory(w, input, attempt):
+    return round(attempt * (1000 + 3 * input.size_mb))
+
+
+def file_time(w, input, attempt):
+    return round(attempt * (20 + input.size_mb / 500))
+
+
+def range_time(w, attempt):
+    """Return the time of a job that reads one of the ranges of variables."""
+    return round(attempt * (20 + PLAN.cleaned_megabytes() / len(PLAN.ranges) / 500))
+
+
+def all_time(w, attempt):
+    """Return the time of a job that looks at a few variables of all jets."""
+    return round(attempt * (20 + PLAN.cleaned_megabytes() / 5000))
