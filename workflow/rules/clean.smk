@@ -1,9 +1,11 @@
 rule clean:
     input:
         # Those on this machine; the others are read piece by piece from their servers.
-        files=lambda w: PLAN.batch(w.sample, w.batch).local_files,
-        # Plug-ins, networks and maps: what they hold is part of the settings.
-        more=lambda w: list(PLAN.cleaning[w.variation].files),
+        # Plug-ins, networks and maps too: what they hold is part of the settings.
+        lambda w: [
+            *PLAN.batch(w.sample, w.batch).local_files,
+            *PLAN.cleaning[w.variation].files,
+        ],
     output:
         "<results>/{variation}clean/{sample}/batch_{batch}.h5",
     log:
@@ -16,9 +18,8 @@ rule clean:
         mem_mb=clean_memory,
         runtime=clean_time,
     params:
-        files=lambda w: PLAN.batch(w.sample, w.batch).files,
+        batch=lambda w: asdict(PLAN.batch(w.sample, w.batch)),
         settings=lambda w: PLAN.clean_settings[w.variation],
-        first_file=lambda w: PLAN.batch(w.sample, w.batch).first_file,
         code=code_digest("stages.clean"),
     message:
         "Clean batch {wildcards.batch} of {wildcards.sample} {wildcards.variation}"

@@ -1,6 +1,11 @@
+import gc
 from dataclasses import asdict
 
 from snakemake.logging import logger
+
+# Nearly all that Snakemake makes for its jobs stays to the end. To look through it for garbage as often
+# as Python does takes a sixth of the time that rehearsing 14,000 jobs does.
+gc.set_threshold(100_000, 50, 50)
 
 try:
     from jetmill.errors import JetmillError

@@ -156,11 +156,45 @@ rule plot_closure:
         "../scripts/plot_closure.py"
 
 
+# What the manifest describes besides the balance tables. Formats may share parts.
+DATA = dict.fromkeys(
+    [
+        *[path for name in CONFIG.write.formats for path in PARTS[name]],
+        *[
+            path
+            for v in PLAN.variations
+            for name in CONFIG.write.formats
+            for path in (
+                PLAN.part_files(variation=v) if name == "hdf5" else varied(name, v)
+            )
+        ],
+    ]
+)
+JOINED = [
+    path
+    for name in CONFIG.write.formats
+    if FORMATS[name] != PARTS[name]
+    for path in FORMATS[name]
+]
+if "hdf5" in CONFIG.write.formats:
+    JOINED += [path for v in PLAN.variations for path in varied("hdf5", v)]
+
+
 rule write_manifest:
     input:
         batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
-        parts=[PARTS[name] for name in CONFIG.write.formats],
+        parts=list(DATA),
+        joined=JOINED,
+        tables=expand(
+            "<results>/{name}",
+            name=[
+                "scalers.json",
+                "scale_dict.json",
+                "norm_dict.yaml",
+                "class_dict.yaml",
+            ],
+        ),
     output:
         "<results>/manifest.json",
     log:
@@ -170,6 +204,11 @@ rule write_manifest:
     threads: 2
     params:
         config=CONFIG.model_dump(mode="json"),
+        user_files=lambda _: {
+            path: digest
+            for cleaning in PLAN.cleaning.values()
+            for path, digest in cleaning.files.items()
+        },
         code=code_digest("stages.write_manifest"),
     message:
         "Write the manifest"

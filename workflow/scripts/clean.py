@@ -7,11 +7,13 @@ from jetmill.stages.clean import clean_batch
 # The section as it is now; the parameter is without what must not make finished jobs run again.
 reading = {"input": snakemake.config.get("input", {})}
 
+batch = snakemake.params.batch
+
 with job_log(snakemake.log[0]):
     clean_batch(
-        snakemake.params.files,
+        batch["files"],
         snakemake.output[0],
         settings=Cleaning.model_validate(snakemake.params.settings | reading),
-        sample=snakemake.wildcards.sample,
-        first_file=snakemake.params.first_file,
+        sample=batch["sample"],
+        first_file=batch["first_file"],
     )

@@ -11,5 +11,8 @@ with job_log(snakemake.log[0]):
         snakemake.input.parts,
         snakemake.output[0],
         config=snakemake.params.config,
+        joined=snakemake.input.joined,
+        tables=[*snakemake.input.tables, snakemake.input.balance],
+        user_files=snakemake.params.user_files,
         threads=snakemake.threads,
     )
