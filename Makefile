@@ -1,9 +1,10 @@
 PYTHON ?= python3
 CORES ?= 2
 READERS ?= yes
+WORKERS ?= 2
 VENV := .venv
 
-.PHONY: run install test clean
+.PHONY: run install test test-packages clean
 
 run: install
 	$(VENV)/bin/snakemake --cores $(CORES)
@@ -11,7 +12,12 @@ run: install
 install: $(VENV)/installed
 
 test: $(VENV)/installed-test
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+# What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
+test-packages:
+	apt-get update --quiet
+	apt-get install --quiet --yes --no-install-recommends slurmctld slurmd slurm-client munge xrootd-server
 
 clean:
 	rm -rf $(VENV) results .snakemake

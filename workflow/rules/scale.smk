@@ -14,8 +14,9 @@ rule fit_scalers:
         runtime=range_time,
     params:
         range=lambda w: PLAN.ranges[int(w.range)],
+        # What decides which statistics are needed; the rest is for merge_scalers.
         settings=lambda w: PLAN.scaling[PLAN.ranges[int(w.range)][0]].model_dump(
-            mode="json"
+            mode="json", include={"method", "log", "unscaled"}
         ),
         code=code_digest("stages.fit_scalers"),
     message:

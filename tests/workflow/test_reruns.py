@@ -1,0 +1,133 @@
+"""What runs again after a change, as ``snakemake -n`` says: what depends on it and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import workflow_runs as runs
+
+pytestmark = pytest.mark.workflow
+
+# What stands behind each step of the default run, itself included.
+PARTS = {"write", "index", "plot_closure", "plot_variables", "write_manifest"}
+SCALERS = {"merge_scalers", "export", *PARTS}
+BALANCE = {"balance", "export", "plot_balance", *PARTS}
+LIST = {"list_batches", "bin_jets", "fit_scalers", *SCALERS, *BALANCE}
+CLEAN = {"clean", *LIST}
+EVERYTHING = {"make_toy", *CLEAN}
+
+
+def planned(directory: Path, *arguments: str, library: Path | None = None) -> set[str]:
+    """Return the rules whose jobs a rehearsal names; with a copy of the library, if it is given."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(runs.ROOT / "Snakefile"), "-n", "-q", "rules", *arguments]
+    environment = os.environ | ({"PYTHONPATH": str(library)} if library else {})
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    run = runs.Run(directory, done.returncode, done.stdout + done.stderr)
+    assert run.code == 0, run.output
+    assert run.jobs or "Nothing to be done" in run.output
+    return set(run.jobs) - {"all", "total"}
+
+
+CONFIGURATION = {
+    "report={jets: 500}": {"plot_variables", "write_manifest"},
+    "report={plots: false}": {"write_manifest"},
+    "write={precision: float16}": PARTS,
+    "write={compression: gzip}": PARTS,
+    "write={parts: {train: 3}}": PARTS,
+    "scaling={default_offset: 0.5}": SCALERS,
+    "scaling={clip: 5}": SCALERS,
+    "scaling={method: robust}": {"fit_scalers", *SCALERS},
+    "balance={weights: [flat]}": BALANCE,
+    "balance={resampling: {method: count}}": {"plot_resampling", *BALANCE},
+    "balance={bins: {pt: [20, 1000, 3]}}": {"bin_jets", *BALANCE},
+    "jets={select: [pt >= 30]}": CLEAN,
+    "split={test: 0.3}": CLEAN,
+    "input={files_per_batch: 1}": CLEAN,
+    "input={unreadable: skip}": {"write_manifest"},
+    "seed=2": EVERYTHING,
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), CONFIGURATION.items(), ids=[c.split("=")[0] for c in CONFIGURATION])
+def test_another_configuration(default_run, change, expected):
+    # The manifest holds the configuration, so it is written again too.
+    assert planned(default_run.directory, "--config", change) == expected
+
+
+CODE = {
+    "stages/write_manifest.py": {"write_manifest"},
+    "stages/plot_variables.py": {"plot_variables"},
+    "stages/index.py": {"index", "plot_variables", "write_manifest"},
+    "layout.py": {"export", *PARTS},
+    "resampling.py": BALANCE,
+    "scaling.py": SCALERS,
+    "stages/bin_jets.py": {"bin_jets", *BALANCE},
+    "stages/fit_scalers.py": {"fit_scalers", *SCALERS},
+    "missing.py": CLEAN,
+    "toy.py": EVERYTHING,
+    # What no job of this run imports.
+    "streaming.py": set(),
+    "sources/hdf5.py": CLEAN,
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    """A copy of the library that tests may change."""
+    directory = tmp_path_factory.mktemp("library")
+    shutil.copytree(runs.ROOT / "src/jetmill", directory / "jetmill")
+    return directory
+
+
+@pytest.mark.parametrize(("module", "expected"), CODE.items(), ids=CODE)
+def test_other_code(default_run, library, module, expected):
+    path = library / "jetmill" / module
+    text = path.read_text()
+    path.write_text(text + "\n_CHANGED = True\n")
+    try:
+        assert planned(default_run.directory, library=library) == expected
+    finally:
+        path.write_text(text)
+
+
+def test_the_same_code_elsewhere_changes_nothing(default_run, library):
+    assert planned(default_run.directory, library=library) == set()
+
+
+def test_another_comment_in_a_script_changes_its_jobs_alone(default_run, tmp_path):
+    for name in ("Snakefile", "workflow", "envs", "config", "profiles"):
+        source = runs.ROOT / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    script = tmp_path / "workflow/scripts/export.py"
+    script.write_text(script.read_text() + "\n# More.\n")
+    assert planned(default_run.directory, "-s", str(tmp_path / "Snakefile")) == {"export", "write_manifest"}
+
+
+FILES = {
+    "toy/tt_0000.root": CLEAN,
+    "clean/qcd/batch_0000.h5": LIST,
+    "scalers/range_01.json": SCALERS,
+    "parts/test/part_0001.h5": {"index", "plot_variables", "write_manifest"},
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), FILES.items(), ids=FILES)
+def test_a_newer_file_concerns_what_is_made_of_it(default_run, tmp_path, name, expected):
+    shutil.copytree(default_run.directory, tmp_path / "run")
+    path = tmp_path / "run/results" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert planned(tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize("name", ["parts/val/part_0000.h5", "clean/batches.json", "train.h5"])
+def test_a_removed_file_is_made_again(default_run, tmp_path, name):
+    shutil.copytree(default_run.directory, tmp_path / "run")
+    before = runs.sha256(tmp_path / "run/results" / name)
+    (tmp_path / "run/results" / name).unlink()
+    run = runs.snakemake(tmp_path / "run", "--cores", "2", f"results/{name}")
+    assert run.code == 0, run.output
+    assert sum(run.jobs.values()) == 2  # it and the total
+    assert runs.sha256(tmp_path / "run/results" / name) == before
