@@ -1,5 +1,5 @@
 # What jobs ask a batch system for, from what they read, and more with each attempt: memory in MB and
-# time in minutes. Measured peaks are about half of these (docs/reliability.md).
+# time in minutes. Measured peaks are less than half of these.
 
 
 # Not from input.size_mb, which is slow: rehearsing 14,000 jobs would take half as long again.
