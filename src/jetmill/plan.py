@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from glob import glob, has_magic
-from os.path import exists, getsize, normpath
+from os.path import exists, getsize
 from pathlib import Path
 from typing import Any
 
 from jetmill.batch_list import CleanedBatch, read_batch_list
-from jetmill.config import Config, Sample, weight_name
+from jetmill.config import Config, weight_name
 from jetmill.config_checks import load, readable_samples
 from jetmill.config_cleaning import Cleaning, ScalingOf
 from jetmill.errors import JetmillError
-from jetmill.sources.remote import NOT_REMOTE, is_remote
+from jetmill.input_files import find_files, remote_files
+from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 # A job that counts a few small batches takes longer to start than to run.
@@ -67,9 +67,9 @@ class Plan:
     def __init__(self, config: Config):
         self.config = config
         ending = "h5" if config.input.format == "hdf5" else "root"
-        self.files, problems = _all_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
+        self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
         if config.input.format == "hdf5":
-            problems += _remote_files(self.files)
+            problems += remote_files(self.files)
         if problems:
             raise JetmillError("\n".join(problems))
 
@@ -85,7 +85,7 @@ class Plan:
         try:
             config = load(raw)
         except JetmillError as error:
-            problems = [str(error), *_all_files(readable_samples(raw), "")[1]]
+            problems = [str(error), *find_files(readable_samples(raw), "")[1]]
             raise JetmillError("\n".join(problems)) from None
         return cls(config)
 
@@ -285,56 +285,3 @@ class Plan:
 @lru_cache(maxsize=100)
 def _read_once(path: Path, changed: int) -> list[CleanedBatch]:  # noqa: ARG001
     return read_batch_list(path)
-
-
-def _all_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the input files of each sample, and what is wrong with those of the others."""
-    files, problems = {}, []
-    for name, sample in samples.items():
-        try:
-            files[name] = _files(name, sample, toy_files)
-        except JetmillError as error:
-            problems.append(str(error))
-    return files, problems
-
-
-def _remote_files(files: Mapping[str, list[str]]) -> list[str]:
-    """Return a sentence for each sample with remote files, which HDF5 does not read."""
-    first = {name: path for name, paths in files.items() for path in paths[::-1] if is_remote(path)}
-    return [f"samples.{name}.files: {path}: {NOT_REMOTE}" for name, path in first.items()]
-
-
-def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
-    """Return the input files of a sample, globs sorted, lists in their order."""
-    if sample.toy is not None:
-        return [toy_files.format(name, number) for number in range(sample.toy.files)]
-    entries = [sample.files] if isinstance(sample.files, str) else list(sample.files or [])
-    if isinstance(sample.files, str) and sample.files.endswith(".txt"):
-        try:
-            lines = Path(sample.files).read_text().splitlines()
-        except OSError as error:
-            raise JetmillError(f"samples.{name}.files: {sample.files}: {error.strerror}") from None
-        entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
-    found: list[str] = []
-    for entry in entries:
-        if is_remote(entry) and "*" in entry:
-            raise JetmillError(
-                f"samples.{name}.files: {entry}: patterns find local files only; list remote files one by one, or in a"
-                " text file with a URL per line"
-            )
-        # A question mark starts the options of a URL.
-        matches = sorted(glob(entry, recursive=True)) if has_magic(entry) and not is_remote(entry) else [entry]
-        if not matches:
-            raise JetmillError(f"samples.{name}.files: no file matches '{entry}'")
-        found += matches
-    if not found:
-        raise JetmillError(f"samples.{name}.files: no files are named")
-    # Not with pathlib, which takes three times as long; there may be many thousands.
-    if gone := [path for path in found if not is_remote(path) and not exists(path)]:  # noqa: PTH110
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: no such file")
-    paths = [normpath(path) for path in found]
-    if len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise JetmillError(f"samples.{name}.files: {twice} is listed more than once")
-    return found
