@@ -11,7 +11,7 @@ import uproot
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
-from jetmill import assembling
+from jetmill import assembling, layout
 from jetmill.batch_list import write_batch_list
 from jetmill.binning import axes_of
 from jetmill.columns import Batch, write_batch
@@ -34,7 +34,7 @@ from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.plot_closure import plot_closure
 from jetmill.stages.write import write_part
-from jetmill.stages.write_manifest import write_manifest
+from jetmill.stages.write_manifest import class_counts, write_manifest
 from jetmill.stages.write_torch import write_torch
 
 BINS = {"eta": [(-2.5, 2.5, 4)], "pt": [(20, 60, 3), (60, 1000, 2)]}
@@ -750,10 +750,22 @@ def test_manifest(run, tmp_path):
         other.write_text(other.name)
     (tmp_path / "tfrecords/.snakemake_timestamp").touch()  # as Snakemake does in directories it makes
     written = [*parts, tmp_path / "tfrecords"]
+    write_index(parts[:2], tmp_path / "train.h5", merge=False)
+    write_index(parts[:2], tmp_path / "merged.h5", merge=True)
+    (tmp_path / "scalers.json").write_text("{}")
     batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
-    write_manifest(batches, run.resampled, written, tmp_path / "manifest.json", config=config)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    more = {
+        "joined": [tmp_path / "train.h5", tmp_path / "merged.h5"],
+        "tables": [tmp_path / "scalers.json"],
+        "user_files": {"plugin.py": "12ab", "maps.root": "34cd"},
+    }
+    write_manifest(batches, run.resampled, written, tmp_path / "manifest.json", config=config, **more)
+    content = (tmp_path / "manifest.json").read_bytes()
+    write_manifest(batches, run.resampled, written, tmp_path / "manifest.json", config=config, **more, threads=3)
+    assert (tmp_path / "manifest.json").read_bytes() == content
+    manifest = json.loads(content)
     assert manifest["config"] == config
+    assert manifest["user_files"] == [{"path": "maps.root", "sha256": "34cd"}, {"path": "plugin.py", "sha256": "12ab"}]
     assert manifest["packages"]["numpy"] == np.__version__
     assert manifest["python"] == sys.version.split()[0]
     for split, name in enumerate(SPLITS):
@@ -779,6 +791,31 @@ def test_manifest(run, tmp_path):
         labels = load(path).labels
         assert entry["classes"] == dict(zip(CLASSES, np.bincount(labels, minlength=4).tolist(), strict=True))
         assert entry["jets"] == len(labels)
+    for path, entry in zip(more["joined"] + more["tables"], manifest["joined"] + manifest["tables"], strict=True):
+        assert entry["path"] == path.name
+        assert entry["size"] == path.stat().st_size
+        assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    virtual, merged = manifest["joined"]
+    labels = np.concatenate([load(path).labels for path in parts[:2]])
+    assert virtual["jets"] == merged["jets"] == len(labels)
+    assert virtual["parts"] == ["parts/train/part_0.h5", "parts/train/part_1.h5"]
+    assert "parts" not in merged
+    assert merged["classes"] == dict(zip(CLASSES, np.bincount(labels, minlength=4).tolist(), strict=True))
+
+
+def test_classes_are_counted_in_blocks(run, tmp_path, monkeypatch):
+    part = run.write(tmp_path / "p.h5")
+    monkeypatch.setattr(layout, "CHUNK_BYTES", 10)  # 80 jets at a time
+    with h5py.File(part) as file:
+        assert class_counts(file, len(CLASSES)).tolist() == np.bincount(file["jets/labels"], minlength=4).tolist()
+
+
+def test_a_label_without_class_is_not_counted(run, tmp_path):
+    part = run.write(tmp_path / "p.h5")
+    with h5py.File(part, "r+") as file:
+        file["jets/labels"][3] = len(CLASSES)
+    with h5py.File(part) as file, pytest.raises(JetmillError, match=r"p\.h5: labels are 0 to 4, of 4 classes"):
+        class_counts(file, len(CLASSES))
 
 
 # write_torch

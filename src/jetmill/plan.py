@@ -279,7 +279,9 @@ class Plan:
         plots = (
             f"The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."
         )
-        return "\n\n".join(["Done.", *(how[name] for name in formats), *([plots] if self.config.report.plots else [])])
+        check = f"`python -m jetmill.verify {output}` checks at any time that the files are as the manifest says."
+        lines = [*(how[name] for name in formats), *([plots] if self.config.report.plots else []), check]
+        return "\n\n".join(["Done.", *lines])
 
 
 @lru_cache(maxsize=100)

@@ -15,8 +15,9 @@ import numpy as np
 import jetmill
 from jetmill.balancing import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
+from jetmill.errors import JetmillError
 from jetmill.files import complete, sha256
-from jetmill.layout import LABELS, open_finished
+from jetmill.layout import LABELS, blocks, open_finished
 from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, written_jets
@@ -34,9 +35,14 @@ def write_manifest(
     output: str | Path,
     *,
     config: Mapping[str, Any],
+    joined: Sequence[str | Path] = (),
+    tables: Sequence[str | Path] = (),
+    user_files: Mapping[str, str] | None = None,
     threads: int = 1,
 ) -> None:
     """Write ``manifest.json``.
+
+    Each finished file is read once for its hash, in blocks; of those in HDF5 the labels once more.
 
     Parameters
     ----------
@@ -44,16 +50,26 @@ def write_manifest(
         What was cleaned, balance tables, and files or directories of finished data.
     config
         The configuration with all its defaults.
+    joined
+        Files that join parts, as ``train.h5``.
+    tables
+        Further finished files: scalers, class weights, balance tables.
+    user_files
+        Path to SHA-256 of the files that the configuration names besides the input: plug-ins, networks, maps.
     threads
-        Files that are read at the same time, for their hashes.
+        Files that are read at the same time.
     """
     with h5py.File(balance_path, "r") as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")
     files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
+    base = Path(output).parent
     with ThreadPoolExecutor(threads) as pool:
-        written = list(pool.map(lambda path: _part(path, Path(output).parent, classes), files))
+        of_parts = pool.map(lambda path: _data(path, base, classes), files)
+        of_joined = pool.map(lambda path: _data(path, base, classes), map(Path, joined))
+        of_tables = pool.map(lambda path: _entry(path, base), map(Path, tables))
+        written = {"outputs": list(of_parts), "joined": list(of_joined), "tables": list(of_tables)}
     cutflow = sum_cutflows([batch.cutflow for batch in batches])
 
     def by_class(table: np.ndarray) -> dict[str, int]:
@@ -79,11 +95,12 @@ def write_manifest(
         },
         "constituents": constituents,
         "inputs": inputs,
-        "outputs": written,
+        "user_files": [{"path": path, "sha256": digest} for path, digest in sorted((user_files or {}).items())],
+        **written,
     }
     with complete(output) as partial:
         partial.write_text(json.dumps(manifest, indent=1))
-    logger.info("%d input files, %d files made", len(inputs), len(written))
+    logger.info("%d input files, %d files made", len(inputs), sum(map(len, written.values())))
     if skipped := [entry for entry in inputs if "skipped" in entry]:
         logger.warning("%d input files skipped, %s the first", len(skipped), skipped[0]["path"])
 
@@ -93,11 +110,51 @@ def _content(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
 
 
-def _part(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
-    entry = {"path": str(path.relative_to(base)), "size": path.stat().st_size, "sha256": sha256(path)}
+def _entry(path: Path, base: Path) -> dict[str, Any]:
+    return {"path": str(path.relative_to(base)), "size": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _data(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
+    """Describe a file of jets; one that only points to parts holds no others than they do."""
+    entry = _entry(path, base)
     if path.suffix != ".h5":
         return entry
     with open_finished(path) as file:
-        labels = file[LABELS][()] if LABELS in file else file["jets"].fields([FLAVOUR])[:][FLAVOUR]
-    counts = np.bincount(labels, minlength=len(classes))
+        if sources := sources_of(file):
+            n_jets = next(iter(datasets(file).values())).shape[0]
+            return entry | {"jets": n_jets, "parts": [str((path.parent / s).relative_to(base)) for s in sources]}
+        counts = class_counts(file, len(classes))
     return entry | {"jets": int(counts.sum()), "classes": dict(zip(classes, counts.tolist(), strict=True))}
+
+
+def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return all datasets of a file by name."""
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item} if isinstance(item, h5py.Dataset) else {}))
+    return found
+
+
+def sources_of(file: h5py.File) -> list[str]:
+    """Return the files that the datasets of a file point to, as they are written in it; none if it holds all itself."""
+    virtual = [d for d in datasets(file).values() if d.is_virtual]
+    return sorted({source.file_name for dataset in virtual for source in dataset.virtual_sources()})
+
+
+def class_counts(file: h5py.File, n_classes: int) -> np.ndarray:
+    """Count the jets of each class in a finished file of arrays or records, in blocks, int64 (n_classes,).
+
+    Raises
+    ------
+    JetmillError
+        If there is a label that is not the position of a class.
+    """
+    arrays = isinstance(file["jets"], h5py.Group)
+    dataset = file[LABELS] if arrays else file["jets"]
+    labels = dataset if arrays else dataset.fields(FLAVOUR)
+    counts = np.zeros(n_classes, dtype=np.int64)
+    for rows in blocks(dataset.shape, dataset.dtype):
+        found = np.asarray(labels[rows])
+        if found.min() < 0 or found.max() >= n_classes:
+            raise JetmillError(f"{file.filename}: labels are {found.min()} to {found.max()}, of {n_classes} classes")
+        counts += np.bincount(found, minlength=n_classes)
+    return counts

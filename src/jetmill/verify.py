@@ -1,0 +1,359 @@
+"""Check a finished run against its manifest: ``python -m jetmill.verify results``."""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.layout import INPUTS, blocks, open_finished
+from jetmill.sources.remote import is_remote
+from jetmill.splitting import SPLITS, VAL_RESAMPLED
+from jetmill.stages.write_manifest import class_counts, datasets, sources_of
+
+MANIFEST = "manifest.json"
+BLOCK_BYTES = 2**24
+# Bytes between two lines of progress where there is no terminal.
+LINE_BYTES = 10 * 10**9
+
+# Where finished files are, below the results and below each variation.
+ARRAYS = ["parts/*/part_*.h5", *(f"{output}.h5" for output in (*SPLITS, VAL_RESAMPLED))]
+FINISHED = [
+    *["structured/parts/*/part_*.h5", *(f"structured/{output}.h5" for output in (*SPLITS, VAL_RESAMPLED))],
+    *["parts/*/part_*.pt", "parquet/*/part_*.parquet", "tfrecords/*/[!.]*"],
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as the manifest says.
+
+    Attributes
+    ----------
+    path
+        The file.
+    found, expected
+        What it is and what the manifest says, as parts of a sentence.
+    advice
+        What to do about it.
+    """
+
+    path: str
+    found: str
+    expected: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.found}, expected {self.expected}; {self.advice}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found.
+
+    Attributes
+    ----------
+    n_files
+        Finished files that the manifest names.
+    problems
+        At most one for each of them.
+    changed_inputs
+        Input files, plug-ins, networks and maps that are others than those the results were made of.
+    warnings
+        Sentences on what is no damage: files of an earlier configuration, input that is gone.
+    """
+
+    n_files: int
+    problems: list[Problem]
+    changed_inputs: list[Problem]
+    warnings: list[str]
+
+    @property
+    def good(self) -> bool:
+        """Whether all is as the manifest says."""
+        return not (self.problems or self.changed_inputs)
+
+
+def verify(
+    results: str | Path,
+    *,
+    threads: int = 1,
+    quick: bool = False,
+    input_hashes: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> Findings:
+    """Check that a finished run is as its manifest says.
+
+    Of each finished file: that it is there, its size and SHA-256; if it is HDF5 the number of jets, in all
+    and of each class, that inputs and weights are finite, and which parts a joined file points to.
+
+    Parameters
+    ----------
+    results
+        Directory of the run, wherever it is now.
+    threads
+        Files that are read at the same time; each holds some 10 MB in memory.
+    quick
+        Look at presence and sizes only, and read no file.
+    input_hashes
+        Read the local input files too, for their SHA-256; otherwise their sizes are looked at.
+    tell
+        Is called by several threads as files are read for hashes: with the bytes just read, and those there are.
+
+    Raises
+    ------
+    JetmillError
+        If there is no manifest, or it is none that jetmill wrote.
+    """
+    results = Path(results)
+    manifest = _read_manifest(results)
+    files = [entry for kind in ("outputs", "joined", "tables") for entry in manifest[kind]]
+    n_jets = {entry["path"]: entry["jets"] for entry in files if "jets" in entry}
+    inputs = {entry["path"]: entry for entry in (*manifest["inputs"], *manifest["user_files"])}
+    where = {
+        path: _input_path(path, results, manifest["config"]["output_dir"]) for path in inputs if not is_remote(path)
+    }
+    there = [inputs[path] for path in where if where[path].exists()]
+
+    def hashed(entry: Mapping[str, Any]) -> bool:
+        # Plug-ins, networks and maps have a hash alone, and are small.
+        return not quick and entry.get("sha256") is not None and (input_hashes or "size" not in entry)
+
+    total = 0 if quick else sum(entry.get("size", 0) for entry in (*files, *filter(hashed, there)))
+
+    def read(n_bytes: int) -> None:
+        if tell is not None:
+            tell(n_bytes, total)
+
+    def check(entry: Mapping[str, Any]) -> Problem | None:
+        path = results / entry["path"]
+        difference = _difference(path, entry, None if quick else read)
+        if difference is None and not quick and "jets" in entry:
+            difference = _content_difference(path, entry, manifest["config"], n_jets)
+        return Problem(str(path), *difference, _advice(results, entry["path"])) if difference else None
+
+    def check_input(entry: Mapping[str, Any]) -> Problem | None:
+        path = where[entry["path"]]
+        difference = _difference(path, entry, read if hashed(entry) else None)
+        advice = "input changed since; start snakemake again for results of it, or bring the former back"
+        return Problem(str(path), *difference, advice) if difference else None
+
+    with ThreadPoolExecutor(threads) as pool:
+        checked, checked_inputs = pool.map(check, files), pool.map(check_input, there)
+        problems, changed = ([p for p in found if p is not None] for found in (checked, checked_inputs))
+    warnings = [
+        f"{results / path}: not of this run; an earlier configuration made it"
+        for path in _strangers(results, files, manifest["config"])
+    ]
+    if gone := [path for path in where.values() if not path.exists()]:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        warnings.append(f"{gone[0]}{more}: this input is not there any more; it was not checked")
+    return Findings(len(files), problems, changed, warnings)
+
+
+def _read_manifest(results: Path) -> dict[str, Any]:
+    path = results / MANIFEST
+    if not results.is_dir():
+        raise JetmillError(f"{results}: no such directory")
+    if not path.exists():
+        raise JetmillError(f"{results}: has no {MANIFEST}; it is not the directory of a finished run")
+    try:
+        manifest = json.loads(path.read_text())
+        complete = all(
+            {"path", "size", "sha256"} <= set(entry) and not PurePosixPath(entry["path"]).is_absolute()
+            for kind in ("outputs", "joined", "tables")
+            for entry in manifest[kind]
+        ) and all("path" in entry for kind in ("inputs", "user_files") for entry in manifest[kind])
+        complete = complete and {"output_dir", "jets", "constituents", "write"} <= set(manifest["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JetmillError(f"{path}: is not a manifest that can be read ({type(error).__name__}: {error})") from None
+    if not complete:
+        raise JetmillError(f"{path}: is not a manifest of jetmill, or lacks some of its entries")
+    return manifest
+
+
+def _difference(path: Path, entry: Mapping[str, Any], tell: Callable[[int], None] | None) -> tuple[str, str] | None:
+    """Return what a file is and what it should be, if these differ; its hash is looked at if there is a `tell`."""
+    try:
+        size = path.stat().st_size
+        if size != entry.get("size", size):
+            return f"size is {size}", f"{entry['size']} bytes"
+        digest = entry.get("sha256") if tell is None else _sha256(path, tell)
+    except FileNotFoundError:
+        return "is not there", f"a file of {entry['size']} bytes"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})", "a file"
+    return None if digest == entry.get("sha256") else (f"SHA-256 is {digest}", entry["sha256"])
+
+
+def _sha256(path: Path, tell: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            tell(len(block))
+    return digest.hexdigest()
+
+
+def _content_difference(
+    path: Path, entry: Mapping[str, Any], config: Mapping[str, Any], n_jets: Mapping[str, int]
+) -> tuple[str, str] | None:
+    """Return what an HDF5 file holds and what it should, if these differ."""
+    try:
+        with open_finished(path) as file:
+            for name, dataset in datasets(file).items():
+                if dataset.shape[0] != entry["jets"]:
+                    return f"{name} has {dataset.shape[0]} jets", str(entry["jets"])
+            if "parts" in entry:
+                return _pointer_difference(path, file, entry, n_jets)
+            found = class_counts(file, len(entry["classes"])).tolist()
+            if found != list(entry["classes"].values()):
+                names = entry["classes"]
+                return f"classes are {dict(zip(names, found, strict=True))}", str(names)
+            for name, columns in _finite(file, config).items():
+                n, n_values = _count_infinite(file[name], columns)
+                if n:
+                    return f"{n} of {n_values} values of {name} are not finite", "0"
+    except JetmillError as error:
+        return str(error).removeprefix(f"{path}: "), str(entry.get("classes"))
+    except (OSError, KeyError, ValueError) as error:
+        return f"is not a readable file of jets ({error})", f"{entry['jets']} jets"
+    return None
+
+
+def _pointer_difference(
+    path: Path, file: h5py.File, entry: Mapping[str, Any], n_jets: Mapping[str, int]
+) -> tuple[str, str] | None:
+    """Return which parts a joined file points to and which it should; whether they are there is told of them."""
+    base = str(path).removesuffix(entry["path"])
+    found = [str(path.parent / source).removeprefix(base) for source in sources_of(file)]
+    if found != entry["parts"]:
+        return f"points to {', '.join(found) or 'no parts'}", ", ".join(entry["parts"])
+    if unknown := [part for part in found if part not in n_jets]:
+        return f"points to {unknown[0]}", "parts that the manifest names"
+    total = sum(n_jets[part] for part in found)
+    return None if total == entry["jets"] else (f"its parts hold {total} jets", str(entry["jets"]))
+
+
+def _finite(file: h5py.File, config: Mapping[str, Any]) -> dict[str, list[str] | None]:
+    """Return the datasets that must be finite, and which of their fields if they are records."""
+    if isinstance(file["jets"], h5py.Group):
+        names = [name for name in datasets(file) if name.endswith(("/inputs", "/conditional"))]
+        return dict.fromkeys([INPUTS, *names, *(f"jets/{name}" for name in file["jets"] if name.startswith("weight"))])
+    weights = [name for name in file["jets"].dtype.names if name.startswith("weight")]
+    of_constituents = {name: config["constituents"][name]["variables"] for name in file if name != "jets"}
+    return {"jets": [*config["jets"]["variables"], *weights], **of_constituents}
+
+
+def _count_infinite(dataset: h5py.Dataset, columns: Sequence[str] | None) -> tuple[int, int]:
+    """Return how many values are not finite, of how many."""
+    n = n_values = 0
+    for rows in blocks(dataset.shape, dataset.dtype):
+        block = dataset[rows]
+        for values in [block] if columns is None else [block[name] for name in columns]:
+            n += values.size - int(np.isfinite(values).sum())
+            n_values += values.size
+    return n, n_values
+
+
+def _advice(results: Path, path: str) -> str:
+    """Say how to have a file made again.
+
+    Snakemake does not miss a part that is gone as long as what was made of it is there. Without the
+    manifest it looks at all that the manifest names. It knows a directory of TFRecords only as a whole.
+    """
+    where = PurePosixPath(path)
+    remove = [f"{results / where.parent}/"] if where.parts[0] == "tfrecords" else ["it"] * (results / path).exists()
+    return f"remove {' and '.join([*remove, str(results / MANIFEST)])}, and start snakemake again"
+
+
+def _input_path(path: str, results: Path, output_dir: str) -> Path:
+    """Return where an input file is now: toys move with the results, relative paths start where the run did."""
+    relative = Path(path)
+    if relative.is_relative_to(output_dir):
+        return results / relative.relative_to(output_dir)
+    here, tail = results.resolve(), Path(output_dir).parts
+    if not Path(output_dir).is_absolute() and here.parts[-len(tail) :] == tail:
+        return Path(*here.parts[: -len(tail)], relative)
+    return relative
+
+
+def _strangers(results: Path, files: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield files that look like finished ones and that the manifest does not name."""
+    named, formats = {entry["path"] for entry in files}, set(config["write"]["formats"])
+    # Tensors and TFRecords are made of arrays, which stay.
+    on_the_way = set() if "hdf5" in formats or not formats & {"torch", "tfrecords"} else set(ARRAYS)
+    for under in (results, *sorted(results.glob("variations/*"))):
+        for path in sorted(path for pattern in {*FINISHED, *ARRAYS} - on_the_way for path in under.glob(pattern)):
+            if (name := str(path.relative_to(results))) not in named:
+                yield name
+
+
+class _Progress:
+    """Tells how much is read: in one line that changes on a terminal, in a line per `LINE_BYTES` otherwise."""
+
+    def __init__(self) -> None:
+        self._terminal, self._lock, self._line = sys.stderr.isatty(), Lock(), False
+        self._done, self._told = 0, time.monotonic() if self._terminal else 0.0
+
+    def __call__(self, n_bytes: int, total: int) -> None:
+        with self._lock:
+            self._done += n_bytes
+            now, step = (time.monotonic(), 1) if self._terminal else (self._done, LINE_BYTES)
+            if now - self._told >= step:
+                self._told, self._line = now, self._terminal
+                end = "\r" if self._terminal else "\n"
+                print(f"{self._done / 1e9:.1f} of {total / 1e9:.1f} GB read", end=end, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line that changes."""
+        if self._line:
+            print(file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if that cannot be told."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jetmill.verify",
+        description="Check that the files of a finished run are as its manifest says.",
+        epilog="exit code: 0 all is as it was, 1 files are damaged or the input changed, 2 there is no manifest",
+    )
+    parser.add_argument("results", type=Path, help="directory of the run (output_dir of its configuration)")
+    parser.add_argument("--quick", action="store_true", help="look at presence and sizes only, read no file")
+    parser.add_argument("--inputs", action="store_true", help="read the local input files too, for their hashes")
+    threads = min(4, os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=threads, help="files read at the same time (%(default)s)")
+    options = parser.parse_args(arguments)
+    if options.threads < 1:
+        parser.error("--threads must be 1 or more")
+    progress = _Progress()
+    how = {"threads": options.threads, "quick": options.quick, "input_hashes": options.inputs}
+    try:
+        findings = verify(options.results, **how, tell=progress)
+    except JetmillError as error:
+        print(error, file=sys.stderr)
+        return 2
+    progress.end()
+    for problem in (*findings.problems, *findings.changed_inputs):
+        print(problem)
+    for warning in findings.warnings:
+        print(f"warning: {warning}")
+    n, n_damaged = findings.n_files, len(findings.problems)
+    last = f"{n_damaged} of {n} files are damaged" if n_damaged else f"{n} files are as the manifest says"
+    print(last + (f"; inputs changed since: {len(findings.changed_inputs)}" if findings.changed_inputs else ""))
+    return 0 if findings.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
