@@ -229,6 +229,7 @@ def test_the_farewell_tells_of_every_format(raw_config, tmp_path, formats, plots
     for name, place in places.items():
         assert (f"{tmp_path}{place}" in work.farewell()) == (name in formats)
     assert ("/report/" in work.farewell()) == plots
+    assert f"python -m jetmill.verify {tmp_path}" in work.farewell()
 
 
 def test_how_much_the_parts_read(raw_config, tmp_path):
