@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from jetmill import networks
+from jetmill.cleaning import ConstituentRecipe, JetRecipe
 from jetmill.config_checks import load
 from jetmill.errors import JetmillError
-from jetmill.networks import Network, odds
+from jetmill.networks import ConstituentNetwork, Network, odds
+from jetmill.sources import hdf5, open_source
 from jetmill.stages.clean import clean_batch
 
 onnx = pytest.importorskip("onnx")
@@ -184,3 +186,429 @@ def test_another_file_of_the_same_name_is_another_setting(net):
     assert load(config(net)).cleaning.model_dump() == before
     net.write_bytes(net.read_bytes() + b" ")
     assert load(config(net)).cleaning.model_dump() != before
+
+
+# --- of constituents ---
+
+W3 = RNG.normal(size=(3, 4)).astype(np.float32)
+V3 = RNG.normal(size=(4, 2)).astype(np.float32)
+B3 = np.array([0.3, -0.4, 0.5, 0.2], dtype=np.float32)
+# Each constituent by itself, those that the mask leaves added up, then to two numbers for each jet.
+SET = [
+    ("MatMul", ["x", "w"], ["h"]),
+    ("Add", ["h", "b"], ["a"]),
+    ("Tanh", ["a"], ["t"]),
+    ("Cast", ["mask"], ["f"], {"to": 1}),
+    ("Unsqueeze", ["f", "last"], ["u"]),
+    ("Mul", ["t", "u"], ["m"]),
+    ("ReduceSum", ["m", "slots"], ["s"], {"keepdims": 0}),
+    ("MatMul", ["s", "v"], ["z"]),
+    ("Sigmoid", ["z"], ["y"]),
+]
+SET_CONSTANTS = {"w": W3, "v": V3, "b": B3, "last": np.array([2]), "slots": np.array([1])}
+# Weights that tell the slots apart.
+PER_SLOT = np.array([1, 10, 100, 1000, 10_000], dtype=np.float32)
+SLOTS = [("MatMul", ["x", "w"], ["h"], {}), ("Squeeze", ["h", "last"], ["q"], {}), ("MatMul", ["q", "v"], ["y"], {})]
+
+
+def set_model(path, *, slots=5, mask="BOOL", shape=None, constants=SET_CONSTANTS):
+    kinds = {"x": "FLOAT", "mask": mask}
+    return typed_model(
+        path,
+        SET,
+        {"x": (None, slots, 3) if shape is None else shape, "mask": (None, slots)},
+        (None, 2),
+        kinds,
+        constants,
+    )
+
+
+def slot_model(path, *, slots=5, **kinds):
+    """Write a network without a mask: the first variable and twice the second, times powers of ten by slot."""
+    constants = {"w": np.array([[1], [2]], dtype=np.float32), "v": PER_SLOT[:slots, None], "last": np.array([2])}
+    return typed_model(path, SLOTS, {"x": (None, slots, 2)}, (None, 1), kinds, constants)
+
+
+def typed_model(path, nodes, inputs, output, kinds, constants):
+    info, tensor = onnx.helper.make_tensor_value_info, onnx.TensorProto
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(*node[:3], **(node[3] if len(node) > 3 else {})) for node in nodes],
+        "net",
+        [info(name, getattr(tensor, kinds.get(name, "FLOAT")), shape) for name, shape in inputs.items()],
+        [info("y", tensor.FLOAT, output)],
+        [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def set_formula(rows):
+    """Compute the two numbers of one jet from its constituents (n, 3), none of which is padding."""
+    total = np.zeros(4)
+    for row in rows:
+        total += np.tanh(np.asarray(row, dtype=np.float64) @ W3 + B3)
+    return 1 / (1 + np.exp(-(total @ V3)))
+
+
+def ragged(n_jets, v, most=9, seed=1):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, most, n_jets)
+    return rng.normal(size=(counts.sum(), v)).astype(np.float32), counts
+
+
+def of_each(values, counts):
+    return np.split(values, np.cumsum(counts)[:-1])
+
+
+@pytest.mark.parametrize("mask", ["BOOL", "FLOAT"])
+@pytest.mark.parametrize("per_batch", [1, 15, 16, 1000, None])
+def test_a_set_of_constituents(tmp_path, monkeypatch, mask, per_batch):
+    """Padding is told from a constituent by the mask, as the bias makes something of a row of zeros."""
+    values, counts = ragged(83, 3)
+    assert (counts == 0).any()
+    assert (counts > 5).any()
+    if per_batch is not None:
+        monkeypatch.setattr(networks, "BATCH_VALUES", per_batch)
+    network = ConstituentNetwork(set_model(tmp_path / "set.onnx", mask=mask), "tracks", ["a", "b", "c"], 5)
+    expected = np.array([set_formula(rows[:5]) for rows in of_each(values, counts)])
+    for column in (0, 1):
+        found = network(values, counts, column)
+        assert (found.dtype, found.shape) == (np.float64, (83,))
+        assert found == pytest.approx(expected[:, column], abs=1e-6)
+
+
+def test_a_batch_is_bounded(tmp_path, monkeypatch):
+    values, counts = ragged(83, 3)
+    monkeypatch.setattr(networks, "BATCH_VALUES", 150)
+    network, sizes = ConstituentNetwork(set_model(tmp_path / "s.onnx"), "tracks", ["a", "b", "c"], 5), []
+    run = network._model.run
+
+    def noted(given, n_jets, **options):
+        sizes.append({name: (array.shape, array.dtype.name) for name, array in given.items()})
+        return run(given, n_jets, **options)
+
+    monkeypatch.setattr(network._model, "run", noted)
+    network(values, counts, 0)
+    lengths = [10] * 8 + [3]
+    assert sizes == [{"x": ((n, 5, 3), "float32"), "mask": ((n, 5), "bool")} for n in lengths]
+
+
+def test_slots_in_order_and_zeros_behind(tmp_path):
+    network = ConstituentNetwork(slot_model(tmp_path / "s.onnx"), "tracks", ["a", "b"], 5)
+    values = np.array([[1, 0], [2, 0], [0, 2], [7, 0], [np.nan, 3], [5, np.nan], [np.inf, 1]], dtype=np.float32)
+    counts = np.array([3, 0, 1, 3])
+    expected = [1 + 20 + 400, 0, 7, 6 + 50 + 200]
+    assert network(values, counts, 0).tolist() == expected
+
+
+def test_slots_that_the_file_leaves_open(tmp_path):
+    values, counts = ragged(20, 3)
+    path = set_model(tmp_path / "s.onnx", slots="slots", shape=["jets", "slots", "variables"])
+    for slots in (1, 4, 30):
+        expected = [set_formula(rows[:slots])[1] for rows in of_each(values, counts)]
+        assert ConstituentNetwork(path, "tracks", ["a", "b", "c"], slots)(values, counts, 1) == pytest.approx(
+            expected, abs=1e-6
+        )
+
+
+def test_no_jets_with_constituents(tmp_path):
+    network = ConstituentNetwork(slot_model(tmp_path / "s.onnx"), "tracks", ["a", "b"], 5)
+    assert network(np.empty((0, 2), np.float32), np.empty(0, np.int64), 0).shape == (0,)
+    assert network(np.empty((0, 2), np.float32), np.zeros(3, np.int64), 0).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("slots", "variables", "told"),
+    [
+        (
+            5,
+            ["pt", "eta"],
+            r"input 'x' has shape \(any, 5, 3\), but there are 5 slots of tracks with 2 variables \(pt, eta",
+        ),
+        (4, ["pt", "eta", "phi"], r"4 slots of tracks with 3 variables \(pt, eta, phi\): \(jets, 4, 3\) is expected"),
+    ],
+)
+def test_another_number_of_slots_or_variables(tmp_path, slots, variables, told):
+    path = set_model(tmp_path / "set.onnx")
+    with pytest.raises(JetmillError, match=told) as error:
+        ConstituentNetwork(path, "tracks", variables, slots)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+def test_a_network_of_jets_given_constituents(net):
+    with pytest.raises(
+        JetmillError, match=r"net\.onnx: its input 'x' has shape \(any, 3\).* \(jets, 5, 3\) is expected"
+    ):
+        ConstituentNetwork(net, "tracks", ["a", "b", "c"], 5)
+
+
+def test_a_network_for_one_jet_at_a_time(tmp_path):
+    path = set_model(tmp_path / "set.onnx", shape=(1, 5, 3))
+    with pytest.raises(JetmillError, match=r"has shape \(1, 5, 3\).*for any number of jets"):
+        ConstituentNetwork(path, "tracks", ["a", "b", "c"], 5)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kinds", "told"),
+    [
+        ({"x": (None, 5, 2), "mask": (None, 4)}, {}, r"its input 'mask' has shape \(any, 4\).*\(jets, 5\) is expected"),
+        ({"mask": (None, 5), "x": (None, 5, 2)}, {}, r"its input 'mask' has shape \(any, 5\).*\(jets, 5, 2\) is"),
+        (
+            {"x": (None, 5, 2), "mask": (None, 5)},
+            {"mask": "INT64"},
+            r"'mask' is tensor\(int64\); tensor\(bool\) or ten",
+        ),
+        ({"x": (None, 5, 2)}, {"x": "DOUBLE"}, r"its input 'x' is tensor\(double\); tensor\(float\) is expected"),
+        (
+            {"x": (None, 5, 2), "y1": (None, 5), "z": (None, 5)},
+            {},
+            r"has 3 inputs \(x, y1, z\); one is expected, and a",
+        ),
+    ],
+)
+def test_inputs_that_are_not_constituents_and_a_mask(tmp_path, inputs, kinds, told):
+    nodes = [("Cast", [name], [f"of_{name}"], {"to": 1}) for name in inputs]
+    nodes.append(("ReduceSum", ["of_x", "axes"], ["y"], {"keepdims": 0}))
+    path = typed_model(tmp_path / "n.onnx", nodes, inputs, (None,), kinds, {"axes": np.array([1, 2])})
+    with pytest.raises(JetmillError, match=rf"n\.onnx: .*{told}"):
+        ConstituentNetwork(path, "tracks", ["a", "b"], 5)
+
+
+def test_an_output_for_each_constituent(tmp_path):
+    """Its columns would be those of the first constituents."""
+    nodes = [("Sigmoid", ["x"], ["y"], {})]
+    path = typed_model(tmp_path / "n.onnx", nodes, {"x": (None, 5, 2)}, (None, 5, 2), {}, {})
+    network = ConstituentNetwork(path, "tracks", ["a", "b"], 5)
+    with pytest.raises(
+        JetmillError, match=r"n\.onnx: its first output is float32 of shape \(3, 5, 2\); a float for each"
+    ):
+        network(*ragged(3, 2), 0)
+
+
+def test_a_column_of_constituents_that_is_not_there(tmp_path):
+    network = ConstituentNetwork(slot_model(tmp_path / "n.onnx"), "tracks", ["a", "b"], 5)
+    with pytest.raises(JetmillError, match=r"n\.onnx: has 1 outputs, so there is no column 1"):
+        network(*ragged(3, 2), 1)
+
+
+# --- of constituents, in cleaning ---
+
+
+def dump(path, n=150, slots=9):
+    """Write jets with tracks in any order; return them."""
+    rng = np.random.default_rng(8)
+    jets = np.zeros(n, [("pt", "f4"), ("m", "f4"), ("flavour", "i4"), ("eventNumber", "u8")])
+    jets["m"] = np.arange(n) / 10
+    jets["pt"], jets["eventNumber"] = rng.uniform(20e3, 90e3, n).round(), np.arange(n)
+    jets["flavour"] = rng.choice([0, 5], n)
+    tracks = np.zeros((n, slots), [("pt", "f4"), ("d0", "f4"), ("q", "i1"), ("valid", "?")])
+    tracks["pt"], tracks["d0"] = rng.exponential(3000, (n, slots)), rng.normal(size=(n, slots))
+    tracks["q"] = rng.choice([-1, 1], (n, slots))
+    tracks["d0"][rng.random((n, slots)) < 0.1] = -999
+    tracks["valid"] = np.arange(slots) < rng.integers(0, slots + 1, n)[:, None]
+    with h5py.File(path, "w") as file:
+        file["jets"], file["tracks"] = jets, tracks
+    return jets, tracks
+
+
+def of_constituents(path, **network):
+    network = {"name": "w", "file": str(path), "constituents": "tracks", "variables": ["share", "d0", "q"]} | network
+    return {
+        "samples": {"tt": {"files": "-"}},
+        "input": {"format": "hdf5"},
+        "jets": {"units": {"pt": 0.001}, "variables": ["pt", "w"], "networks": [network], "select": ["pt > 30"]},
+        "constituents": {
+            "tracks": {
+                "units": {"pt": 0.001},
+                "missing": {"values_of": {"d0": [-999]}},
+                "define": {"share": "pt / jet_pt"},
+                "select": ["pt > 0.5"],
+                "sort_by": "pt",
+                "max": 5,
+                "variables": ["pt"],
+            }
+        },
+        "classes": {"b": "flavour == 5", "light": "rest"},
+        "balance": {"bins": {"w": [0, 1, 4], "pt": [20, 90, 2]}, "weight_columns": ["w"]},
+    }
+
+
+def rows_of(jet, tracks, most):
+    """Return shares, d0 and charges of the tracks of a jet as the configuration above has them, the hardest first."""
+    pt = float(jet["pt"]) / 1000
+    rows = [(float(t["pt"]) / 1000, float(t["d0"]), int(t["q"])) for t in tracks if t["valid"] and t["pt"] > 500]
+    rows = sorted(rows, key=lambda row: -row[0])[:most]
+    return [(p / pt, 0 if d0 == -999 else d0, q) for p, d0, q in rows]
+
+
+@pytest.mark.parametrize("with_odds", [False, True])
+@pytest.mark.parametrize("slots", [None, 3, 8])
+def test_a_network_of_constituents_in_cleaning(tmp_path, monkeypatch, with_odds, slots):
+    """Selected, with what is defined, sorted and cut off; variables that are not stored too."""
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 5000)
+    jets, tracks = dump(tmp_path / "a.h5")
+    path = set_model(tmp_path / "set.onnx", slots=5 if slots is None else slots)
+    settings = load(of_constituents(path, column=1, odds=with_odds, slots=slots)).cleaning
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=settings, sample="tt", first_file=0)
+    most = 3 if slots == 3 else 5
+    expected = {}
+    for jet, of_jet in zip(jets, tracks, strict=True):
+        if jet["pt"] > 30_000:
+            p = set_formula(rows_of(jet, of_jet, most))[1]
+            expected[int(jet["eventNumber"])] = p / (1 - p) if with_odds else p
+    assert 50 < len(expected) < 150
+    with h5py.File(tmp_path / "c.h5") as file:
+        events, types = (
+            file["event/eventNumber"][()].tolist(),
+            {file[n].dtype.name for n in ("variables/w", "weights/w")},
+        )
+        of_variable, of_weight = file["variables/w"][()], file["weights/w"][()]
+        assert list(file["constituents/tracks/variables"]) == ["pt"]
+    assert types == {"float32"}
+    assert sorted(events) == sorted(expected)
+    assert of_variable == pytest.approx([expected[event] for event in events], rel=1e-4, abs=1e-6)
+    assert of_weight.tolist() == of_variable.tolist()
+
+
+def test_missing_values_of_its_output(tmp_path):
+    dump(tmp_path / "a.h5")
+    path = slot_model(tmp_path / "s.onnx")
+    raw = of_constituents(path, variables=["q", "q"])
+    raw["jets"]["missing"] = {"values_of": {"w": [0]}}
+    raw["constituents"]["tracks"] |= {"select": [], "missing": {}}
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        counts, w = np.diff(file["constituents/tracks/offsets"][()]), file["variables/w"][()]
+    assert (counts == 0).any()
+    assert np.isnan(w).tolist() == (counts == 0).tolist()
+
+
+def test_an_output_that_is_a_slot_of_a_track(tmp_path):
+    """It is missing where the jet has no such track: here, flavour 0 of 0 and 5."""
+    dump(tmp_path / "a.h5")
+    raw = of_constituents(set_model(tmp_path / "s.onnx"), name="track_3")
+    raw["jets"] |= {"missing": {"slots": {"flavour": ["track"]}}, "variables": ["pt", "track_3"]}
+    raw["balance"] = {"bins": {"pt": [20, 90, 2]}}
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        labels, missing = file["label"][()], np.isnan(file["variables/track_3"][()])
+    assert missing.any()
+    assert missing.tolist() == (labels == 1).tolist()
+
+
+def test_a_stream_has_the_same(tmp_path):
+    """Recipes alone, as a stream uses them: the columns of cleaning hold the output too."""
+    jets, tracks = dump(tmp_path / "a.h5")
+    settings = load(of_constituents(set_model(tmp_path / "set.onnx"))).cleaning
+    recipe, of_tracks = JetRecipe(settings, "tt"), ConstituentRecipe("tracks", settings, "tt")
+    assert of_tracks.read == ["pt", "d0", "q"]
+    with open_source(str(tmp_path / "a.h5"), settings.input, settings.constituents) as source:
+        (chunk,) = source.chunks(recipe.read, {"tracks": of_tracks.read})
+        cleaned = recipe.clean(chunk, {"tracks": of_tracks}, 0)
+        columns, _ = of_tracks.clean(chunk, cleaned, 0)
+    kept = jets["pt"] > 30_000
+    expected = [set_formula(rows_of(jet, of, 5))[0] for jet, of in zip(jets[kept], tracks[kept], strict=True)]
+    assert columns["variables/w"] == pytest.approx(expected, rel=1e-4)
+    assert "variables/w" not in cleaned.columns
+
+
+@pytest.mark.parametrize("key", ["balance.bins", "balance.weight_columns", "jets.variables"])
+def test_each_use_alone(tmp_path, key):
+    raw = of_constituents(set_model(tmp_path / "set.onnx"))
+    raw["jets"]["variables"], raw["balance"] = ["pt"], {"bins": {"pt": [20, 90, 2]}}
+    section, name = key.split(".")
+    raw[section][name] = {"w": [0, 1, 2]} if name == "bins" else ["w"]
+    dump(tmp_path / "a.h5")
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        assert ("w" in file["variables"], "weights" in file) == (name != "weight_columns", name == "weight_columns")
+
+
+LATE = "uses 'w', which a network makes of constituents, and those are read when all cuts are done;"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"jets": {"select": ["pt > 30", "w > 0.2"]}}, f"jets.select.1: {LATE}"),
+        ({"classes": {"b": "w > 0.5", "light": "rest"}}, f"classes.b: {LATE}"),
+        ({"jets": {"define": {"x": "w * 2"}}}, f"jets.define.x: {LATE}"),
+        ({"jets": {"transforms": [{"name": "cartesian", "roles": {"pt": "w"}}]}}, f"jets.transforms.0: {LATE}"),
+        ({"tracks": {"define": {"share": "pt / jet_w"}}}, f"constituents.tracks: {LATE}"),
+        ({"tracks": {"variables": ["pt", "jet_w"]}}, f"constituents.tracks: {LATE}"),
+        ({"jets": {"reference": ["w"]}}, "jets.reference: 'w' is computed; it must be a variable of the files"),
+        (
+            {"network": {"constituents": "track"}, "tracks": {"missing": {}}},
+            "jets.networks.0.constituents: 'track' is not in constituents. Did you",
+        ),
+        ({"network": {"constituents": None, "slots": 3}}, "jets.networks.0: slots is for a network of constituents"),
+        ({"network": {"slots": 0}}, "jets.networks.0.slots: "),
+        ({"network": {"variables": ["d0", "jet_w"]}}, f"jets.networks.0: {LATE}"),
+        ({"more": {"variables": ["w"]}}, f"jets.networks.1: {LATE}"),
+        ({"more": {"variables": ["jet_w"], "constituents": "tracks"}}, f"jets.networks.1: {LATE}"),
+        (
+            {"tracks": {"units": {"d_0": 2}}},
+            "constituents.tracks.units: nothing reads a variable 'd_0'. Did you mean 'd0'",
+        ),
+    ],
+)
+def test_what_cannot_be(tmp_path, change, told):
+    path = set_model(tmp_path / "set.onnx")
+    raw = of_constituents(path, **change.pop("network", {}))
+    if "more" in change:
+        raw["jets"]["networks"].append({"name": "w2", "file": str(path)} | change.pop("more"))
+    raw["constituents"]["tracks"] |= change.pop("tracks", {})
+    for section, values in change.items():
+        raw[section] |= values
+    with pytest.raises(JetmillError) as error:
+        load(raw)
+    assert str(error.value).startswith(told)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_ranks_cannot_use_it(tmp_path):
+    raw = of_constituents(set_model(tmp_path / "set.onnx"))
+    raw["input"] = {"event_id": ["event"]}
+    raw["jets"]["rank_by"] = "w"
+    with pytest.raises(JetmillError) as error:
+        load(raw)
+    assert str(error.value).startswith(f"jets.rank_by: {LATE}")
+
+
+def test_units_and_missing_of_what_the_network_alone_reads(tmp_path):
+    raw = of_constituents(set_model(tmp_path / "set.onnx"))
+    raw["constituents"]["tracks"] |= {"units": {"d0": 10, "pt": 0.001}, "missing": {"values_of": {"q": [1]}}}
+    jets, tracks = dump(tmp_path / "a.h5")
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        events, found = file["event/eventNumber"][()], file["variables/w"][()]
+    assert len(events) > 50
+    for event, w in zip(events, found, strict=True):
+        used = sorted((t for t in tracks[event] if t["valid"] and t["pt"] > 500), key=lambda t: -t["pt"])[:5]
+        rows = [(t["pt"] / jets["pt"][event], 10 * t["d0"], 0 if t["q"] == 1 else t["q"]) for t in used]
+        assert w == pytest.approx(set_formula(rows)[0], rel=1e-4, abs=1e-6)
+
+
+def test_variables_of_the_jet_that_the_network_alone_reads(tmp_path):
+    raw = of_constituents(slot_model(tmp_path / "s.onnx"), variables=["q", "jet_m"])
+    raw["constituents"]["tracks"] |= {"sort_by": None, "missing": {}}
+    _, tracks = dump(tmp_path / "a.h5")
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        events, found = file["event/eventNumber"][()], file["variables/w"][()]
+    assert len(events) > 50
+    for event, w in zip(events, found, strict=True):
+        charges = [int(t["q"]) for t in tracks[event] if t["valid"] and t["pt"] > 500][:5]
+        assert w == pytest.approx(sum(10**k * (q + 2 * event / 10) for k, q in enumerate(charges)), rel=1e-5)
+
+
+def test_a_wrong_network_is_told_before_a_file_is_read(tmp_path):
+    path = set_model(tmp_path / "set.onnx", slots=4)
+    with pytest.raises(JetmillError, match=r"set\.onnx: its input 'x' has shape \(any, 4, 3\), but there are 5 slots"):
+        clean_batch(
+            [tmp_path / "gone.h5"],
+            tmp_path / "c.h5",
+            settings=load(of_constituents(path)).cleaning,
+            sample="tt",
+            first_file=0,
+        )

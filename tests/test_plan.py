@@ -249,3 +249,6 @@ def test_how_much_the_parts_read(raw_config, tmp_path):
     by_batch = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"shuffle": "batch"})
     assert by_batch.cleaned_megabytes("train", "0002") == 8
     assert work.cleaned_megabytes(variation="variations/position/") == 0
+    # A list that is damaged is for the job that needs it to tell.
+    (tmp_path / "clean/batches.json").write_text("[{")
+    assert work.cleaned_megabytes("train", "0000") == 0

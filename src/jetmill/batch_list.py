@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jetmill.columns import Batch
-from jetmill.files import complete
+from jetmill.files import complete, made_earlier
 
 CONSTITUENT_STEPS = ("read", "selected", "kept")
 
@@ -55,7 +55,9 @@ def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[Cl
 def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     """Read a list of column files, in the order of the samples and files of the configuration."""
     base = Path(path).parent
-    return [CleanedBatch(**entry | {"path": str(base / entry["path"])}) for entry in json.loads(Path(path).read_text())]
+    with made_earlier(path):
+        entries = json.loads(Path(path).read_text())
+    return [CleanedBatch(**entry | {"path": str(base / entry["path"])}) for entry in entries]
 
 
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config_cleaning import Cleaning
+from jetmill.config_cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
 from jetmill.expressions import Expression
 from jetmill.missing import mark_missing, stored_type
-from jetmill.networks import Network, odds
+from jetmill.networks import ConstituentNetwork, Network, odds
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
 from jetmill.selection import apply_cuts, label, where
 from jetmill.sources import Chunk
@@ -25,7 +25,7 @@ class Cleaned:
     Attributes
     ----------
     columns
-        The stored columns and the labels of the jets to keep.
+        The stored columns and the labels of the jets to keep, without what is made of constituents.
     kept : ndarray of bool, shape (n_jets,)
     table
         All variables of the jets to keep.
@@ -55,19 +55,12 @@ class JetRecipe:
 
     def __init__(self, settings: Cleaning, sample: str):
         self._settings, self._jets, self._sample = settings, settings.jets, sample
-        groups = {
-            store.VARIABLES: settings.stored_variables,
-            store.REFERENCE: self._jets.reference,
-            store.ADDITIONAL_LABELS: self._jets.additional_labels,
-            store.WEIGHTS: settings.weight_columns,
-            store.EVENT: settings.input.event_id,
-        }
-        self.carried = {f"{group}/{name}": name for group, names in groups.items() for name in names}
+        self.carried = _carried(settings)
         self._used = settings.used_variables
         wanted = dict.fromkeys([*self.carried.values(), *self._used])
         self.read = [name for name in wanted if name not in settings.made]
         self._steps = Steps(self._jets.transforms)
-        self._networks = [(n, Network(n.file, len(n.variables))) for n in self._jets.networks]
+        self._networks = [(n, Network(n.file, len(n.variables))) for n in settings.networks_of(None)]
 
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
@@ -111,8 +104,7 @@ class JetRecipe:
             table |= self._mark_missing(self._steps.of_jets(step, plugin, table) | counts)
         for settings, network in self._networks:
             output = network(np.stack([table[name] for name in settings.variables], axis=1), settings.column)
-            made = (odds(output) if settings.odds else output).astype(np.float32)
-            table |= self._mark_missing({settings.name: made} | counts)
+            table |= self._mark_missing({settings.name: _result(settings, output)} | counts)
         passed, left = apply_cuts(table, jets.select)
         labels, ambiguous = label(table, self._class_cuts(), n_jets)
         kept = passed & (labels >= 0)
@@ -121,6 +113,7 @@ class JetRecipe:
         columns = {
             column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else chunk.columns)[name][kept]
             for column, name in self.carried.items()
+            if name not in self._settings.made_of_constituents
         }
         columns[store.LABEL] = labels[kept].astype(np.uint8)
         return Cleaned(columns, kept, {name: values[kept] for name, values in table.items()}, flow, ambiguous)
@@ -131,8 +124,7 @@ class JetRecipe:
         return [c.cut if c.samples is None or self._sample in c.samples else None for c in classes]
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        rules = self._jets.missing
-        return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=rules.slots)
+        return _mark_missing_of_jets(self._jets, columns)
 
 
 class ConstituentRecipe:
@@ -148,11 +140,12 @@ class ConstituentRecipe:
     STEPS = ("read", "selected", "kept")
 
     def __init__(self, collection: str, settings: Cleaning, sample: str):
-        self._collection, self._settings = collection, settings.constituents[collection]
+        self._collection, self._settings, self._jets = collection, settings.constituents[collection], settings.jets
         variation = settings.variation
         self._variation = variation if variation and variation.systematics.collection == collection else None
         of_variation = [] if self._variation is None else list(self._variation.systematics.roles.values())
-        self.read = list(dict.fromkeys([*self._settings.read, *of_variation]))
+        self.read = list(dict.fromkeys([*settings.constituents_read(collection), *of_variation]))
+        self._of_jets = settings.jet_variables_of(collection)
         self._seed, self._sample = settings.seed, sample
         self._of_all_jets: tuple[Chunk, np.ndarray, dict[str, np.ndarray]] | None = None
         self._maps = {}
@@ -160,6 +153,11 @@ class ConstituentRecipe:
             needed = VARIATIONS[self._variation.name].maps
             self._maps = read_maps(self._variation.systematics.maps, needed)
         self._steps = Steps(self._settings.transforms)
+        self._networks = [
+            (n, ConstituentNetwork(n.file, collection, n.variables, n.slots or self._settings.max))
+            for n in settings.networks_of(collection)
+        ]
+        self._carried = _carried(settings)
 
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
@@ -200,14 +198,15 @@ class ConstituentRecipe:
         Returns
         -------
         columns
-            The stored columns: the number of constituents per jet, and their values.
+            The stored columns: the number of constituents per jet, their values, and the variables of jets that
+            networks make of them.
         flow
             Constituents after each of `STEPS`.
         """
         settings = self._settings
         counts, table = self._of_kept_jets(chunk, cleaned.kept, number)
         n_read = int(counts.sum())
-        jet_variables = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in settings.of_jets}
+        jet_variables = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in self._of_jets}
         for name, text in settings.define.items():
             table |= self._mark_missing({name: _define(text, table | jet_variables, n_read)})
         if settings.select:
@@ -218,7 +217,7 @@ class ConstituentRecipe:
         n_selected = int(counts.sum())
         for step, plugin in self._steps.steps:
             table |= self._mark_missing(self._steps.of_constituents(step, plugin, table, counts, cleaned.table))
-        table = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in settings.of_jets} | table
+        table = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in self._of_jets} | table
         order = None
         if settings.sort_by is not None:
             key = np.broadcast_to(Expression(settings.sort_by)(table), n_selected)
@@ -237,7 +236,21 @@ class ConstituentRecipe:
             | {store.constituent(name, v): taken(table[v]) for v in settings.variables}
             | {store.constituent_label(name, v): taken(self._label(v, table)) for v in settings.labels}
         )
+        for of_network, network in self._networks:
+            inputs = np.empty((counts.sum(), len(of_network.variables)), dtype=np.float32)
+            with np.errstate(over="ignore"):
+                for i, variable in enumerate(of_network.variables):
+                    inputs[:, i] = taken(table[variable])
+            made = self._variable_of_jets(of_network, network(inputs, counts, of_network.column), cleaned.table)
+            columns |= {column: made for column, name in self._carried.items() if name == of_network.name}
         return columns, [n_read, n_selected, int(counts.sum())]
+
+    def _variable_of_jets(
+        self, network: NeuralNetwork, output: np.ndarray, jets: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return what becomes of the output of a network, with the missing values of variables of jets."""
+        counts = {count: jets[count] for count in self._jets.missing.slots}
+        return _mark_missing_of_jets(self._jets, {network.name: _result(network, output)} | counts)[network.name]
 
     def _of_kept_jets(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return what `_read` does, from what `of_jets` has read already if it has."""
@@ -292,6 +305,28 @@ class ConstituentRecipe:
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rules = self._settings.missing
         return mark_missing(columns, values=rules.values, values_of=rules.values_of)
+
+
+def _carried(settings: Cleaning) -> dict[str, str]:
+    """Return the dataset name of each stored column of jets, and the variable that it holds."""
+    groups = {
+        store.VARIABLES: settings.stored_variables,
+        store.REFERENCE: settings.jets.reference,
+        store.ADDITIONAL_LABELS: settings.jets.additional_labels,
+        store.WEIGHTS: settings.weight_columns,
+        store.EVENT: settings.input.event_id,
+    }
+    return {f"{group}/{name}": name for group, names in groups.items() for name in names}
+
+
+def _mark_missing_of_jets(jets: Jets, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    rules = jets.missing
+    return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=rules.slots)
+
+
+def _result(network: NeuralNetwork, output: np.ndarray) -> np.ndarray:
+    """Return the variable that an output of a network is, float32 (n_jets,)."""
+    return (odds(output) if network.odds else output).astype(np.float32)
 
 
 def _define(text: str, table: Mapping[str, np.ndarray], length: int) -> np.ndarray:

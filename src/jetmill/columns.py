@@ -29,8 +29,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.errors import JetmillError
+from jetmill.errors import JetmillError, first_line
 from jetmill.files import complete
+from jetmill.layout import put
 from jetmill.splitting import SPLITS
 
 KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
@@ -74,7 +75,7 @@ def write_batch(path: str | Path, columns: Iterator[tuple[str, np.ndarray]], att
     """
     with complete(path) as partial, h5py.File(partial, "w") as file:
         for name, values in columns:
-            file.create_dataset(name, data=values)
+            put(file, name, values)
         for name, value in attributes.items():
             file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
 
@@ -89,6 +90,11 @@ class Batch(AbstractContextManager):
             raise JetmillError(
                 f"{path}: is gone; remove batches.json beside the directories of the samples, and start again:"
                 " Snakemake then makes it anew"
+            ) from None
+        except OSError as error:
+            raise JetmillError(
+                f"{path}: damaged ({first_line(error)}); remove it and batches.json beside the directories of the"
+                " samples, and start again: Snakemake then makes them anew"
             ) from None
         self.path = path
         self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])

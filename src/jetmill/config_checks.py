@@ -75,6 +75,7 @@ def _jets(config: Config) -> Problems:
     if jets.rank_by is not None and (config.input.format != "root" or config.input.level != "event"):
         yield "jets.rank_by", "ranks the jets of an event, which only trees of events know"
     yield from _jet_order(config)
+    yield from _made_of_constituents(config)
     yield from _twice("jets", made)
     for name in jets.units:
         if name not in known or name in made:
@@ -82,6 +83,10 @@ def _jets(config: Config) -> Problems:
     for number, network in enumerate(jets.networks):
         if not Path(network.file).is_file():
             yield f"jets.networks.{number}.file", f"{network.file}: no such file"
+        if network.constituents is not None:
+            yield from _among(
+                f"jets.networks.{number}.constituents", [network.constituents], "constituents", config.constituents
+            )
     yield from _scaling("scaling", config.scaling, "jets.variables", jets.variables)
     for count, prefixes in jets.missing.slots.items():
         for prefix in prefixes:
@@ -96,6 +101,7 @@ def _jets(config: Config) -> Problems:
 
 
 def _constituents(config: Config) -> Problems:
+    cleaning = config.cleaning
     for name, collection in config.constituents.items():
         key = f"constituents.{name}"
         on_events = config.input.format == "root" and config.input.level == "event"
@@ -109,12 +115,13 @@ def _constituents(config: Config) -> Problems:
         varied = config.systematics is not None and config.systematics.collection == name
         roles = list(config.systematics.roles.values()) if varied and config.systematics is not None else []
         yield from _twice(key, collection.made)
+        read = cleaning.constituents_read(name)
         for variable in collection.units:
-            if variable not in [*collection.read, *roles]:
-                hint = nearest(variable, collection.read)
+            if variable not in [*read, *roles]:
+                hint = nearest(variable, read)
                 yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
         yield from _scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
-        known = [*collection.read, *collection.made]
+        known = [*read, *collection.made]
         for missing in collection.missing.values_of:
             if missing not in known:
                 hint = nearest(missing, known)
@@ -232,7 +239,9 @@ def _systematics(config: Config) -> Problems:
 
 def _jet_order(config: Config) -> Problems:
     """Tell what is used before it is made: rank, define, transforms and networks are made in this order."""
-    jets, made = config.jets, set(config.cleaning.made)
+    cleaning = config.cleaning
+    # What networks make of constituents is looked at by `_made_of_constituents`.
+    jets, made = config.jets, set(cleaning.made).difference(cleaning.made_of_constituents)
     ready = {f"n_{name}" for name in config.constituents}
 
     def early(key: str, used: Iterable[str]) -> Problems:
@@ -249,8 +258,39 @@ def _jet_order(config: Config) -> Problems:
         yield from early(f"jets.transforms.{number}", inputs_of(step, JET_TRANSFORMS))
         ready.update(made_by(step, JET_TRANSFORMS))
     for number, network in enumerate(jets.networks):
-        yield from early(f"jets.networks.{number}", network.variables)
-        ready.add(network.name)
+        if network.constituents is None:
+            yield from early(f"jets.networks.{number}", network.variables)
+            ready.add(network.name)
+
+
+def _made_of_constituents(config: Config) -> Problems:
+    """Tell what uses the output of a network of constituents, which are read when all cuts are done."""
+    jets, cleaning = config.jets, config.cleaning
+    if not cleaning.made_of_constituents:
+        return
+    expressions = {
+        **({} if jets.rank_by is None else {"jets.rank_by": jets.rank_by}),
+        **{f"jets.define.{name}": text for name, text in jets.define.items()},
+        **{f"jets.select.{number}": cut.cut for number, cut in enumerate(jets.select)},
+        **{f"classes.{name}": of.cut for name, of in config.classes.items() if of.cut != REST},
+    }
+    used: dict[str, Iterable[str]] = {key: Expression(text).names for key, text in expressions.items()}
+    for number, step in enumerate(jets.transforms):
+        used[f"jets.transforms.{number}"] = inputs_of(step, JET_TRANSFORMS)
+    for number, network in enumerate(jets.networks):
+        if network.constituents is None:
+            used[f"jets.networks.{number}"] = network.variables
+        elif network.constituents in config.constituents:
+            of = config.constituents[network.constituents]
+            used[f"jets.networks.{number}"] = of.of_jets_for(network.variables)
+    used |= {f"constituents.{name}": of.of_jets for name, of in config.constituents.items()}
+    for key, names in used.items():
+        for name in sorted(set(cleaning.made_of_constituents).intersection(names)):
+            yield (
+                key,
+                f"uses '{name}', which a network makes of constituents, and those are read when all cuts are done;"
+                " it can be one of jets.variables, balance.weight_columns and balance.bins",
+            )
 
 
 def _order(key: str, collection: Constituents) -> Problems:

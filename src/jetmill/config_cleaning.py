@@ -1,6 +1,6 @@
 """The part of the configuration that cleaning depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,18 @@ from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform
 def _plain_cut(cut: Any) -> Any:
     """Read an expression as a cut that drops jets which miss a variable of it."""
     return {"cut": cut} if isinstance(cut, str) else cut
+
+
+class Matched(Model):
+    """Objects that jets are matched to, generated jets for instance. The key above is the prefix of their variables."""
+
+    branches: str = Field(description="prefix of their branches, GenJet for GenJet_pt")
+    index: Name = Field(description="variable of jets that holds the index, genJetIdx for Jet_genJetIdx")
+    beyond: Literal["error", "missing"] = Field(
+        "error",
+        description="what an index beyond the last of them is; NanoAOD before version 12 has some, of generated jets"
+        " below 10 GeV, which are not in the file: missing",
+    )
 
 
 class Input(Model):
@@ -33,6 +45,12 @@ class Input(Model):
         " hdf5: dataset of jets, by default jets",
     )
     event: str = Field("", description="root: prefix of the branches of events, if they have one, as EventInfoAuxDyn")
+    matched: dict[Name, Matched] = Field(
+        {},
+        description="trees of events: objects that jets are matched to; {gen: {branches: GenJet, index: genJetIdx}}"
+        " makes GenJet_pt the variable gen_pt of jets, missing where the index is negative; integers become floats,"
+        " float64 from 32 bits on, exact up to 2**53",
+    )
     event_id: list[Name] = Field(
         ["run", "luminosityBlock", "event"],
         description="integer variables that identify an event; the event number is the last; may be empty;"
@@ -63,6 +81,8 @@ class Input(Model):
     def _consistent(self) -> "Input":
         if self.format == "hdf5" and (self.tree, self.level) != ("Events", "event"):
             raise ValueError("tree and level are for format: root")
+        if self.matched and (self.format, self.level) != ("root", "event"):
+            raise ValueError("matched is for trees of events")
         return self
 
 
@@ -132,11 +152,28 @@ class NeuralNetwork(Model):
 
     name: Name = Field(description="of the variable")
     file: str = Field(description="the .onnx file")
-    variables: Names = Field(min_length=1, description="its inputs, in this order, as they are")
+    constituents: Name | None = Field(
+        None,
+        description="a collection whose constituents, as they are stored, are its inputs: (jets, slots, variables), and"
+        " a mask (jets, slots) if it has a second input; its output can be an input of the tagger, a weight column"
+        " or a variable of balance.bins, but not in cuts, classes and expressions; if not given, variables of jets",
+    )
+    variables: Names = Field(
+        min_length=1, description="its inputs, in this order, as they are; of constituents, 0 where missing"
+    )
+    slots: int | None = Field(
+        None, ge=1, le=65535, description="constituents: how many of each jet it is given; by default their max"
+    )
     column: int = Field(0, ge=0, description="which of its outputs, from 0")
     odds: bool = Field(
         False, description="make p / (1 - p) of the output p, the weight that turns one class into another"
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NeuralNetwork":
+        if self.slots is not None and self.constituents is None:
+            raise ValueError("slots is for a network of constituents")
+        return self
 
 
 class Jets(Model):
@@ -291,15 +328,21 @@ class Constituents(Model):
     @property
     def read(self) -> list[str]:
         """Names of the variables to read from the files; ``jet_<name>`` is a variable of the jets."""
-        wanted = dict.fromkeys([*self.variables, *self.labels, *self.used])
-        return [name for name in wanted if name not in self.made and not name.startswith("jet_")]
+        return self.read_for([*self.variables, *self.labels, *self.used])
 
     @property
     def of_jets(self) -> list[str]:
         """Names of the variables of jets that are used."""
-        of_jets = [n for n in [*self.variables, *self.used] if n.startswith("jet_") and n not in self.made]
-        in_expressions = [name.removeprefix("jet_") for name in of_jets]
+        in_expressions = self.of_jets_for([*self.variables, *self.used])
         return list(dict.fromkeys([*in_expressions, *(n for s in self.transforms for n in jet_inputs_of(s))]))
+
+    def read_for(self, names: Iterable[str]) -> list[str]:
+        """Return which of some variables are read from the files."""
+        return [n for n in dict.fromkeys(names) if n not in self.made and not n.startswith("jet_")]
+
+    def of_jets_for(self, names: Iterable[str]) -> list[str]:
+        """Return the variables of jets that some variables are."""
+        return [n.removeprefix("jet_") for n in dict.fromkeys(names) if n.startswith("jet_") and n not in self.made]
 
 
 class ClassOf(Model):
@@ -387,13 +430,35 @@ class Cleaning(Model):
         texts = [*([jets.rank_by] if jets.rank_by else []), *jets.define.values(), *cuts, *classes]
         used = [n for text in texts for n in sorted(Expression(text).names)]
         used += [n for step in jets.transforms for n in inputs_of(step, JET_TRANSFORMS)]
-        used += [n for network in jets.networks for n in network.variables]
-        used += [n for c in self.constituents.values() for n in c.of_jets]
+        used += [n for network in self.networks_of(None) for n in network.variables]
+        used += [n for name in self.constituents for n in self.jet_variables_of(name)]
         if self.variation is not None:
             used += self.variation.systematics.jets.values()
         return list(
             dict.fromkeys([*self.stored_variables, *self.weight_columns, *jets.define, *used, *jets.missing.slots])
         )
+
+    def networks_of(self, collection: str | None) -> list[NeuralNetwork]:
+        """Return the networks whose inputs are constituents of a collection; None: variables of jets."""
+        return [network for network in self.jets.networks if network.constituents == collection]
+
+    @property
+    def made_of_constituents(self) -> list[str]:
+        """Names of the variables of jets that networks make of constituents, after the cuts."""
+        return [network.name for network in self.jets.networks if network.constituents is not None]
+
+    def constituents_read(self, collection: str) -> list[str]:
+        """Return the names of the variables of a collection to read from the files."""
+        of = self.constituents[collection]
+        return list(dict.fromkeys([*of.read, *of.read_for(self._inputs_of_networks(collection))]))
+
+    def jet_variables_of(self, collection: str) -> list[str]:
+        """Return the names of the variables of jets that a collection and its networks use."""
+        of = self.constituents[collection]
+        return list(dict.fromkeys([*of.of_jets, *of.of_jets_for(self._inputs_of_networks(collection))]))
+
+    def _inputs_of_networks(self, collection: str) -> list[str]:
+        return [name for network in self.networks_of(collection) for name in network.variables]
 
 
 def inputs_of(step: Step, transforms: Mapping[str, Transform]) -> list[str]:

@@ -8,6 +8,11 @@ class JetmillError(Exception):
     """A mistake in the input or the configuration, told in one sentence without a traceback."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its name if it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
 def nearest(name: str | Iterable[str], known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known name closest to `name` (or to one of them), or nothing."""
     lowered = {k.lower(): k for k in known}

@@ -1,39 +1,121 @@
 """Files that appear under their name only when they are complete."""
 
+import errno
+import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from jetmill.errors import JetmillError, first_line
+
+if TYPE_CHECKING:
+    import h5py
+
+# A full disk, a quota, a limit, a file system that is read-only or broken, no permission.
+_OF_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES}
+
+
+class UnwritableError(JetmillError):
+    """A file cannot be written, for a reason of the system."""
 
 
 @contextmanager
 def complete(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place if the block succeeds."""
+    """Give a temporary path beside `path`, which takes its place if the block succeeds.
+
+    Raises
+    ------
+    UnwritableError
+        If the disk is full or the like.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with unwritable_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(path)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def complete_directory(path: str | Path) -> Iterator[Path]:
-    """Give a temporary directory beside `path`, which takes its place if the block succeeds."""
+    """Give a temporary directory beside `path`, which takes its place if the block succeeds.
+
+    Raises
+    ------
+    UnwritableError
+        If the disk is full or the like.
+    """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
+    with unwritable_named(path):
+        partial = _partial(path)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            shutil.rmtree(path, ignore_errors=True)
+            partial.replace(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """Return a temporary name beside `path`, and remove what jobs that were killed have left there."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+@contextmanager
+def unwritable_named(path: Path) -> Iterator[None]:
+    """Turn what is raised where the system refuses to write into an `UnwritableError`."""
     try:
-        yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except (OSError, RuntimeError) as error:  # HDF5 raises both.
+        if reason := _reason_of_system(error):
+            raise UnwritableError(f"{path}: cannot be written: {reason}") from error
+        raise
+
+
+def _reason_of_system(error: BaseException | None) -> str | None:
+    """Return why the system refuses, which HDF5 says in its message alone, or in that of an earlier exception."""
+    while error is not None:
+        told = re.search(r"errno = (\d+)", str(error))
+        number = int(told[1]) if told else getattr(error, "errno", None)
+        if number in _OF_SYSTEM:
+            return os.strerror(number)
+        error = error.__context__
+    return None
+
+
+@contextmanager
+def made_earlier(path: str | Path) -> Iterator[None]:
+    """Say what to do about a file of an earlier job that is damaged or gone."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise JetmillError(
+            f"{path}: damaged or gone ({first_line(error)}). Remove it and start again: Snakemake then makes it anew"
+        ) from error
+
+
+def open_made_earlier(path: str | Path) -> "h5py.File":
+    """Open an HDF5 file of an earlier job for reading."""
+    import h5py  # takes a tenth of a second, which jobs without HDF5 need not spend
+
+    with made_earlier(path):
+        return h5py.File(path, "r")
 
 
 def sha256(path: str | Path) -> str:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from jetmill.compression import filters, know_all_filters
-from jetmill.files import complete
+from jetmill.files import complete, open_made_earlier
 from jetmill.rows import Rows, take
 
 INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
@@ -40,7 +40,7 @@ def constituent_label(collection: str, label: str) -> str:
 def open_finished(path: str | Path) -> h5py.File:
     """Open a finished file for reading, whatever its compression."""
     know_all_filters()
-    return h5py.File(path, "r")
+    return open_made_earlier(path)
 
 
 def collections(file: h5py.File) -> list[str]:
@@ -83,8 +83,18 @@ def write_rows(
             for block in blocks(values.shape, dtype):
                 # NumPy turns float32 into float16 several times faster than HDF5 would.
                 dataset[block] = take(values, order[block]).astype(dtype, copy=False)
+            dataset.flush()
         for name, values_of_name in attributes.items():
             file[name].attrs.update(values_of_name)
+
+
+def put(file: h5py.File, name: str, values: np.ndarray, **options: Any) -> None:
+    """Create a dataset and write it at once.
+
+    A dataset that is not flushed is written when it is closed, where h5py does not raise if the disk is full.
+    """
+    dataset = file.create_dataset(name, data=values, **options)
+    dataset.flush()
 
 
 def create(

@@ -1,15 +1,28 @@
 """The log of one job."""
 
 import logging
+import os
 import re
 import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jetmill.errors import JetmillError
+from jetmill.files import UnwritableError
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose messages go to stderr where they cannot be written, as on a full disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        sys.stderr.write(f"{self.format(record)}\n")
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -19,8 +32,11 @@ def job_log(path: str | Path) -> Iterator[None]:
     A `JetmillError` is one line in the log, without a traceback. Any other exception is a defect
     of jetmill: its traceback goes to the log.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(path, mode="w")
+    except OSError as error:
+        sys.exit(f"{path}: cannot be written: {error.strerror}")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -30,6 +46,12 @@ def job_log(path: str | Path) -> Iterator[None]:
         yield
         seconds, cpu = time.perf_counter() - start, time.process_time()
         root.info("done in %.1f s, %.1f s of CPU, peak memory %.0f MB", seconds, cpu, _peak_memory())
+    except UnwritableError as error:
+        root.error("%s", error)
+        handler.close()
+        sys.stderr.flush()
+        # HDF5 would try once more to write what it holds, tell at length that it cannot, and may crash.
+        os._exit(1)
     except JetmillError as error:
         root.error("%s", error)
         sys.exit(1)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jetmill.files import made_earlier
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -138,8 +140,9 @@ def read_statistics(paths: Iterable[str | Path]) -> dict[str, dict[str, Statisti
     """Join the statistics of several ranges of variables."""
     joined: dict[str, dict[str, Statistics]] = {}
     for path in paths:
-        for of, rows in json.loads(Path(path).read_text()).items():
-            joined.setdefault(of, {}).update({name: _statistics(row) for name, row in rows.items()})
+        with made_earlier(path):
+            for of, rows in json.loads(Path(path).read_text()).items():
+                joined.setdefault(of, {}).update({name: _statistics(row) for name, row in rows.items()})
     return joined
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetmill.errors import JetmillError
+from jetmill.files import made_earlier
 from jetmill.moments import Moments, Statistics, logarithm
 
 if TYPE_CHECKING:
@@ -157,13 +158,14 @@ def write_scalers(
 
 def read_scalers(path: str | Path) -> dict[str, dict[str, Scaler]]:
     """Read ``scalers.json``, in the order of the variables."""
-    return {
-        of: {
-            name: Scaler(row["shift"], row["scale"], row["default"], row["log"], row["clip"] or np.inf)
-            for name, row in rows.items()
+    with made_earlier(path):
+        return {
+            of: {
+                name: Scaler(row["shift"], row["scale"], row["default"], row["log"], row["clip"] or np.inf)
+                for name, row in rows.items()
+            }
+            for of, rows in json.loads(Path(path).read_text()).items()
         }
-        for of, rows in json.loads(Path(path).read_text()).items()
-    }
 
 
 def _applied(s: Scaler) -> dict[str, Any]:

@@ -21,6 +21,7 @@ Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of th
 import h5py
 import numpy as np
 
+from jetmill.layout import put
 from jetmill.splitting import SPLITS, split_of
 
 COUNTS = "counts"
@@ -30,7 +31,7 @@ WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
 
 def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
     """Write a table, most of whose cells may be equal."""
-    file.create_dataset(name, data=table, compression="gzip", compression_opts=1, shuffle=True)
+    put(file, name, table, compression="gzip", compression_opts=1, shuffle=True)
 
 
 def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:

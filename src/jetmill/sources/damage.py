@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jetmill.errors import JetmillError
+from jetmill.errors import JetmillError, first_line
 
 
 class UnreadableError(JetmillError):
@@ -19,8 +19,3 @@ def damage_named(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UnreadableError(f"{what} ({first_line(error)})") from error
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an exception says, or its name if it says nothing."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

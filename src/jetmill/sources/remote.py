@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from jetmill.errors import JetmillError
-from jetmill.sources.damage import first_line
+from jetmill.errors import JetmillError, first_line
 
 # What to install for a protocol that fsspec knows but has no package for.
 PACKAGES = {"root": "fsspec-xrootd xrootd", "http": "aiohttp requests", "https": "aiohttp requests"}

@@ -2,23 +2,47 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import awkward as ak
 import numpy as np
 import uproot
 
 from jetmill.config_cleaning import Constituents as ConstituentSettings
-from jetmill.config_cleaning import Input
-from jetmill.errors import JetmillError, nearest
-from jetmill.ragged import jet_of, position_in_jet
+from jetmill.config_cleaning import Input, Matched
+from jetmill.errors import JetmillError, first_line, nearest
+from jetmill.missing import stored_type
+from jetmill.ragged import jet_of, position_in_jet, starts_of
 from jetmill.sources.chunk import Constituents
-from jetmill.sources.damage import UnreadableError, damage_named, first_line
+from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import is_remote, options
 from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
 from jetmill.sources.root_constituents import read as read_constituents
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory.
 CHUNK_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a variable of jets is in the tree.
+
+    Attributes
+    ----------
+    branch
+        The branch.
+    dtype
+        Type of the variable.
+    index
+        Branch of jets that says which element of `branch` is theirs, for objects that jets are matched to.
+    beyond
+        Whether an index beyond the last element means none.
+    """
+
+    branch: str
+    dtype: np.dtype
+    index: str | None = None
+    beyond: bool = False
 
 
 class RootChunk:
@@ -41,7 +65,8 @@ class RootTree:
     """One tree of an open ROOT file, seen as jets.
 
     In a tree of events the variable ``pt`` is the branch ``Jet_pt`` (or ``Jet.pt``, for ``jets="Jet"``) with
-    one number per jet, or else the branch ``pt`` with one number per event, given to each of its jets.
+    one number per jet, or else the branch ``pt`` with one number per event, given to each of its jets. With
+    ``matched`` the variable ``gen_pt`` is the element of the branch ``GenJet_pt`` that the jet's index points to.
     """
 
     def __init__(
@@ -60,7 +85,7 @@ class RootTree:
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
-        return {name: self._locate(name)[1] for name in names}
+        return {name: self._locate(name).dtype for name in names}
 
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
@@ -70,19 +95,20 @@ class RootTree:
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
         entries = self._tree.num_entries
-        branches = {name: self._locate(name)[0] for name in names}
-        jagged = [b for b in branches.values() if self._is_jagged(b)]
+        places = {name: self._locate(name) for name in names}
+        per_jet = [p.branch if p.index is None else p.index for p in places.values()]
+        jagged = [b for b in dict.fromkeys(per_jet) if self._is_jagged(b)]
         if self._on_event and not jagged:
             raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
         more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
-        read = list(dict.fromkeys([*branches.values(), *more, *self._counter(jagged)]))
+        read = list(dict.fromkeys([*per_jet, *(p.branch for p in places.values()), *more, *self._counter(jagged)]))
         size = sum(self._tree[b].uncompressed_bytes for b in read)
         step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
         first = 0
         why = "the connection was cut, or it is damaged" if is_remote(self._path) else "it is damaged"
         with damage_named(f"{self._path}: cannot be read to the end; {why}"):
             for arrays in self._tree.iterate(read, step_size=step, library="ak"):
-                yield self._flatten(arrays, branches, jagged, first)
+                yield self._flatten(arrays, places, jagged, first)
                 first += len(arrays)
         if first != entries:
             raise UnreadableError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
@@ -99,29 +125,53 @@ class RootTree:
         counted = self._tree[jagged[0]].count_branch if jagged and self._on_event else None
         return [counted.name] if counted is not None and counted.name in self._known else []
 
-    def _flatten(self, arrays: ak.Array, branches: dict[str, str], jagged: list[str], first: int) -> RootChunk:
+    def _flatten(self, arrays: ak.Array, places: dict[str, _Place], jagged: list[str], first: int) -> RootChunk:
         if not self._on_event:
-            columns = {name: ak.to_numpy(arrays[b]) for name, b in branches.items()}
+            columns = {name: ak.to_numpy(arrays[p.branch]) for name, p in places.items()}
             return RootChunk(self, arrays, columns, np.ones(len(arrays), dtype=np.int64), first)
         count = ak.to_numpy(ak.num(arrays[jagged[0]])).astype(np.int64)
         for counter in self._counter(jagged):
             if not np.array_equal(ak.to_numpy(arrays[counter]), count):
                 raise UnreadableError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
-        columns = {}
-        for name, branch in branches.items():
+        of_jets = {}
+        for branch in jagged:
             array = arrays[branch]
-            if branch in jagged:
-                if not np.array_equal(ak.to_numpy(ak.num(array)), count):
-                    raise JetmillError(
-                        f"{self._path}: branches '{branch}' and '{jagged[0]}' have different numbers of jets per event"
-                    )
-                columns[name] = ak.to_numpy(ak.flatten(array))
+            if not np.array_equal(ak.to_numpy(ak.num(array)), count):
+                raise JetmillError(
+                    f"{self._path}: branches '{branch}' and '{jagged[0]}' have different numbers of jets per event"
+                )
+            of_jets[branch] = ak.to_numpy(ak.flatten(array))
+        columns = {}
+        for name, place in places.items():
+            if place.index is not None:
+                columns[name] = self._matched_values(place, arrays[place.branch], of_jets[place.index], count)
+            elif place.branch in of_jets:
+                columns[name] = of_jets[place.branch]
             else:
-                columns[name] = np.repeat(ak.to_numpy(array), count)
+                columns[name] = np.repeat(ak.to_numpy(arrays[place.branch]), count)
         return RootChunk(self, arrays, columns, count, first)
 
-    def _locate(self, name: str) -> tuple[str, np.dtype]:
-        """Return the branch of a variable and the type of its numbers."""
+    def _matched_values(self, place: _Place, array: ak.Array, index: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """Return the element of its event that the index of each jet points to, NaN if to none: (n_jets,)."""
+        sizes, event = ak.to_numpy(ak.num(array)).astype(np.int64), jet_of(count)
+        index = index.astype(np.int64)
+        beyond = index >= sizes[event]
+        if beyond.any() and not place.beyond:
+            wrong = int(np.flatnonzero(beyond)[0])
+            raise JetmillError(
+                f"{self._path}: '{place.index}' holds {index[wrong]}, but there are {sizes[event[wrong]]} of"
+                f" '{place.branch}' in that event; if that is to mean none, say beyond: missing under input.matched"
+            )
+        found, values = (index >= 0) & ~beyond, ak.to_numpy(ak.flatten(array))
+        matched = np.full(len(index), np.nan, dtype=place.dtype)
+        matched[found] = values[(starts_of(sizes)[event] + index)[found]]
+        return matched
+
+    def _locate(self, name: str) -> _Place:
+        """Return where a variable of jets is."""
+        for prefix in sorted(self._settings.matched, key=len, reverse=True):
+            if name.startswith(f"{prefix}_"):
+                return self._locate_matched(self._settings.matched[prefix], name.removeprefix(f"{prefix}_"))
         wanted = self._names(self._settings.jets, name)
         if self._on_event:
             wanted += self._names(self._settings.event, name)
@@ -132,10 +182,20 @@ class RootTree:
             if isinstance(interpretation, uproot.AsJagged) and self._on_event:
                 interpretation = interpretation.content
             if isinstance(interpretation, uproot.AsDtype) and not interpretation.to_dtype.shape:
-                return branch, interpretation.to_dtype.newbyteorder("=")
+                return _Place(branch, interpretation.to_dtype.newbyteorder("="))
             per = "jet" if self._on_event else "entry"
             raise self._not(branch, f"one number per {per}")
         raise self._no_branch([*wanted, name])
+
+    def _locate_matched(self, matched: Matched, name: str) -> _Place:
+        """Return where a variable of objects that jets are matched to is."""
+        index = self._branch(self._settings.jets, matched.index)
+        if self._empty(index).ndim != 2 or self._number_type(index).kind not in "iu":
+            raise self._not(index, "one integer per jet")
+        branch = self._branch(matched.branches, name)
+        if self._empty(branch).ndim != 2:
+            raise self._not(branch, "one number per element")
+        return _Place(branch, stored_type(self._number_type(branch)), index, matched.beyond == "missing")
 
     def _way(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Way]:
         """Return the branch of each variable of a collection, and how its constituents are found."""

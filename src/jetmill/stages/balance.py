@@ -12,8 +12,9 @@ from jetmill.binning import Axis, axes_of, cells_between, shape
 from jetmill.columns import KEY, LABEL, Batch
 from jetmill.config import Resampling
 from jetmill.errors import JetmillError
-from jetmill.files import complete
+from jetmill.files import complete, open_made_earlier
 from jetmill.key_thresholds import multiplicity, thresholds
+from jetmill.layout import put
 from jetmill.picking import cells_of
 from jetmill.quotas import Component, component_of_cells, quotas
 from jetmill.randomness import selection_key
@@ -67,19 +68,19 @@ def balance(
     with complete(output) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
         for axis in axes:
-            file[f"{EDGES}/{axis.variable}"] = axis.edges
+            put(file, f"{EDGES}/{axis.variable}", axis.edges)
         for sample, table in zip(samples, counts, strict=True):
             write_table(file, f"{COUNTS}/{sample}", table)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
                 _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples)
         else:
-            file[f"{KEPT}/train"] = available
+            put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
         for name, method in weights.items():
             reference = classes.index(method["reference"]) if "reference" in method else None
             weight = mean_one(weight_table(kept, method["method"], reference), kept)
-            file[f"{WEIGHTS}/{name}"] = weight
+            put(file, f"{WEIGHTS}/{name}", weight)
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
     for name in empty:
         logger.warning("no training jets of class %s; its weights are 0", name)
@@ -93,7 +94,7 @@ def _counts(paths: Sequence[str | Path], samples: Sequence[str], table: tuple[in
     """Return the jets there are, int64 (n_samples, n_splits, n_classes, *bins)."""
     counts = np.zeros((len(samples), *table), dtype=np.int64)
     for path in paths:
-        with h5py.File(path, "r") as file:
+        with open_made_earlier(path) as file:
             for sample, found in file[COUNTS].items():
                 counts[samples.index(sample)] += found[()]
     return counts
@@ -183,10 +184,15 @@ def _resample(
             chosen = np.take_along_axis(table, np.maximum(component, 0)[None, None], axis=0)[0]
             write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, chosen, 0))
     kept, times = quota.sum(axis=0), multiplicity(quota.swapaxes(0, 1), total.swapaxes(0, 1))
-    file[f"{KEPT}/{output}"], file[f"{MULTIPLICITY}/{output}"] = kept, times
+    put(file, f"{KEPT}/{output}", kept)
+    put(file, f"{MULTIPLICITY}/{output}", times)
     if target is not None:
         spectra = [target_spectrum(n, target) * c.cells for n, c in zip(total, components, strict=True)]
-        file[f"{TARGET}/{output}"] = sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any())
+        put(
+            file,
+            f"{TARGET}/{output}",
+            sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any()),
+        )
     different = times[:, 1:].sum()
     logger.info("%12d jets in %s, %d different ones of %d", kept.sum(), output, different, there.sum())
     for component, in_component, n in zip(components, quota, total, strict=True):

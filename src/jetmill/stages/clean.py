@@ -16,7 +16,7 @@ from jetmill import columns as store
 from jetmill.cleaning import ConstituentRecipe, JetRecipe
 from jetmill.config_cleaning import Cleaning, Split
 from jetmill.errors import JetmillError
-from jetmill.files import sha256
+from jetmill.files import sha256, unwritable_named
 from jetmill.ragged import values_of
 from jetmill.randomness import keys
 from jetmill.sources import Source, UnreadableError, open_source
@@ -55,7 +55,8 @@ def clean_batch(
     """
     recipes = _Recipes(settings, sample)
     counts, inputs = recipes.nothing(), []
-    with Spool(Path(output).parent) as spool:
+    before = {path: _state(path) for path in map(str, files)}
+    with unwritable_named(Path(output)), Spool(Path(output).parent) as spool:
         for number, path in enumerate(map(str, files), start=first_file):
             mark = spool.mark()
             try:
@@ -86,7 +87,19 @@ def clean_batch(
             "constituents": {name: counted.tolist() for name, counted in counts.constituents.items()},
             "inputs": inputs,
         }
+        # Snakemake would not see it: what is written now is newer than the change.
+        if changed := [path for path, state in before.items() if _state(path) != state]:
+            raise JetmillError(f"{changed[0]}: changed while it was read; start again when it is complete")
         _write(output, spool, settings, attributes)
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    """Return what changes when a file on this machine is written or replaced, None without it."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @dataclass(frozen=True)

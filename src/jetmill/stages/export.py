@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import yaml
 
@@ -13,7 +12,7 @@ from jetmill.assembling import check_label
 from jetmill.balancing import class_totals
 from jetmill.columns import constituent_label
 from jetmill.exports import class_dict, norm_dict, scale_dict
-from jetmill.files import complete
+from jetmill.files import complete, open_made_earlier
 from jetmill.moments import read_statistics
 from jetmill.picking import PartOf, Picked, pick
 from jetmill.scaling import read_scalers
@@ -48,7 +47,7 @@ def export(
         If a label has a value that is not among those that were named.
     """
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
-    with h5py.File(balance_path, "r") as file:
+    with open_made_earlier(balance_path) as file:
         classes, class_counts = list(file.attrs["classes"]), class_totals(written_jets(file, "train")[0])
         label_counts = _count(pick(source, file), labels) if labels else {}
     with complete(scale_dict_path) as partial:

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.files import complete
+from jetmill.files import complete, open_made_earlier
 from jetmill.layout import blocks, create, open_finished
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def write_index(
                     with open_finished(path) as part:
                         for rows in blocks(part[name].shape, dtype):
                             dataset[start + rows.start : start + rows.stop] = part[name][rows]
+                dataset.flush()
             else:
                 layout = h5py.VirtualLayout(whole, dtype)
                 # As h5py does for every other dataset: the file must not depend on the time.
@@ -67,13 +68,13 @@ def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         if isinstance(item, h5py.Dataset):
             found[name] = item.shape, item.dtype
 
-    with h5py.File(path, "r") as file:
+    with open_made_earlier(path) as file:
         file.visititems(visit)
     return found
 
 
 def _copy_attributes(path: str | Path, target: h5py.File) -> None:
     """Copy the attributes of the file and of everything in it."""
-    with h5py.File(path, "r") as source:
+    with open_made_earlier(path) as source:
         target.attrs.update(source.attrs)
         source.visititems(lambda name, item: target[name].attrs.update(item.attrs))

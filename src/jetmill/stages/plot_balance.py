@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from jetmill.balancing import class_totals
 from jetmill.batch_list import CleanedBatch, sum_cutflows
+from jetmill.files import open_made_earlier
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, EDGES, WEIGHTS, written_jets
@@ -33,7 +33,7 @@ def plot_balance(
     flows: dict[str, list] = {}
     for batch in batches:
         flows.setdefault(batch.sample, []).append(batch.cutflow)
-    with h5py.File(balance_path, "r") as file:
+    with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, different = written_jets(file, "train")

@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from jetmill.assembling import read_columns
 from jetmill.columns import variable
 from jetmill.errors import JetmillError
+from jetmill.files import open_made_earlier
 from jetmill.loading import load
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.plotting import draw_closure, save
@@ -25,7 +25,7 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
         If a value is missing in one and present in the other.
     """
     jets = load(part)
-    with h5py.File(balance_path, "r") as file:
+    with open_made_earlier(balance_path) as file:
         picked = list(pick(source, file))
     order = final_order(picked)
     largest, typical = np.zeros(len(jets.variables)), np.zeros(len(jets.variables))

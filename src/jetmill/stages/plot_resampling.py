@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import h5py
-
+from jetmill.files import open_made_earlier
 from jetmill.plotting import draw_resampling, save
 from jetmill.tables import EDGES, KEPT, MULTIPLICITY, TARGET
 
@@ -16,7 +15,7 @@ def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str
     output
         ``train`` or ``val_resampled``.
     """
-    with h5py.File(balance_path, "r") as file:
+    with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         written, multiplicity = file[f"{KEPT}/{output}"][()], file[f"{MULTIPLICITY}/{output}"][()]

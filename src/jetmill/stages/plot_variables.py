@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from jetmill.files import open_made_earlier
 from jetmill.layout import LABELS
 from jetmill.loading import Jets, load
 from jetmill.plotting import draw_variables, save
@@ -27,7 +27,7 @@ def plot_variables(train: str | Path, output: str | Path, *, of: str, variables:
     n_jets
         Jets to use, at most.
     """
-    with h5py.File(train, "r") as file:
+    with open_made_earlier(train) as file:
         total = file[LABELS].shape[0]
     starts = np.linspace(0, total, N_BLOCKS + 1).astype(int)
     length = max(1, n_jets // N_BLOCKS)

@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from jetmill import layout
 from jetmill.assembling import Tables, attributes, dataset_types, scaled_rows
 from jetmill.content import Content
+from jetmill.files import open_made_earlier
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.scaling import read_scalers
 
@@ -39,7 +39,7 @@ def write_part(
         If a scaled value does not fit into float16.
     """
     scalers = read_scalers(scalers_path)
-    with h5py.File(balance_path, "r") as balance_file:
+    with open_made_earlier(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
     rows = scaled_rows(picked, tables, scalers, content)

@@ -16,7 +16,7 @@ import jetmill
 from jetmill.balancing import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
 from jetmill.errors import JetmillError
-from jetmill.files import complete, sha256
+from jetmill.files import complete, open_made_earlier, sha256
 from jetmill.layout import LABELS, blocks, open_finished
 from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
@@ -59,7 +59,7 @@ def write_manifest(
     threads
         Files that are read at the same time.
     """
-    with h5py.File(balance_path, "r") as file:
+    with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")

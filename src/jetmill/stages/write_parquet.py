@@ -3,13 +3,12 @@
 import logging
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from jetmill.assembling import Tables
 from jetmill.content import Content
 from jetmill.errors import JetmillError
-from jetmill.files import complete
+from jetmill.files import complete, open_made_earlier
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.scaling import read_scalers
 from jetmill.unscaled import FLAVOUR, constituent_fields, jet_fields
@@ -44,7 +43,7 @@ def write_parquet(
     except ModuleNotFoundError:
         raise JetmillError("write.formats: parquet needs pyarrow; `pip install pyarrow`, or leave it out") from None
     scalers = read_scalers(scalers_path)
-    with h5py.File(balance_path, "r") as balance_file:
+    with open_made_earlier(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
     jets = jet_fields(picked, tables, scalers["jets"], content)

@@ -5,13 +5,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from jetmill import layout
 from jetmill.assembling import Tables
 from jetmill.balancing import class_totals
 from jetmill.content import Content
+from jetmill.files import open_made_earlier
 from jetmill.picking import PartOf, final_order, pick
 from jetmill.rows import Ragged, Rows, records
 from jetmill.scaling import read_scalers
@@ -37,7 +37,7 @@ def write_structured(
     the file, what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
     """
     scalers = read_scalers(scalers_path)
-    with h5py.File(balance_path, "r") as balance_file:
+    with open_made_earlier(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
         kept, unique = written_jets(balance_file, source.output)

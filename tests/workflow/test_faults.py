@@ -1,0 +1,512 @@
+"""Runs that are broken in every way and started again: clear messages, nothing half-made, the same bytes at the end."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import workflow_runs as runs
+
+from jetmill.toy import toy_jets
+
+pytestmark = pytest.mark.workflow
+
+# Formats whose packages are there, and the rule of each.
+NEEDED = {"parquet": "pyarrow", "tfrecords": "google_crc32c"}
+FORMATS = ["hdf5", "structured", *(name for name, package in NEEDED.items() if importlib.util.find_spec(package))]
+INPUTS = [f"inputs/{name}.root" for name in ("top_0", "jj_0", "jj_1")]
+CONFIG: dict[str, Any] = {
+    "input": {"files_per_batch": 1},
+    "samples": {"top": {"files": INPUTS[:1]}, "jj": {"files": INPUTS[1:]}},
+    "jets": {"select": ["abs(eta) <= 2.5", "pt <= 1000"], "variables": ["eta", "pt"]},
+    "classes": {"b": "hadronFlavour == 5 & nBHadrons <= 1", "other": "rest"},
+    "balance": {"bins": {"pt": [10, 1000, 3]}, "weights": ["flat"]},
+    "write": {"parts": {"train": 2, "val": 1}, "outputs": ["train", "val"], "formats": FORMATS},
+}
+# What is made from the last input on the way to these.
+FROM_LAST_INPUT = ["clean/jj/batch_0001.h5", "clean/batches.json", "parts", "train.h5", "val.h5"]
+ARRAYS = ["results/train.h5", "results/val.h5"]
+# What needs every stage, and not every plot.
+ALL = [
+    *ARRAYS,
+    *(f"results/{name}" for name in ("structured/train.h5", "class_dict.yaml", "manifest.json", "report/spectra.png")),
+]
+# Every script of that run with what its rules make.
+STAGES = {
+    "clean": ["clean/*/*.h5"],
+    "list_batches": ["clean/batches.json"],
+    "fit_scalers": ["scalers/*.json"],
+    "merge_scalers": ["scalers.json"],
+    "export": ["*_dict.*"],
+    "bin_jets": ["bins/*.h5"],
+    "balance": ["balance.h5"],
+    "write": ["parts/*/*.h5"],
+    "index": ["*/train.h5", "*/val.h5", "train.h5", "val.h5"],
+    "write_structured": ["structured/parts/*/*.h5"],
+    "write_manifest": ["manifest.json"],
+    "plot_balance": ["report/*.png"],
+} | {
+    f"write_{name}": [pattern]
+    for name, pattern in {"parquet": "parquet/*/*", "tfrecords": "tfrecords/*/[!.]*"}.items()
+    if name in FORMATS
+}
+
+# Python loads it in every process that the test starts; it does something in jobs alone, which are scripts of
+# Snakemake. `FAULT` says what and where it keeps what it must remember.
+SITECUSTOMIZE = '''
+import json, os, resource, signal, sys, time
+from pathlib import Path
+
+script = Path(sys.orig_argv[-1])
+if script.parent.name == "scripts" and script.parent.parent.name == ".snakemake":
+    fault, rule = json.loads(os.environ["FAULT"]), script.name.split(".")[1]
+    memory = Path(fault["memory"])
+
+    def first(name):
+        try:
+            (memory / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def snakemake_and_below():
+        """Return the processes from the one that the test started to the parent of this one."""
+        found = [os.getppid()]
+        while b"-m\\0snakemake" not in Path(f"/proc/{found[0]}/cmdline").read_bytes():
+            status = Path(f"/proc/{found[0]}/status").read_text()
+            found.insert(0, int(status.split("PPid:")[1].split()[0]))
+        return found
+
+    def hold():
+        (memory / "new").write_text(str(snakemake_and_below()[0]))
+        (memory / "new").rename(memory / "held")
+        while not (memory / "go").exists():
+            time.sleep(0.01)
+
+    def watch(event, args):
+        if event == "open" and str(args[0]).endswith(fault.get("hold_at", "nothing")) and first("holds"):
+            hold()
+        if event != "os.rename" or not str(args[0]).endswith(".partial"):
+            return
+        if rule in fault.get("kill", ()) and first(f"killed {rule}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if rule == fault.get("hold") and first("holds"):
+            hold()
+        if not str(args[1]).startswith("."):
+            with (memory / "done").open("a") as file:
+                file.write(f"{args[1]}\\n")
+
+    sys.addaudithook(watch)
+    limit = fault.get("limits", {}).get(rule)
+    if limit and first(f"limited {rule}"):
+        sys.dont_write_bytecode = True
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if fault.get("power"):
+            # The end of Snakemake first, then of this job, by the kernel, when its file is half there.
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            for process in snakemake_and_below():
+                os.kill(process, signal.SIGKILL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+'''
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run everything without a fault, once."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    (directory / "inputs").mkdir()
+    for number, path in enumerate(INPUTS):
+        write_input(directory / path, seed=number)
+    run = runs.snakemake(directory, "--cores", "2", *ALL, config=CONFIG)
+    assert run.code == 0, run.output
+    return directory
+
+
+def write_input(path: Path, *, seed: int) -> None:
+    jets = toy_jets(600, "ttbar", np.random.default_rng(seed))
+    jets = {name: jets[name] for name in ("eta", "pt", "hadronFlavour", "nBHadrons")}
+    runs.write_ntuple(path, jets, np.full(200, 3))
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A copy of the undisturbed run in which something goes wrong."""
+
+    directory: Path
+    undisturbed: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def results(self) -> Path:
+        return self.directory / "results"
+
+    @property
+    def memory(self) -> Path:
+        return self.directory / "memory"
+
+    def fault(self, **what: Any) -> None:
+        """Have jobs do something from now on: see SITECUSTOMIZE."""
+        self.memory.mkdir()
+        (self.memory / "sitecustomize.py").write_text(SITECUSTOMIZE)
+        paths = [str(self.memory), os.environ.get("PYTHONPATH", "")]
+        self.monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        self.monkeypatch.setenv("FAULT", json.dumps({"memory": str(self.memory), **what}))
+
+    def run(self, *arguments: str, cores: int = 2) -> runs.Run:
+        return runs.snakemake(self.directory, "--cores", str(cores), *arguments, config=CONFIG)
+
+    def fails(self, *arguments: str, cores: int = 2) -> runs.Run:
+        """Run, and see that it fails without a word of Python's and leaves nothing half-made."""
+        run = self.run(*arguments, cores=cores)
+        assert run.code != 0
+        assert "Traceback" not in run.output
+        self.check_files()
+        return run
+
+    def succeeds(self, *arguments: str, cores: int = 2) -> runs.Run:
+        """Run, and see that it ends as the undisturbed run did."""
+        run = self.run(*arguments, cores=cores)
+        assert run.code == 0, run.output
+        self.check_files()
+        assert runs.half_made(self.directory) == []
+        for target in arguments:
+            assert (self.directory / target).exists()
+        return run
+
+    def check_files(self) -> None:
+        """See that every file that has its final name is that of the undisturbed run."""
+        for path in data_files(self.results):
+            assert content(path) == content(self.undisturbed / path.relative_to(self.directory)), path
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator["Running"]:
+        """Run in the background up to where `fault` has a job wait."""
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(self.run, *arguments)
+            try:
+                end = time.monotonic() + 60
+                while not (self.memory / "held").exists():
+                    assert not future.done(), future.result().output
+                    assert time.monotonic() < end
+                    time.sleep(0.02)
+                yield Running(int((self.memory / "held").read_text()), self.memory / "go", future.result)
+            finally:
+                (self.memory / "go").touch()
+
+    def remove(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for path in self.results.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A snakemake, one of whose jobs waits until it may go on."""
+
+    process: int
+    go: Path
+    result: Callable[[], runs.Run]
+
+    def finish(self) -> runs.Run:
+        self.go.touch()
+        return self.result()
+
+
+@pytest.fixture
+def faulty(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faulty:
+    shutil.copytree(undisturbed, tmp_path / "run", symlinks=True)
+    return Faulty(tmp_path / "run", undisturbed, monkeypatch)
+
+
+def data_files(results: Path) -> Iterator[Path]:
+    for path in results.rglob("*"):
+        parts = path.relative_to(results).parts
+        if path.is_file() and parts[0] not in ("logs", "benchmarks") and not any(p.startswith(".") for p in parts):
+            yield path
+
+
+def content(path: Path) -> Any:
+    if path.name != "manifest.json":
+        return path.read_bytes()
+    # The repository may go on meanwhile.
+    return {key: value for key, value in json.loads(path.read_text()).items() if key != "commit"}
+
+
+def halves(results: Path) -> dict[str, int]:
+    """Return half the size of the smallest file that each stage makes."""
+    files = {stage: [p for pattern in patterns for p in results.glob(pattern)] for stage, patterns in STAGES.items()}
+    return {stage: min(path.stat().st_size for path in paths) // 2 for stage, paths in files.items()}
+
+
+@contextmanager
+def mounted(directory: Path, megabytes: int = 8) -> Iterator[Callable[[str], None]]:
+    """Give a directory a file system of its own, and a function that mounts it anew with other options."""
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,{options}", "tmpfs", str(directory)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    if os.geteuid() or shutil.which("mount") is None:
+        pytest.skip("mounting a file system needs root")
+    mount("rw")
+    try:
+        yield lambda options: mount(f"remount,{options}")
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write a file until the disk is full."""
+    with pytest.raises(OSError, match="No space left"), path.open("wb", buffering=0) as file:  # noqa: PT012
+        while True:
+            file.write(bytes(4096))
+
+
+# --- the end of jobs ---
+
+
+def test_each_stage_fails_to_write_and_is_killed_and_is_resumed(faulty):
+    """The first job of each stage may write half of its file, the second one is killed before its file has its name."""
+    shutil.rmtree(faulty.results)
+    shutil.rmtree(faulty.directory / ".snakemake")
+    faulty.fault(limits=halves(faulty.undisturbed / "results"), kill=list(STAGES))
+    told: list[str] = []
+    for _ in range(20):
+        run = faulty.run("--keep-going", "--retries", "1", *ALL)
+        told.extend(re.findall(r"ERROR (\S+): cannot be written: File too large", run.output))
+        assert "Traceback" not in run.output
+        faulty.check_files()
+        if run.code == 0:
+            break
+    assert run.code == 0, run.output
+    for stage, patterns in STAGES.items():
+        assert any(Path(path).match(f"results/{pattern}") for path in told for pattern in patterns), stage
+    assert {p.name for p in faulty.memory.glob("killed *")} == {f"killed {stage}" for stage in STAGES}
+    # What was done was not done again, and all of it is there.
+    done = Counter((faulty.memory / "done").read_text().split())
+    assert set(done.values()) == {1}
+    expected = [path.relative_to(faulty.undisturbed) for path in data_files(faulty.undisturbed / "results")]
+    assert all((faulty.directory / path).exists() for path in expected)
+    assert runs.half_made(faulty.directory) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "target"),
+    [("write", "train.h5"), ("index", "train.h5"), ("write_tfrecords", "tfrecords/train")],
+)
+def test_everything_ends_in_the_middle_of_a_file(faulty, stage, target):
+    """As when the machine is switched off: neither the job nor Snakemake can tidy up."""
+    if stage not in STAGES:
+        pytest.skip("google-crc32c is not installed")
+    faulty.remove(target, *(STAGES["write"] if stage == "write" else []))
+    faulty.fault(limits={stage: halves(faulty.undisturbed / "results")[stage]}, power=True)
+    run = faulty.fails(f"results/{target}", cores=1)
+    assert run.code == -signal.SIGKILL
+    assert runs.half_made(faulty.results) != []
+    assert not (faulty.results / target).exists()
+    assert faulty.run("--unlock").code == 0
+    faulty.succeeds(f"results/{target}")
+
+
+def test_snakemake_is_killed_and_its_jobs_live_on(faulty):
+    faulty.remove("train.h5", "parts/train/part_0000.h5")
+    faulty.fault(hold="write")
+    with faulty.running(ARRAYS[0]) as running:
+        os.kill(running.process, signal.SIGKILL)
+        locked = faulty.run(ARRAYS[0])
+        assert locked.code == 1
+        assert "Directory cannot be locked" in locked.output
+        assert "--unlock" in locked.output
+        assert faulty.run("--unlock").code == 0
+        resumed = faulty.run(ARRAYS[0])
+        assert resumed.code == 0, resumed.output
+        assert resumed.jobs == {"write": 1, "index": 1, "total": 2}
+        assert running.finish().code == -signal.SIGKILL
+    faulty.check_files()
+    # The job that had lived on changes nothing when it ends.
+    assert "Nothing to be done" in faulty.succeeds(ARRAYS[0]).output
+
+
+# --- the system ---
+
+
+def test_the_disk_is_full(faulty):
+    saved = faulty.directory / "saved"
+    faulty.results.rename(saved)
+    with mounted(faulty.results):
+        shutil.copytree(saved, faulty.results, dirs_exist_ok=True)
+        faulty.remove("train.h5", "parts/train/part_0000.h5")
+        fill(faulty.results / "ballast")
+        run = faulty.run(ARRAYS[0])
+        assert run.code == 1
+        assert "results/parts/train/part_0000.h5: cannot be written: No space left on device" in run.output
+        assert "Traceback" not in run.output
+        assert not list((faulty.results / "parts/train").glob("*part_0000.h5*"))
+        (faulty.results / "ballast").unlink()
+        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "index": 1, "total": 2}
+
+
+@pytest.mark.parametrize(
+    ("directory", "name", "before"),
+    [("parts/train", "part_0000.h5", "scalers.json"), ("logs/write/train", "part_0000.log", "part_0000.log")],
+    ids=["results", "log"],
+)
+def test_the_file_system_becomes_read_only(faulty, directory, name, before):
+    faulty.remove("train.h5", "parts/train/part_0000.h5")
+    faulty.fault(hold_at=before)
+    (faulty.results / directory).rename(faulty.directory / "saved")
+    with mounted(faulty.results / directory) as remount:
+        shutil.copytree(faulty.directory / "saved", faulty.results / directory, dirs_exist_ok=True)
+        with faulty.running(ARRAYS[0]) as running:
+            remount("ro")
+            run = running.finish()
+        assert run.code == 1
+        assert f"results/{directory}/{name}: cannot be written: Read-only file system" in run.output
+        # Snakemake may have a traceback of its own.
+        assert "src/jetmill" not in run.output
+        faulty.check_files()
+        # Snakemake itself does not start any job.
+        run = faulty.run(ARRAYS[0])
+        assert run.code == 1
+        assert f"Read-only file system: 'results/{directory}/" in run.output
+        remount("rw")
+        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "index": 1, "total": 2}
+
+
+def test_the_temporary_directory_is_full(faulty):
+    faulty.remove(*FROM_LAST_INPUT)
+    with mounted(faulty.directory / "tmp"):
+        faulty.monkeypatch.setenv("TMPDIR", str(faulty.directory / "tmp"))
+        fill(faulty.directory / "tmp/ballast")
+        faulty.succeeds(ARRAYS[0])
+
+
+# --- the input ---
+
+
+def test_inputs_are_damaged(faulty):
+    faulty.remove("clean/*/*.h5", *FROM_LAST_INPUT)
+    top, jj_0, jj_1 = (faulty.directory / path for path in INPUTS)
+    top.write_bytes(top.read_bytes()[: top.stat().st_size // 2])
+    jj_0.write_bytes(b"")
+    jj_1.write_bytes(b"These are no jets.\n" * 1000)
+    run = faulty.fails("--keep-going", *ARRAYS)
+    assert "inputs/top_0.root: cut short or not a readable ROOT file" in run.output
+    assert "inputs/jj_0.root: not a readable ROOT file" in run.output
+    assert "inputs/jj_1.root: not a readable ROOT file" in run.output
+    for path in INPUTS[:2]:
+        shutil.copy2(faulty.undisturbed / path, faulty.directory / path)
+    jj_1.unlink()
+    run = faulty.fails(*ARRAYS)
+    assert f"{INPUTS[2]}: no such file" in run.output
+    shutil.copy2(faulty.undisturbed / INPUTS[2], jj_1)
+    assert faulty.succeeds(*ARRAYS).jobs["clean"] == 3
+
+
+def test_an_input_is_replaced_after_it_was_cleaned(faulty):
+    """The run is one of the old file, and the next one sees the new file."""
+    faulty.remove(*FROM_LAST_INPUT)
+    faulty.fault(hold="list_batches")
+    with faulty.running(*ARRAYS) as running:
+        write_input(faulty.directory / INPUTS[2], seed=99)
+        run = running.finish()
+    assert run.code == 0, run.output
+    faulty.check_files()
+    assert faulty.run("-n", *ARRAYS).jobs["clean"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda path: write_input(path, seed=99), "changed while it was read"),
+        (lambda path: path.unlink(), "no such file"),
+    ],
+    ids=["replaced", "removed"],
+)
+def test_an_input_changes_while_it_is_read(faulty, change, told):
+    faulty.remove(*FROM_LAST_INPUT)
+    faulty.fault(hold_at=INPUTS[2])
+    with faulty.running(*ARRAYS) as running:
+        change(faulty.directory / INPUTS[2])
+        run = running.finish()
+    assert run.code == 1
+    assert "Traceback" not in run.output
+    assert f"{INPUTS[2]}: {told}" in run.output
+    faulty.check_files()
+    assert not (faulty.results / "clean/jj/batch_0001.h5").exists()
+    shutil.copy2(faulty.undisturbed / INPUTS[2], faulty.directory / INPUTS[2])
+    assert faulty.succeeds(*ARRAYS).jobs["clean"] == 1
+
+
+# --- what is in between, and what comes out ---
+
+
+@pytest.mark.parametrize(
+    ("files", "targets"),
+    [
+        (["clean/jj/batch_0001.h5"], ["clean/batches.json"]),
+        (["bins/0000.h5", "scalers/range_00.json"], ["balance.h5", "scalers.json"]),
+        (["balance.h5", "scalers.json"], ["report/spectra.png", "train.h5"]),
+        (["parts/train/part_0001.h5"], ["train.h5"]),
+    ],
+    ids=["clean", "bins and scalers", "balance and scalers", "parts"],
+)
+def test_a_file_in_between_is_damaged(faulty, files, targets):
+    for name in files:
+        path = faulty.results / name
+        os.truncate(path, path.stat().st_size // 2)
+    run = faulty.run("--keep-going", *(f"results/{target}" for target in targets))
+    assert run.code == 1
+    assert "Traceback" not in run.output
+    for name in files:
+        assert f"results/{name}: damaged" in run.output
+    faulty.remove(*files)
+    faulty.succeeds(*(f"results/{target}" for target in targets))
+
+
+def verify(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jetmill.verify", "results", *arguments]
+    return subprocess.run(command, cwd=directory, check=False, capture_output=True, text=True)
+
+
+def change_a_byte(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_an_output_is_damaged_afterwards(faulty):
+    damaged = "parts/train/part_0001.h5"
+    path = faulty.results / damaged
+    assert verify(faulty.directory).returncode == 0
+    for spoil in (change_a_byte, lambda path: os.truncate(path, 1000), Path.unlink):
+        spoil(path)
+        found = verify(faulty.directory)
+        assert found.returncode == 1
+        assert damaged in found.stdout + found.stderr
+        assert "Traceback" not in found.stderr
+    # Snakemake does not miss what is gone while all that is made from it is there.
+    assert "Nothing to be done" in faulty.succeeds(*ALL).output
+    faulty.remove("manifest.json")
+    faulty.succeeds(*ALL)
+    assert path.exists()
+    assert verify(faulty.directory).returncode == 0
