@@ -12,7 +12,7 @@ run: install
 install: $(VENV)/installed
 
 test: $(VENV)/installed-test
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --max-worker-restart 0
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
 test-packages:
@@ -30,7 +30,8 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 # PyTorch, TensorFlow, atlas-ftag-tools and weaver read the results in tests. They are large; READERS=no
 # skips them and these tests.
-$(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-readers.txt
+$(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-readers.txt requirements-htcondor.txt
 	$(VENV)/bin/pip install --quiet --requirement requirements-test.txt
+	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/htcondor --requirement requirements-htcondor.txt
 	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-readers.txt
 	touch $@

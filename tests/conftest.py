@@ -1,5 +1,6 @@
 """Fixtures shared by the unit tests."""
 
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import numpy as np
 import pytest
 import uproot
 from hypothesis import settings
+
+with suppress(ImportError):
+    # Python crashes if it is imported after TensorFlow.
+    import XRootD.client  # noqa: F401
 
 settings.register_profile("jetmill", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("jetmill")

@@ -1,6 +1,5 @@
 """The profile for HTCondor, the conda environments and the container."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -21,9 +20,8 @@ def profile():
     return yaml.safe_load((PROFILE / "config.yaml").read_text())
 
 
-def snakemake(*arguments, path=None):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
-    environment |= {"PATH": path or environment["PATH"]}
+def snakemake(*arguments, **variables):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")} | variables
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -41,22 +39,35 @@ def test_snakemake_knows_every_key_of_the_htcondor_profile():
     assert own <= options
 
 
-def test_the_plugin_knows_every_key_of_the_htcondor_profile():
-    plugin = pytest.importorskip("snakemake_executor_plugin_htcondor", reason="the HTCondor plugin is not installed")
-    settings = set(plugin.ExecutorSettings.__dataclass_fields__)
+@pytest.fixture
+def plugin():
+    """Return where the plugin is: apart from the rest, as `make test` installs it."""
+    directory = Path(sys.prefix) / "htcondor"
+    if not (directory / "snakemake_executor_plugin_htcondor").exists():
+        pytest.skip(f"the HTCondor plugin is not installed in {directory}, see requirements-htcondor.txt")
+    return directory
+
+
+SETTINGS = "import snakemake_executor_plugin_htcondor as p; print(*p.ExecutorSettings.__dataclass_fields__)"
+
+
+def test_the_plugin_knows_every_key_of_the_htcondor_profile(plugin):
+    environment = {**os.environ, "PYTHONPATH": str(plugin)}
+    command = [sys.executable, "-c", SETTINGS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    settings = set(done.stdout.split())
     keys = {key.removeprefix("htcondor-").replace("-", "_") for key in profile() if key.startswith("htcondor-")}
     assert keys
     assert keys <= settings
     # It takes resources by name, and says nothing about one that it does not know.
-    source = Path(plugin.__file__).read_text()
+    source = (plugin / "snakemake_executor_plugin_htcondor/__init__.py").read_text()
     for name in set(profile()["default-resources"]) - {"mem_mb"}:
         assert f'"{"classad_" if name.startswith("classad_") else name}"' in source
 
 
-def test_a_dry_run_takes_the_htcondor_profile():
-    if importlib.util.find_spec("snakemake_executor_plugin_htcondor") is None:
-        pytest.skip("the HTCondor plugin is not installed")
-    done = snakemake("--profile", "profiles/htcondor", "--dry-run", "--quiet", "rules")
+def test_a_dry_run_takes_the_htcondor_profile(plugin):
+    arguments = ["--profile", "profiles/htcondor", "--dry-run", "--quiet", "rules"]
+    done = snakemake(*arguments, PYTHONPATH=str(plugin))
     assert done.returncode == 0, done.stdout
 
 
@@ -139,7 +150,7 @@ def test_jobs_in_a_conda_environment_import_the_jetmill_that_snakemake_runs_with
     arguments = ["--snakefile", ROOT / "Snakefile", "--directory", run, "--cores", "1", "--config"]
     arguments += ["samples={tt: {toy: {process: ttbar, files: 1, jets: 500}}}"]
     arguments += ["--software-deployment-method", "conda", "--", "results/toy/tt_0000.root"]
-    done = snakemake(*arguments, path=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    done = snakemake(*arguments, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stdout
     assert "Activating conda environment" in done.stdout
     assert (run / "results/toy/tt_0000.root").stat().st_size > 0
