@@ -30,8 +30,7 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, first_line
-from jetmill.files import complete
-from jetmill.layout import put
+from jetmill.files import complete, put
 from jetmill.splitting import SPLITS
 
 KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"

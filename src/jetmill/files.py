@@ -104,9 +104,11 @@ def made_earlier(path: str | Path) -> Iterator[None]:
     """Say what to do about a file of an earlier job that is damaged or gone."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise JetmillError(f"{path}: no such file; start snakemake again, which makes it anew") from error
     except (OSError, ValueError, KeyError) as error:
         raise JetmillError(
-            f"{path}: damaged or gone ({first_line(error)}). Remove it and start again: Snakemake then makes it anew"
+            f"{path}: damaged ({first_line(error)}). Remove it and start again: Snakemake then makes it anew"
         ) from error
 
 
@@ -116,6 +118,15 @@ def open_made_earlier(path: str | Path) -> "h5py.File":
 
     with made_earlier(path):
         return h5py.File(path, "r")
+
+
+def put(file: "h5py.File", name: str, values: Any, **options: Any) -> None:
+    """Create a dataset and write it at once.
+
+    A dataset that is not flushed is written when it is closed, where h5py does not raise if the disk is full.
+    """
+    dataset = file.create_dataset(name, data=values, **options)
+    dataset.flush()
 
 
 def sha256(path: str | Path) -> str:

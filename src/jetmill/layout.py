@@ -40,6 +40,12 @@ def constituent_label(collection: str, label: str) -> str:
 def open_finished(path: str | Path) -> h5py.File:
     """Open a finished file for reading, whatever its compression."""
     know_all_filters()
+    return h5py.File(path, "r")
+
+
+def reopen_finished(path: str | Path) -> h5py.File:
+    """Open a finished file in a later job, or say how to have it made anew."""
+    know_all_filters()
     return open_made_earlier(path)
 
 
@@ -86,15 +92,6 @@ def write_rows(
             dataset.flush()
         for name, values_of_name in attributes.items():
             file[name].attrs.update(values_of_name)
-
-
-def put(file: h5py.File, name: str, values: np.ndarray, **options: Any) -> None:
-    """Create a dataset and write it at once.
-
-    A dataset that is not flushed is written when it is closed, where h5py does not raise if the disk is full.
-    """
-    dataset = file.create_dataset(name, data=values, **options)
-    dataset.flush()
 
 
 def create(

@@ -21,7 +21,7 @@ Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of th
 import h5py
 import numpy as np
 
-from jetmill.layout import put
+from jetmill.files import put
 from jetmill.splitting import SPLITS, split_of
 
 COUNTS = "counts"

@@ -12,9 +12,8 @@ from jetmill.binning import Axis, axes_of, cells_between, shape
 from jetmill.columns import KEY, LABEL, Batch
 from jetmill.config import Resampling
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier
+from jetmill.files import complete, open_made_earlier, put
 from jetmill.key_thresholds import multiplicity, thresholds
-from jetmill.layout import put
 from jetmill.picking import cells_of
 from jetmill.quotas import Component, component_of_cells, quotas
 from jetmill.randomness import selection_key

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.files import complete, open_made_earlier
-from jetmill.layout import blocks, create, open_finished
+from jetmill.layout import blocks, create, reopen_finished
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def write_index(
             if merge:
                 dataset = create(file, name, whole, dtype, compression)
                 for path, start in zip(parts, starts, strict=False):
-                    with open_finished(path) as part:
+                    with reopen_finished(path) as part:
                         for rows in blocks(part[name].shape, dtype):
                             dataset[start + rows.start : start + rows.stop] = part[name][rows]
                 dataset.flush()

@@ -17,7 +17,7 @@ from jetmill.balancing import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, sha256
-from jetmill.layout import LABELS, blocks, open_finished
+from jetmill.layout import LABELS, blocks, reopen_finished
 from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
 from jetmill.tables import COUNTS, written_jets
@@ -119,7 +119,7 @@ def _data(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
     entry = _entry(path, base)
     if path.suffix != ".h5":
         return entry
-    with open_finished(path) as file:
+    with reopen_finished(path) as file:
         if sources := sources_of(file):
             n_jets = next(iter(datasets(file).values())).shape[0]
             return entry | {"jets": n_jets, "parts": [str((path.parent / s).relative_to(base)) for s in sources]}

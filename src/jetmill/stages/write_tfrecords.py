@@ -41,7 +41,7 @@ def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: 
         Jets in a file; the last one has the rest.
     """
     output = Path(output)
-    with complete_directory(output) as partial, layout.open_finished(index) as file:
+    with complete_directory(output) as partial, layout.reopen_finished(index) as file:
         n_jets = file[layout.LABELS].shape[0]
         sources = dict(_features(file))
         for number, start in enumerate(range(0, n_jets, records_per_file), start=1):
