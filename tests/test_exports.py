@@ -11,7 +11,7 @@ from jetmill.errors import JetmillError
 from jetmill.exports import class_dict, class_weights, norm_dict, scale_dict
 from jetmill.moments import Statistics, write_statistics
 from jetmill.picking import PartOf
-from jetmill.scaling import fit_all, write_scalers
+from jetmill.scaling import fit_all, is_scaled, write_scalers
 from jetmill.stages.export import export
 
 VALUES = {
@@ -28,7 +28,7 @@ SETTINGS = {
 def known():
     def statistics(of, name, values):
         settings = SETTINGS[of]
-        robust = settings.method == "robust" and settings.is_scaled(name)
+        robust = settings.method == "robust" and is_scaled(name, settings)
         return Statistics.of(lambda: [np.array(values)], log=name in settings.log, quartiles=robust)
 
     return {of: {name: statistics(of, name, v) for name, v in rows.items()} for of, rows in VALUES.items()}

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.moments import Moments, Statistics
-from jetmill.scaling import Scaler, fit_all, read_scalers, scale_rows, write_scalers
+from jetmill.scaling import Scaler, fit_all, is_scaled, read_scalers, scale_rows, write_scalers
 
 NAN = np.nan
 
@@ -20,7 +20,7 @@ NAN = np.nan
 def statistics(column, *, settings=None, name="x"):
     """Return what fit_scalers finds in a column."""
     settings = settings or ScalingOf()
-    robust = settings.method == "robust" and settings.is_scaled(name)
+    robust = settings.method == "robust" and is_scaled(name, settings)
     return Statistics.of(lambda: [np.asarray(column)], log=name in settings.log, quartiles=robust)
 
 

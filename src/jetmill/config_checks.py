@@ -15,6 +15,7 @@ from jetmill.config_types import REST
 from jetmill.errors import JetmillError, nearest
 from jetmill.expressions import Expression
 from jetmill.plugins import load_plugin
+from jetmill.scaling import is_scaled
 from jetmill.systematics import VARIATIONS
 from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
 
@@ -340,7 +341,7 @@ def _scaling(key: str, scaling: ScalingOf, of: str, variables: list[str]) -> Pro
     plain = [pattern for pattern in scaling.unscaled if not any(c in pattern for c in "*?[")]
     yield from _among(f"{key}.unscaled", plain, of, variables)
     for name in scaling.log:
-        if not scaling.is_scaled(name):
+        if not is_scaled(name, scaling):
             yield f"{key}.log", f"'{name}' is unscaled"
 
 

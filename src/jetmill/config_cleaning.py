@@ -1,7 +1,6 @@
 """The part of the configuration that cleaning depends on."""
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -257,10 +256,6 @@ class ScalingOf(Model):
         if wrong := [name for name in self.log if self.defaults.get(name, 1.0) <= 0]:
             raise ValueError(f"defaults.{wrong[0]}: must be above 0, as the logarithm of {wrong[0]} is scaled")
         return self
-
-    def is_scaled(self, name: str) -> bool:
-        """Tell whether a variable gets a scaler of its own."""
-        return not any(fnmatchcase(name, pattern) for pattern in self.unscaled)
 
 
 class Origin(Model):

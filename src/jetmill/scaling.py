@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,8 +13,29 @@ from jetmill.errors import JetmillError
 from jetmill.files import made_earlier
 from jetmill.moments import Moments, Statistics, logarithm
 
-if TYPE_CHECKING:
-    from jetmill.config_cleaning import ScalingOf
+
+class ScalingSettings(Protocol):
+    """How variables of jets or of a collection are to be scaled, see `jetmill.config_cleaning.ScalingOf`."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def log(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def unscaled(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def default(self) -> str: ...  # noqa: D102
+    @property
+    def default_offset(self) -> float: ...  # noqa: D102
+    @property
+    def defaults(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def clip(self) -> float | None: ...  # noqa: D102
+
+
+def is_scaled(name: str, settings: ScalingSettings) -> bool:
+    """Tell whether a variable gets a scaler of its own."""
+    return not any(fnmatchcase(name, pattern) for pattern in settings.unscaled)
 
 
 @dataclass(frozen=True)
@@ -39,7 +61,7 @@ class Scaler:
     clip: float = np.inf
 
     @classmethod
-    def fit(cls, statistics: Statistics, settings: "ScalingOf", name: str) -> "Scaler":
+    def fit(cls, statistics: Statistics, settings: ScalingSettings, name: str) -> "Scaler":
         """Return the scaler of a variable; a scale of 1 where its values do not spread.
 
         Without any value, a missing one becomes 0.
@@ -51,7 +73,7 @@ class Scaler:
         elif moments.count:
             default = moments.mean if settings.default == "mean" else moments.minimum - settings.default_offset
         shift, scale, limit = 0.0, 1.0, np.inf
-        if settings.is_scaled(name):
+        if is_scaled(name, settings):
             shift, scale = moments.mean, float(np.sqrt(moments.variance))
             if statistics.quartiles is not None and moments.count:
                 first, shift, third = statistics.quartiles
@@ -99,7 +121,7 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 
 
 def fit_all(
-    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, "ScalingOf"], *, strict: bool
+    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingSettings], *, strict: bool
 ) -> tuple[dict[str, dict[str, Scaler]], list[str]]:
     """Turn statistics into scalers, by object (jets, tracks) and variable.
 
@@ -122,7 +144,7 @@ def fit_all(
     problems = []
     for of, rows in statistics.items():
         for name, s in rows.items():
-            if not settings[of].is_scaled(name):
+            if not is_scaled(name, settings[of]):
                 continue
             what, m = f"variable '{name}' of {of}", s.scaled
             if not m.count:

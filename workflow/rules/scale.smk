@@ -1,4 +1,6 @@
 rule fit_scalers:
+    # They take longest of what comes before the parts.
+    priority: 1
     input:
         "<results>/clean/batches.json",
     output:

@@ -1,12 +1,13 @@
 """Go through one range of variables."""
 
+from types import SimpleNamespace
+
 from jetmill.batch_list import read_batch_list
-from jetmill.config_cleaning import ScalingOf
 from jetmill.logs import job_log
 from jetmill.stages.fit_scalers import fit_scalers
 
 with job_log(snakemake.log[0]):
     of, variables = snakemake.params.range
-    settings = ScalingOf.model_validate(snakemake.params.settings)
+    settings = SimpleNamespace(**snakemake.params.settings)
     batches = [batch.path for batch in read_batch_list(snakemake.input[0])]
     fit_scalers(batches, snakemake.output[0], of=of, variables=variables, settings=settings)

@@ -1,9 +1,10 @@
 """Merge the statistics of all ranges into the scalers."""
 
-from jetmill.config_cleaning import ScalingOf
+from types import SimpleNamespace
+
 from jetmill.logs import job_log
 from jetmill.stages.merge_scalers import merge_scalers
 
 with job_log(snakemake.log[0]):
-    settings = {of: ScalingOf.model_validate(s) for of, s in snakemake.params.settings.items()}
+    settings = {of: SimpleNamespace(**s) for of, s in snakemake.params.settings.items()}
     merge_scalers(snakemake.input, snakemake.output[0], settings=settings, strict=snakemake.params.strict)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.columns import Batch, constituent, variable
-from jetmill.config_cleaning import ScalingOf
 from jetmill.files import complete
 from jetmill.moments import Statistics, write_statistics
+from jetmill.scaling import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
 
 # Values that are read at a time.
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def fit_scalers(
-    batches: Sequence[str | Path], output: str | Path, *, of: str, variables: Sequence[str], settings: ScalingOf
+    batches: Sequence[str | Path], output: str | Path, *, of: str, variables: Sequence[str], settings: ScalingSettings
 ) -> None:
     """Go through some variables of the training jets, block by block, in constant memory.
 
@@ -36,7 +36,7 @@ def fit_scalers(
     """
     found = {}
     for name in variables:
-        robust = settings.method == "robust" and settings.is_scaled(name)
+        robust = settings.method == "robust" and is_scaled(name, settings)
 
         def blocks(name: str = name) -> Iterator[np.ndarray]:
             return _training_values(batches, of, name)

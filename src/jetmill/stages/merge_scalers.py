@@ -4,10 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jetmill.config_cleaning import ScalingOf
 from jetmill.files import complete
 from jetmill.moments import read_statistics
-from jetmill.scaling import fit_all, write_scalers
+from jetmill.scaling import ScalingSettings, fit_all, write_scalers
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +15,7 @@ def merge_scalers(
     ranges: Sequence[str | Path],
     output: str | Path,
     *,
-    settings: Mapping[str, ScalingOf],
+    settings: Mapping[str, ScalingSettings],
     strict: bool,
 ) -> None:
     """Write the scalers of all variables as JSON, see `jetmill.scaling.write_scalers`.
