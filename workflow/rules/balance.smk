@@ -43,7 +43,8 @@ rule balance:
         classes=list(CONFIG.classes),
         samples=list(CONFIG.samples),
         weights=PLAN.weights,
-        resampling=CONFIG.balance.resampling.model_dump(mode="json"),
+        resampling=CONFIG.balance.resampling.model_dump(mode="json")
+        | {"resamples": CONFIG.balance.resampling.resamples},
         strict=CONFIG.strict,
         code=code_digest("stages.balance"),
     message:

@@ -1,6 +1,4 @@
 rule fit_scalers:
-    # They take longest of what comes before the parts.
-    priority: 1
     input:
         "<results>/clean/batches.json",
     output:
@@ -9,6 +7,8 @@ rule fit_scalers:
         "<logs>/fit_scalers/range_{range}.log",
     benchmark:
         "<benchmarks>/fit_scalers/range_{range}.tsv"
+    # They take longest of what comes before the parts.
+    priority: 1
     conda:
         "../../envs/jetmill.yaml"
     resources:

@@ -1,12 +1,15 @@
 """Decide weights and quotas from the counts of all batches."""
 
+from types import SimpleNamespace
+
 from jetmill.batch_list import read_batch_list
-from jetmill.config import Resampling
 from jetmill.logs import job_log
 from jetmill.stages.balance import balance
 
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
+    resampling = SimpleNamespace(**params.resampling)
+    resampling.components = [SimpleNamespace(**component) for component in resampling.components]
     balance(
         [(batch.sample, batch.path) for batch in read_batch_list(given.batches)],
         given.bins,
@@ -15,6 +18,6 @@ with job_log(snakemake.log[0]):
         classes=params.classes,
         samples=params.samples,
         weights=params.weights,
-        resampling=Resampling.model_validate(params.resampling),
+        resampling=resampling,
         strict=params.strict,
     )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from jetmill.balancing import class_totals, mean_one, weight_table
 from jetmill.binning import Axis, axes_of, cells_between, shape
 from jetmill.columns import KEY, LABEL, Batch
-from jetmill.config import Resampling
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, put
 from jetmill.key_thresholds import multiplicity, thresholds
@@ -20,6 +20,9 @@ from jetmill.randomness import selection_key
 from jetmill.resampling import target_spectrum
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
 from jetmill.tables import COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS, write_table
+
+if TYPE_CHECKING:
+    from jetmill.config import Resampling
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ def balance(
     classes: Sequence[str],
     samples: Sequence[str],
     weights: Mapping[str, Mapping[str, str]],
-    resampling: Resampling,
+    resampling: "Resampling",
     strict: bool,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.tables`.
@@ -114,7 +117,7 @@ def _check_classes(classes: Sequence[str], available: np.ndarray, strict: bool) 
     return empty
 
 
-def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
+def _components(resampling: "Resampling", samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
     """Return the components of the configuration, or the one of all samples and cells."""
     if not resampling.components:
         return [Component("all", range(len(samples)), cells_between(axes, {}))]
@@ -138,7 +141,7 @@ def _resample(
     counts: np.ndarray,
     components: Sequence[Component],
     of_cells: np.ndarray,
-    resampling: Resampling,
+    resampling: "Resampling",
     classes: Sequence[str],
     samples: Sequence[str],
 ) -> None:
