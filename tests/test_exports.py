@@ -11,7 +11,8 @@ from jetmill.errors import JetmillError
 from jetmill.exports import class_dict, class_weights, norm_dict, scale_dict
 from jetmill.moments import Statistics, write_statistics
 from jetmill.picking import PartOf
-from jetmill.scaling import fit_all, is_scaled, write_scalers
+from jetmill.scaling import fit_all, write_scalers
+from jetmill.scaling_settings import is_scaled
 from jetmill.stages.export import export
 
 VALUES = {

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from jetmill.config_cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.moments import Moments, Statistics
-from jetmill.scaling import Scaler, fit_all, is_scaled, read_scalers, scale_rows, write_scalers
+from jetmill.scaling import Scaler, fit_all, read_scalers, scale_rows, write_scalers
+from jetmill.scaling_settings import is_scaled
 
 NAN = np.nan
 

@@ -15,7 +15,7 @@ from jetmill.config_types import REST
 from jetmill.errors import JetmillError, nearest
 from jetmill.expressions import Expression
 from jetmill.plugins import load_plugin
-from jetmill.scaling import is_scaled
+from jetmill.scaling_settings import is_scaled
 from jetmill.systematics import VARIATIONS
 from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
 

@@ -3,39 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import made_earlier
 from jetmill.moments import Moments, Statistics, logarithm
-
-
-class ScalingSettings(Protocol):
-    """How variables of jets or of a collection are to be scaled, see `jetmill.config_cleaning.ScalingOf`."""
-
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def log(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def unscaled(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def default(self) -> str: ...  # noqa: D102
-    @property
-    def default_offset(self) -> float: ...  # noqa: D102
-    @property
-    def defaults(self) -> Mapping[str, float]: ...  # noqa: D102
-    @property
-    def clip(self) -> float | None: ...  # noqa: D102
-
-
-def is_scaled(name: str, settings: ScalingSettings) -> bool:
-    """Tell whether a variable gets a scaler of its own."""
-    return not any(fnmatchcase(name, pattern) for pattern in settings.unscaled)
+from jetmill.scaling_settings import ScalingSettings, is_scaled
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from jetmill.columns import Batch, constituent, variable
 from jetmill.files import complete
 from jetmill.moments import Statistics, write_statistics
-from jetmill.scaling import ScalingSettings, is_scaled
+from jetmill.scaling_settings import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
 
 # Values that are read at a time.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jetmill.files import complete
 from jetmill.moments import read_statistics
-from jetmill.scaling import ScalingSettings, fit_all, write_scalers
+from jetmill.scaling import fit_all, write_scalers
+from jetmill.scaling_settings import ScalingSettings
 
 logger = logging.getLogger(__name__)
 
