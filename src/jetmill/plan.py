@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from os.path import exists, getsize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,14 +213,11 @@ class Plan:
         path = Path(self.config.output_dir, variation, "clean", "batches.json")
         if not path.exists():
             return 0.0
-        batches = _read_once(path, path.stat().st_mtime_ns)
-        if not batches:
-            return 0.0
+        changed = path.stat().st_mtime_ns
         if not part:
-            return sum(batch.bytes for batch in batches) / 1e6
-        split, n_parts = SPLITS.index(split_of(output)), self.slice_of_keys(output, part)[1]
-        sizes = (b.bytes * b.splits[split] / max(1, sum(b.splits)) for b in batches[self.sources(part)])
-        return sum(sizes) / n_parts / 1e6
+            return _megabytes(path, changed)
+        split, batches = SPLITS.index(split_of(output)), self.sources(part)
+        return _megabytes(path, changed, split, batches.start, batches.stop) / self.slice_of_keys(output, part)[1]
 
     @cached_property
     def bin_groups(self) -> dict[str, slice]:
@@ -286,6 +283,17 @@ class Plan:
         check = f"`python -m jetmill.verify {output}` checks at any time that the files are as the manifest says."
         lines = [*(how[name] for name in formats), *([plots] if self.config.report.plots else []), check]
         return "\n\n".join(["Done.", *lines])
+
+
+# Snakemake asks anew for each job whenever it looks for some to start, and there may be thousands of batches.
+@cache
+def _megabytes(
+    path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None
+) -> float:
+    """Return the size of listed batches, or of a split of some of them."""
+    batches = _read_once(path, changed)[start:stop]
+    shares = (1 if split is None else b.splits[split] / max(1, sum(b.splits)) for b in batches)
+    return sum(b.bytes * share for b, share in zip(batches, shares, strict=True)) / 1e6
 
 
 @lru_cache(maxsize=100)
