@@ -1,5 +1,6 @@
 """Columns that grow by chunks: in memory while small, in unnamed files beyond."""
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -78,9 +79,11 @@ class Spool(AbstractContextManager):
 
     def column(self, name: str) -> np.ndarray:
         """Return a whole column, (n_jets,)."""
-        file = self._files[name]
+        file, dtype = self._files[name], self._types[name]
+        column = np.empty(file.seek(0, os.SEEK_END) // dtype.itemsize, dtype=dtype)
         file.seek(0)
-        return np.frombuffer(file.read(), dtype=self._types[name])
+        file.readinto(column.data)
+        return column
 
     def names(self) -> list[str]:
         """Return the names of the columns."""

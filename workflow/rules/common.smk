@@ -1,3 +1,4 @@
+import atexit
 import gc
 from dataclasses import asdict
 
@@ -6,11 +7,13 @@ from snakemake.logging import logger
 # Nearly all that Snakemake makes for its jobs stays to the end. To look through it for garbage as often
 # as Python does takes a sixth of the time that rehearsing 14,000 jobs does.
 gc.set_threshold(100_000, 50, 50)
+atexit.register(gc.freeze)  # nor is it looked through at the end
 
 try:
     from jetmill.errors import JetmillError
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
+    from jetmill.splitting import split_of
 except ModuleNotFoundError as error:
     logger.error(
         f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"

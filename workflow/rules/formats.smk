@@ -10,6 +10,7 @@ rule write_structured:
         "<results>/{variation}structured/parts/{output}/part_{part}.h5",
     log:
         "<logs>/{variation}write_structured/{output}/part_{part}.log",
+    priority: training_first
     conda:
         "../../envs/jetmill.yaml"
     resources:
@@ -61,6 +62,7 @@ rule write_parquet:
         "<results>/{variation}parquet/{output}/part_{part}.parquet",
     log:
         "<logs>/{variation}write_parquet/{output}/part_{part}.log",
+    priority: training_first
     conda:
         "../../envs/jetmill.yaml"
     resources:

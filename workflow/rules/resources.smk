@@ -26,6 +26,11 @@ def part_time(w, attempt):
     return round(attempt * (20 + read / 200))
 
 
+# Parts of training data are the largest. What starts last is what all cores but one wait for.
+def training_first(w):
+    return int(split_of(w.output) == "train")
+
+
 def file_memory(w, input, attempt):
     return round(attempt * (1000 + 3 * input.size_mb))
 

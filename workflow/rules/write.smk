@@ -9,6 +9,7 @@ rule write:
         "<logs>/{variation}write/{output}/part_{part}.log",
     benchmark:
         "<benchmarks>/{variation}write/{output}/part_{part}.tsv"
+    priority: training_first
     conda:
         "../../envs/jetmill.yaml"
     resources:

@@ -235,4 +235,4 @@ def _in_order(spool: Spool, order: np.ndarray, collections: Iterable[str]) -> It
         places = values_of(order, counts)
         for name in of_constituents:
             if name.startswith(f"{store.CONSTITUENTS}/{collection}/") and name != store.counts(collection):
-                yield name, spool.column(name)[places]
+                yield name, spool.column(name).take(places, mode="wrap")
