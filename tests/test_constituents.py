@@ -9,6 +9,7 @@ from jetmill.config_checks import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.picking import Picked
 from jetmill.sources import hdf5
+from jetmill.spool import Spool
 from jetmill.stages.clean import clean_batch
 
 N, SLOTS = 400, 8
@@ -213,6 +214,39 @@ def test_types_and_counts_of_the_store(tmp_path):
         target = dict(zip(jets["eventNumber"].tolist(), jets["target"].tolist(), strict=True))
         stored_target = batch.read("additional_labels/target")
         np.testing.assert_array_equal(stored_target, [target[e] for e in batch.read("event/eventNumber").tolist()])
+
+
+@pytest.mark.parametrize(
+    ("changes", "types", "expected_type"),
+    [
+        ({}, {}, np.uint8),
+        ({}, {"hits": "i2"}, np.int16),
+        ({}, {"hits": "?"}, np.bool_),
+        ({}, {"hits": "i4"}, np.float64),
+        ({"missing": {"values_of": {"d0": [0]}}}, {}, np.uint8),
+        ({"missing": {"values_of": {"hits": [0]}}}, {}, np.float32),
+        ({"missing": {"values": [-999]}}, {}, np.float32),
+        ({"units": {"hits": 0.5}}, {}, np.float32),
+    ],
+)
+def test_small_integers_are_stored_as_they_are_and_read_as_floats(tmp_path, changes, types, expected_type):
+    made = dump(tmp_path / "a.h5", types=types)
+    path = clean([tmp_path / "a.h5"], tmp_path / "c.h5", config(**changes))
+    with h5py.File(path) as file, Batch(path) as batch:
+        column = file["constituents/tracks/variables/hits"]
+        assert column.dtype == expected_type
+        read = batch.read("constituents/tracks/variables/hits", slice(3, 50))
+        assert read.dtype == (np.float64 if types.get("hits") == "i4" else np.float32)
+        np.testing.assert_array_equal(read, column[3:50])
+    if not changes:
+        same(stored(path), expected(*made))
+
+
+def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
+    with Spool(tmp_path) as spool:
+        spool.expect({"hits": np.dtype(np.uint8)}, "a.h5")
+        with pytest.raises(TypeError, match="hits: float32 for a column of uint8"):
+            spool.append({"hits": np.array([1.5], dtype=np.float32)})
 
 
 def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet(tmp_path):

@@ -143,8 +143,8 @@ class ConstituentRecipe:
         self._collection, self._settings, self._jets = collection, settings.constituents[collection], settings.jets
         variation = settings.variation
         self._variation = variation if variation and variation.systematics.collection == collection else None
-        of_variation = [] if self._variation is None else list(self._variation.systematics.roles.values())
-        self.read = list(dict.fromkeys([*settings.constituents_read(collection), *of_variation]))
+        self._varied = [] if self._variation is None else list(self._variation.systematics.roles.values())
+        self.read = list(dict.fromkeys([*settings.constituents_read(collection), *self._varied]))
         self._of_jets = settings.jet_variables_of(collection)
         self._seed, self._sample = settings.seed, sample
         self._of_all_jets: tuple[Chunk, np.ndarray, dict[str, np.ndarray]] | None = None
@@ -162,12 +162,20 @@ class ConstituentRecipe:
     def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
         settings, name = self._settings, self._collection
-        floats = {v: stored_type(in_file[v]) if v in in_file else np.dtype(np.float32) for v in settings.variables}
         return (
             {store.counts(name): np.dtype(np.uint16)}
-            | {store.constituent(name, v): dtype for v, dtype in floats.items()}
+            | {store.constituent(name, v): self._type(v, in_file) for v in settings.variables}
             | {store.constituent_label(name, v): np.dtype(np.int32) for v in settings.labels}
         )
+
+    def _type(self, name: str, in_file: Mapping[str, np.dtype]) -> np.dtype:
+        """Return the type a variable is stored in: that of the file if it is small and can neither change nor miss."""
+        if name not in in_file:
+            return np.dtype(np.float32)
+        settings, dtype = self._settings, in_file[name]
+        changed = [*settings.made, *settings.units, *settings.missing.values_of, *self._varied]
+        small = dtype.kind != "f" and dtype.itemsize <= 2
+        return dtype if small and not settings.missing.values and name not in changed else stored_type(dtype)
 
     def of_jets(self, chunk: Chunk, number: int, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Return variables of jets that are made of constituents: how many, and momenta that vary."""

@@ -14,6 +14,7 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``event/<name>`` | integer | identity of the event |
 | ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |
 | ``constituents/<collection>/variables/<name>`` | float32 or float64 | those of all jets, NaN where missing |
+| | as in the input | if integers of 16 bits or less that are never missing; `Batch.read` makes them float32 |
 | ``constituents/<collection>/labels/<name>`` | int32 | truth of each constituent |
 
 Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON
@@ -121,8 +122,9 @@ class Batch(AbstractContextManager):
         return slice(*(_first_row(keys, rows, end) for end in ends))
 
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
-        """Read consecutive rows of one column."""
-        return self._file[name][rows]
+        """Read consecutive rows of one column; variables are floats, however they are stored."""
+        values = self._file[name][rows]
+        return values.astype(np.float32) if values.dtype.kind != "f" and f"{VARIABLES}/" in name else values
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""

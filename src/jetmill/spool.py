@@ -73,8 +73,10 @@ class Spool(AbstractContextManager):
             self._files[name].truncate()
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Add some rows to every column."""
+        """Add some rows to every column; raises TypeError for floats where integers are expected."""
         for name, values in columns.items():
+            if values.dtype.kind == "f" and self._types[name].kind != "f":
+                raise TypeError(f"{name}: {values.dtype} for a column of {self._types[name]}")
             self._files[name].write(np.ascontiguousarray(values, dtype=self._types[name]).data)
 
     def column(self, name: str) -> np.ndarray:
