@@ -23,10 +23,13 @@ class Moments:
     @classmethod
     def of(cls, values: np.ndarray) -> "Moments":
         """Return the moments of values (n,), NaN left out, computed in float64."""
-        values = values[~np.isnan(values)].astype(np.float64)
+        if (missing := np.isnan(values)).any():
+            values = values[~missing]
         if not len(values):
             return cls()
-        low, high, mean = values.min(), values.max(), values.mean()
+        low, high = values.min(), values.max()
+        values = values.astype(np.float64)
+        mean = values.mean()
         values -= mean
         # The second term corrects the rounding of the mean (Chan, Golub, LeVeque 1983, eq. 1.7).
         squares = np.dot(values, values) - values.sum() ** 2 / len(values)

@@ -409,7 +409,11 @@ def _double(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    return np.log(np.where(values > 0, values, np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log(values)
+    # Below 0 there is none, at 0 it is infinite.
+    found[np.isneginf(found)] = np.nan
+    return found
 
 
 def _share(values: np.ndarray, summed: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ class Found:
     counts
         Constituents of each jet, int64 (n_jets,).
     places : dict of ndarray of int64, shape (n_constituents,)
-        Branch to where in all its values each constituent stands.
+        Branch to where in all its values each constituent stands; none for a branch with all of them in order.
     """
 
     counts: np.ndarray
@@ -63,8 +63,7 @@ class Nested:
                 )
             counts = found
         assert counts is not None
-        places = np.arange(counts.sum())
-        return Found(counts, dict.fromkeys(self.branches, places))
+        return Found(counts, {})
 
 
 class IndexLists:
@@ -168,7 +167,7 @@ def read(
     columns = {}
     for name, branch in variables.items():
         values = ak.to_numpy(ak.flatten(arrays[branch], axis=None))
-        columns[name] = values[found.places[branch][kept]]
+        columns[name] = values[found.places[branch][kept] if branch in found.places else kept]
     return found.counts[jets], columns
 
 

@@ -13,7 +13,7 @@ from jetmill.scaling_settings import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
 
 # Values that are read at a time.
-BLOCK_ROWS = 2**20
+BLOCK_ROWS = 2**18
 
 logger = logging.getLogger(__name__)
 
