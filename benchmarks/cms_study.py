@@ -134,7 +134,7 @@ def _export(directory: Path, cleaned: list[str]) -> int:
 
 
 def _expanded(config: dict) -> list[str]:
-    from jetmill.config import load
+    from jetmill.config_checks import load
 
     return load(config).jets.variables
 
@@ -208,7 +208,8 @@ def _print_rules(logs: Path) -> None:
     for path in logs.rglob("*.log"):
         found = re.search(r"done in ([\d.]+) s, ([\d.]+) s of CPU, peak memory ([\d.]+) MB", path.read_text())
         if found:
-            rules[path.relative_to(logs).parts[0].removesuffix(".log")].append(tuple(map(float, found.groups())))
+            rule = path.relative_to(logs).parts[0].removesuffix(".log")
+            rules[rule].append((float(found[1]), float(found[2]), float(found[3])))
     print(f"\n{'rule':<16}{'jobs':>6}{'wall sum':>10}{'CPU sum':>10}{'peak MB':>9}")
     for rule, jobs in rules.items():
         wall, cpu, memory = zip(*jobs, strict=True)

@@ -5,8 +5,7 @@
 Makes a signal and a background file of toy jets with about 50 clusters each, as ZSTD-compressed trees, and
 runs the workflow with `config/root2hdf5.yaml` (logarithms, rotated angles, 80 slots, float32). Prints jets
 per second from the trees to the finished files, all of Snakemake included, and the peak memory of each rule.
-Root2HDF5 itself managed 13,000 to 15,000 jets/s for converting with the same transforms and 18,000 to
-30,000 for building the set, about 7,000 to 10,000 in total, with 1.6 to 1.9 GB, on two cores too.
+docs/design.md says what Root2HDF5 itself took for the same trees.
 """
 
 import argparse
@@ -14,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from math import ceil
 from pathlib import Path
 
 import awkward as ak
@@ -25,6 +25,7 @@ from jetmill.randomness import generator
 
 ROOT = Path(__file__).resolve().parents[1]
 JETS_AT_A_TIME = 20_000
+JETS_PER_PART = 200_000
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--jets", type=int, default=200_000, help="of each of two samples")
-    parser.add_argument("--files", type=int, default=2, help="of each sample")
+    parser.add_argument("--files", type=int, default=1, help="of each sample; a clean job reads one")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
@@ -50,6 +51,7 @@ def main() -> None:
     config = yaml.safe_load((ROOT / "config/root2hdf5.yaml").read_text())
     config |= {"samples": samples, "output_dir": "results", "report": {"plots": False}}
     config["input"]["files_per_batch"] = 1
+    config["write"]["parts"]["train"] = arguments.cores * ceil(2 * arguments.jets / arguments.cores / JETS_PER_PART)
     (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--quiet", "all"]
     command += ["--cores", str(arguments.cores), "--configfile", "config.yaml", "--forceall"]

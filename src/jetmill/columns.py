@@ -122,9 +122,10 @@ class Batch(AbstractContextManager):
         return slice(*(_first_row(keys, rows, end) for end in ends))
 
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
-        """Read consecutive rows of one column; variables are floats, however they are stored."""
+        """Read consecutive rows of one column; variables of constituents are floats, however they are stored."""
         values = self._file[name][rows]
-        return values.astype(np.float32) if values.dtype.kind != "f" and f"{VARIABLES}/" in name else values
+        small = values.dtype.kind != "f" and name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
+        return values.astype(np.float32) if small else values
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""

@@ -81,11 +81,20 @@ class Spool(AbstractContextManager):
 
     def column(self, name: str) -> np.ndarray:
         """Return a whole column, (n_jets,)."""
-        file, dtype = self._files[name], self._types[name]
-        column = np.empty(file.seek(0, os.SEEK_END) // dtype.itemsize, dtype=dtype)
+        dtype = self._types[name]
+        column = np.empty(self._files[name].seek(0, os.SEEK_END) // dtype.itemsize, dtype=dtype)
+        self.read_into(name, column)
+        return column
+
+    def read_into(self, name: str, column: np.ndarray) -> None:
+        """Read a whole column into an array of its type and length."""
+        file = self._files[name]
         file.seek(0)
         file.readinto(column.data)
-        return column
+
+    def dtype(self, name: str) -> np.dtype:
+        """Return the type of a column."""
+        return self._types[name]
 
     def names(self) -> list[str]:
         """Return the names of the columns."""

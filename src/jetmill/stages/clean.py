@@ -224,7 +224,7 @@ def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dic
 
 
 def _in_order(spool: Spool, order: np.ndarray, collections: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the columns of a batch with their jets in another order."""
+    """Yield the columns of a batch with their jets in another order; those of constituents to be used at once."""
     of_constituents = [name for name in spool.names() if name.startswith(store.CONSTITUENTS)]
     for name in spool.names():
         if name not in of_constituents:
@@ -233,6 +233,12 @@ def _in_order(spool: Spool, order: np.ndarray, collections: Iterable[str]) -> It
         counts = spool.column(store.counts(collection)).astype(np.int64)
         yield store.offsets(collection), np.concatenate([[0], np.cumsum(counts[order])])
         places = values_of(order, counts)
+        # By type: what a column is read into, and what it is put in order in. The kernel clears each new array.
+        arrays: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
         for name in of_constituents:
             if name.startswith(f"{store.CONSTITUENTS}/{collection}/") and name != store.counts(collection):
-                yield name, spool.column(name).take(places, mode="wrap")
+                if (dtype := spool.dtype(name)) not in arrays:
+                    arrays[dtype] = np.empty(len(places), dtype), np.empty(len(places), dtype)
+                column, ordered = arrays[dtype]
+                spool.read_into(name, column)
+                yield name, column.take(places, out=ordered, mode="wrap")
