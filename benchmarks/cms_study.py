@@ -134,7 +134,7 @@ def _export(directory: Path, cleaned: list[str]) -> int:
 
 
 def _expanded(config: dict) -> list[str]:
-    from jetmill.config_checks import load
+    from jetmill.config.checks import load
 
     return load(config).jets.variables
 

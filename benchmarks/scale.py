@@ -20,7 +20,7 @@ import h5py
 import yaml
 
 from jetmill.randomness import generator
-from jetmill.toy_dump import toy_dump
+from jetmill.toys.dumps import toy_dump
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {"tt": 2446, "qcd": 11407}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jetmill.balancing import class_totals, mean_one, weight_table
+from jetmill.balancing.weights import class_totals, mean_one, weight_table
 
 METHODS = [("average", None), ("flat", None), ("reference", 2)]
 

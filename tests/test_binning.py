@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetmill.binning import Axis, axes_of, cell_index, cell_or_none, cells_between, shape
+from jetmill.balancing.binning import Axis, axes_of, cell_index, cell_or_none, cells_between, shape
 from jetmill.errors import JetmillError
 
 ETA = Axis.from_segments("eta", [(-2.5, 2.5, 50)])

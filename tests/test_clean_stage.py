@@ -7,9 +7,9 @@ import uproot
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
-from jetmill import spool
+from jetmill.cleaning import spool
 from jetmill.columns import Batch
-from jetmill.config_checks import load
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.splitting import TRAIN

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config_checks import load
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, root
 from jetmill.stages.clean import clean_batch

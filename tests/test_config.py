@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jetmill.config import weight_name
-from jetmill.config_checks import load
-from jetmill.config_cleaning import Cleaning
-from jetmill.content import Content
+from jetmill.config.checks import load
+from jetmill.config.cleaning import Cleaning
+from jetmill.config.models import weight_name
 from jetmill.errors import JetmillError, nearest
+from jetmill.writing.content import Content
 
 ROOT = Path(__file__).parents[1]
 

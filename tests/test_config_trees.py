@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from jetmill.config_checks import load
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 
 PLUGIN = {"plugin": "{dir}/mine.py", "function": "f", "reads": ["pt"], "makes": ["x"]}

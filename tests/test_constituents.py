@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
+from jetmill.cleaning.spool import Spool
 from jetmill.columns import Batch
-from jetmill.config_checks import load as load_config
+from jetmill.config.checks import load as load_config
 from jetmill.errors import JetmillError
-from jetmill.picking import Picked
 from jetmill.sources import hdf5
-from jetmill.spool import Spool
 from jetmill.stages.clean import clean_batch
+from jetmill.writing.picking import Picked
 
 N, SLOTS = 400, 8
 

@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from jetmill.columns import write_batch
-from jetmill.config_cleaning import ScalingOf
+from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
-from jetmill.exports import class_dict, class_weights, norm_dict, scale_dict
-from jetmill.moments import Statistics, write_statistics
-from jetmill.picking import PartOf
-from jetmill.scaling import fit_all, write_scalers
-from jetmill.scaling_settings import is_scaled
+from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict
+from jetmill.scaling.moments import Statistics, write_statistics
+from jetmill.scaling.scalers import fit_all, write_scalers
+from jetmill.scaling.settings import is_scaled
 from jetmill.stages.export import export
+from jetmill.writing.picking import PartOf
 
 VALUES = {
     "jets": {"pt": [20.0, 30, 70, np.nan], "z": [1e-3, 0.1], "none": [np.nan], "flag": [0.0, 1, 1]},

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetmill.errors import JetmillError
-from jetmill.expressions import Expression
+from jetmill.variables.expressions import Expression
 
 NAN = np.nan
 PT = np.array([10, 20, 30, 40, NAN], dtype=np.float32)

@@ -521,7 +521,7 @@ def test_salt_6_attributes_of_the_file(run, output):
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_tfrecords(run, output):
-    from jetmill.tfrecords import read_tfrecord
+    from jetmill.writing.tfrecords import read_tfrecord
 
     found = run.arrays(output)
     directory = run.results / "tfrecords" / output

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jetmill import key_thresholds
+from jetmill.balancing import key_thresholds
+from jetmill.balancing.key_thresholds import copies, multiplicity, thresholds
 from jetmill.errors import JetmillError
-from jetmill.key_thresholds import copies, multiplicity, thresholds
 
 LAST = 2**64 - 1
 UINT64 = st.integers(0, LAST)

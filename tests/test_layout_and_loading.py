@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import jetmill
-from jetmill import layout
 from jetmill.errors import JetmillError
-from jetmill.layout import write_rows
 from jetmill.loading import load
 from jetmill.stages.index import write_index
+from jetmill.writing import layout
+from jetmill.writing.layout import write_rows
 
 NAMES, CLASSES, AXES = ("pt", "eta", "mass"), ("b", "light"), ("eta", "pt")
 SHIFT, SCALE, LOG = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0]), [False, True, False]

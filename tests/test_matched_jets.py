@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config_checks import load
-from jetmill.config_cleaning import Input
+from jetmill.config.checks import load
+from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
 from jetmill.sources import open_source, root
 from jetmill.stages.clean import clean_batch

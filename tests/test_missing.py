@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jetmill.missing import is_missing, mark_missing, slot, stored_type
+from jetmill.variables.missing import is_missing, mark_missing, slot, stored_type
 
 INF, NAN = np.inf, np.nan
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from jetmill.moments import Moments, Statistics, read_statistics, write_statistics
+from jetmill.scaling.moments import Moments, Statistics, read_statistics, write_statistics
 
 NAN = np.nan
 

@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill import networks
-from jetmill.cleaning import ConstituentRecipe, JetRecipe
-from jetmill.config_checks import load
+from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
-from jetmill.networks import ConstituentNetwork, Network, odds
 from jetmill.sources import hdf5, open_source
 from jetmill.stages.clean import clean_batch
+from jetmill.variables import networks
+from jetmill.variables.networks import ConstituentNetwork, Network, odds
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

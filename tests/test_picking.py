@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jetmill.columns import Batch, write_batch
-from jetmill.picking import PartOf, final_order, pick
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS
+from jetmill.writing.picking import PartOf, final_order, pick
 
 N_CELLS = 6  # 2 times 3 bins
 SIZES = (270, 120, 90)  # jets of each split of a sample

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from jetmill.config_checks import load
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jetmill.errors import JetmillError
-from jetmill.plugins import apply_jet_plugin, apply_plugin, load_plugin
+from jetmill.variables.plugins import apply_jet_plugin, apply_plugin, load_plugin
 
 COUNTS = np.array([2, 0, 3], dtype=np.uint16)
 TRACKS = {"pt": np.array([5.0, 3.0, 9.0, 2.0, 1.0], dtype=np.float32), "hits": np.array([1, 2, 3, 4, 5])}

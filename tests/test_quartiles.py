@@ -10,12 +10,12 @@ from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from jetmill.columns import write_batch
-from jetmill.config_cleaning import ScalingOf
+from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
-from jetmill.exports import class_weights, norm_dict, scale_dict
-from jetmill.moments import Statistics, exact_quartiles, logarithm, read_statistics, write_statistics
-from jetmill.scaling import Scaler, fit_all, read_scalers, scale_rows, write_scalers
-from jetmill.scaling_settings import is_scaled
+from jetmill.scaling.exports import class_weights, norm_dict, scale_dict
+from jetmill.scaling.moments import Statistics, exact_quartiles, logarithm, read_statistics, write_statistics
+from jetmill.scaling.scalers import Scaler, fit_all, read_scalers, scale_rows, write_scalers
+from jetmill.scaling.settings import is_scaled
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
 

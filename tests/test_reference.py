@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 import yaml
 
-from jetmill.config import Config
-from jetmill.config_checks import load
+from jetmill.config.checks import load
+from jetmill.config.models import Config
 from jetmill.reference import reference, schema, transforms
 
 ROOT = Path(__file__).parents[1]

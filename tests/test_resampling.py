@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jetmill.balancing import weight_table
+from jetmill.balancing.quotas import Component, component_of_cells, quotas, round_to_total
+from jetmill.balancing.resampling import METHODS, Pool, largest, target_spectrum
+from jetmill.balancing.weights import weight_table
 from jetmill.errors import JetmillError
-from jetmill.quotas import Component, component_of_cells, quotas, round_to_total
-from jetmill.resampling import METHODS, Pool, largest, target_spectrum
 
 CLASSES = ["b", "c", "light", "tau"]
 WITHOUT_REPEATS = ["none", "count", "importance"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config_checks import load as load_config
-from jetmill.config_cleaning import Constituents, Input
+from jetmill.config.checks import load as load_config
+from jetmill.config.cleaning import Constituents, Input
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.stages.clean import clean_batch

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from jetmill.config_cleaning import ScalingOf
+from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
-from jetmill.moments import Moments, Statistics
-from jetmill.scaling import Scaler, fit_all, read_scalers, scale_rows, write_scalers
-from jetmill.scaling_settings import is_scaled
+from jetmill.scaling.moments import Moments, Statistics
+from jetmill.scaling.scalers import Scaler, fit_all, read_scalers, scale_rows, write_scalers
+from jetmill.scaling.settings import is_scaled
 
 NAN = np.nan
 

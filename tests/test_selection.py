@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jetmill.config_cleaning import Cut
-from jetmill.selection import apply_cuts, label
+from jetmill.cleaning.selection import apply_cuts, label
+from jetmill.config.cleaning import Cut
 
 NAN = np.nan
 PT = np.array([10, 30, 50, NAN, 70], dtype=np.float32)

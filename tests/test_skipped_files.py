@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill import spool
+from jetmill.cleaning import spool
 from jetmill.columns import Batch
-from jetmill.config_checks import load
-from jetmill.config_cleaning import Input
+from jetmill.config.checks import load
+from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
 from jetmill.sources import UnreadableError, hdf5, root
 from jetmill.sources.root import open_root

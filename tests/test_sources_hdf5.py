@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill.config_cleaning import Input
+from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, open_source
 
@@ -283,7 +283,7 @@ def test_advice_without_hdf5plugin(tmp_path, plugins):
     code = f"""
 import sys
 sys.modules["hdf5plugin"] = None
-from jetmill.config_cleaning import Input
+from jetmill.config.cleaning import Input
 from jetmill.sources import open_source
 with open_source({str(path)!r}, Input(format="hdf5")) as source:
     list(source.chunks(["pt"], {{}}))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config_cleaning import Input
+from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.sources.root import open_root

@@ -11,16 +11,14 @@ import uproot
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
-from jetmill import assembling, layout
+from jetmill.balancing.binning import axes_of
 from jetmill.batch_list import write_batch_list
-from jetmill.binning import axes_of
 from jetmill.columns import Batch, write_batch
-from jetmill.config import Resampling
-from jetmill.config_checks import load as load_config
-from jetmill.config_cleaning import ScalingOf
+from jetmill.config.checks import load as load_config
+from jetmill.config.cleaning import ScalingOf
+from jetmill.config.models import Resampling
 from jetmill.errors import JetmillError
 from jetmill.loading import load
-from jetmill.picking import PartOf, cells_of
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.stages import fit_scalers as fit_scalers_module
@@ -36,6 +34,8 @@ from jetmill.stages.plot_closure import plot_closure
 from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import class_counts, write_manifest
 from jetmill.stages.write_torch import write_torch
+from jetmill.writing import assembling, layout
+from jetmill.writing.picking import PartOf, cells_of
 
 BINS = {"eta": [(-2.5, 2.5, 4)], "pt": [(20, 60, 3), (60, 1000, 2)]}
 SHAPE = (4, 5)

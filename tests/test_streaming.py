@@ -28,7 +28,6 @@ import jetmill
 from jetmill import streaming
 from jetmill.batch_list import write_batch_list
 from jetmill.errors import JetmillError
-from jetmill.picking import PartOf
 from jetmill.plan import Plan
 from jetmill.sources import hdf5, root
 from jetmill.stages.balance import balance
@@ -40,6 +39,7 @@ from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import write_manifest
+from jetmill.writing.picking import PartOf
 
 
 def toys(jets, *processes):

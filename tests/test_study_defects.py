@@ -18,11 +18,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import jetmill
-from jetmill.balancing import mean_one, weight_table
-from jetmill.binning import Axis
-from jetmill.config_checks import load
+from jetmill.balancing.binning import Axis
+from jetmill.balancing.weights import mean_one, weight_table
+from jetmill.config.checks import load
 from jetmill.errors import JetmillError
-from jetmill.picking import PartOf
 from jetmill.plan import Plan
 from jetmill.splitting import SPLITS
 from jetmill.stages.balance import balance
@@ -31,6 +30,7 @@ from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.write import write_part
+from jetmill.writing.picking import PartOf
 
 # An entry is a jet; the remainder of the event number by 5 says the split: 0 test, 1 val, others train.
 CONFIG: dict[str, Any] = {

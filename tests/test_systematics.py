@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special, stats
 
-from jetmill import systematics
 from jetmill.errors import JetmillError
 from jetmill.ragged import count_true, position_in_jet, sort_in_jet
 from jetmill.randomness import keys, uniform
-from jetmill.systematics import (
+from jetmill.variables import systematics
+from jetmill.variables.systematics import (
     MAPS,
     VARIATIONS,
     Map2D,

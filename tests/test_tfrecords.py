@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jetmill import tfrecords
 from jetmill.errors import JetmillError
-from jetmill.tfrecords import RecordWriter, read_tfrecord
+from jetmill.writing import tfrecords
+from jetmill.writing.tfrecords import RecordWriter, read_tfrecord
 
 google_crc32c = pytest.importorskip("google_crc32c")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jetmill.toy_dump import toy_dump
+from jetmill.toys.dumps import toy_dump
 
 N = 20_000
 PROCESSES = ("ttbar", "zprime")

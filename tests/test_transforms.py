@@ -11,9 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jetmill import ragged, transforms
+from jetmill import ragged
 from jetmill.errors import JetmillError
-from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, apply, apply_to_jets
+from jetmill.variables import transforms
+from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, apply, apply_to_jets
 
 NAN = math.nan
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from jetmill.config_cleaning import Cut
-from jetmill.selection import apply_cuts
+from jetmill.cleaning.selection import apply_cuts
+from jetmill.config.cleaning import Cut
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs/trees-tutorial.md"
 SECTION = TUTORIAL.read_text().split("## The selections of Root2HDF5")[1]

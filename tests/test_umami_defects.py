@@ -14,13 +14,9 @@ import pytest
 import yaml
 from scipy import stats
 
-from jetmill import layout
 from jetmill.batch_list import write_batch_list
-from jetmill.compression import filters
 from jetmill.errors import JetmillError
-from jetmill.picking import PartOf
 from jetmill.plan import Plan
-from jetmill.rows import Ragged, Valid
 from jetmill.sources import hdf5
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
@@ -34,6 +30,10 @@ from jetmill.stages.write_parquet import write_parquet
 from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.stages.write_torch import write_torch
+from jetmill.writing import layout
+from jetmill.writing.compression import filters
+from jetmill.writing.picking import PartOf
+from jetmill.writing.rows import Ragged, Valid
 
 SLOTS = 6
 SAMPLES = {"ttbar": (2, 700), "zprime": (2, 500)}
@@ -351,7 +351,7 @@ def test_log_is_the_same_in_fit_and_in_apply(made, tmp_path):
 
 
 def test_track_labels_can_be_read_from_tfrecords(made, tmp_path):
-    from jetmill.tfrecords import read_tfrecord
+    from jetmill.writing.tfrecords import read_tfrecord
 
     results = chain(config(tmp_path, made.files), ("tfrecords",))
     found = results.arrays("val")

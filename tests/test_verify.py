@@ -23,13 +23,13 @@ from test_streaming import ATLAS, make
 from jetmill import verify as verify_module
 from jetmill.batch_list import read_batch_list
 from jetmill.errors import JetmillError
-from jetmill.picking import PartOf
 from jetmill.plan import Plan
 from jetmill.stages.index import write_index
 from jetmill.stages.write_manifest import write_manifest
 from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.verify import main, verify
+from jetmill.writing.picking import PartOf
 
 from test_formats import ONE  # isort: skip
 

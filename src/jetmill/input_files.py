@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from os.path import exists, normpath
 from pathlib import Path
 
-from jetmill.config import Sample
+from jetmill.config.models import Sample
 from jetmill.errors import JetmillError
 from jetmill.sources.remote import NOT_REMOTE, is_remote
 

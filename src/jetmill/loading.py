@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill import layout
 from jetmill.errors import JetmillError, nearest
 from jetmill.files import missing_sources
-from jetmill.moments import logarithm
+from jetmill.scaling.moments import logarithm
+from jetmill.writing import layout
 
 
 @dataclass(frozen=True)

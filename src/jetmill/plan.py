@@ -7,9 +7,9 @@ from os.path import exists, getsize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.config import Config, weight_name
-from jetmill.config_checks import load, readable_samples
-from jetmill.config_cleaning import Cleaning, ScalingOf
+from jetmill.config.checks import load, readable_samples
+from jetmill.config.cleaning import Cleaning, ScalingOf
+from jetmill.config.models import Config, weight_name
 from jetmill.errors import JetmillError
 from jetmill.input_files import find_files, remote_files
 from jetmill.sources.remote import is_remote

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from jetmill.config import Config
-from jetmill.config_types import Name
-from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, table
+from jetmill.config.models import Config
+from jetmill.config.types import Name
+from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, table
 
 INTRODUCTION = """# Configuration
 
-Made from `src/jetmill/config.py` by `python -m jetmill.reference`; a test keeps them in step.
+Made from `src/jetmill/config/models.py` by `python -m jetmill.reference`; a test keeps them in step.
 Editors that know YAML schemas complete and check a configuration that starts with
 
     # yaml-language-server: $schema=schema.json
@@ -39,7 +39,7 @@ or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such
 
 TRANSFORMS_PAGE = """# Transforms and plug-ins
 
-Made from `src/jetmill/transforms.py` by `python -m jetmill.reference`; a test keeps them in step.
+Made from `src/jetmill/variables/transforms.py` by `python -m jetmill.reference`; a test keeps them in step.
 
 `transforms` of jets or of a collection of constituents makes new variables. A step is the name of a
 transform, or a section: `{{name: log_set, roles: {{energy: E}}, prefix: my_}}`. What a transform takes are

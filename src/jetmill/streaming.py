@@ -15,21 +15,21 @@ import numpy as np
 import yaml
 
 from jetmill import columns as store
-from jetmill import layout
-from jetmill.assembling import Tables, dataset_types, scaled_rows
+from jetmill.balancing.binning import Axis, cell_or_none
+from jetmill.balancing.tables import written_jets
 from jetmill.batch_list import read_batch_list
-from jetmill.binning import Axis, cell_or_none
-from jetmill.cleaning import ConstituentRecipe, JetRecipe
-from jetmill.config import Config
-from jetmill.config_checks import load
+from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
+from jetmill.config.checks import load
+from jetmill.config.models import Config
 from jetmill.errors import JetmillError, nearest
-from jetmill.picking import PartOf, pick
 from jetmill.randomness import generator, mix
-from jetmill.rows import Rows, take
-from jetmill.scaling import read_scalers
+from jetmill.scaling.scalers import read_scalers
 from jetmill.sources import open_source
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
-from jetmill.tables import written_jets
+from jetmill.writing import layout
+from jetmill.writing.assembling import Tables, dataset_types, scaled_rows
+from jetmill.writing.picking import PartOf, pick
+from jetmill.writing.rows import Rows, take
 
 Arrays = dict[str, np.ndarray]
 Configuration = str | Path | Mapping[str, Any]
@@ -240,7 +240,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _InMemory:
-    """Cleaned jets whose columns are in memory, as `jetmill.assembling.Jets`."""
+    """Cleaned jets whose columns are in memory, as `jetmill.writing.assembling.Jets`."""
 
     sample: str
     label: np.ndarray

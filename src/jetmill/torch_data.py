@@ -11,9 +11,9 @@ from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
 
 from jetmill.errors import JetmillError
 from jetmill.files import missing_sources
-from jetmill.layout import LABELS, open_finished
 from jetmill.loading import _readable as readable
 from jetmill.streaming import Stream
+from jetmill.writing.layout import LABELS, open_finished
 
 Tensors = dict[str, torch.Tensor]
 

@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.layout import INPUTS, blocks, open_finished
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
 from jetmill.stages.write_manifest import class_counts, datasets, sources_of
+from jetmill.writing.layout import INPUTS, blocks, open_finished
 
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 2**24

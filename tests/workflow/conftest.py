@@ -12,7 +12,7 @@ import workflow_runs as runs
 import yaml
 
 from jetmill.plan import Plan
-from jetmill.toy import toy_jets
+from jetmill.toys.ntuples import toy_jets
 
 N_JETS = 3000  # per file
 N_FILES = 3  # per sample

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import workflow_runs as runs
 
-from jetmill.toy import toy_jets
+from jetmill.toys.ntuples import toy_jets
 
 pytestmark = pytest.mark.workflow
 

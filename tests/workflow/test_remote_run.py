@@ -8,7 +8,7 @@ import pytest
 import servers
 import workflow_runs as runs
 
-from jetmill.toy import toy_jets
+from jetmill.toys.ntuples import toy_jets
 
 pytestmark = pytest.mark.workflow
 

@@ -1,6 +1,6 @@
 """Clean one batch of input files."""
 
-from jetmill.config_cleaning import Cleaning
+from jetmill.config.cleaning import Cleaning
 from jetmill.logs import job_log
 from jetmill.stages.clean import clean_batch
 

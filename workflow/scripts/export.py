@@ -1,8 +1,8 @@
 """Write scalers and class weights in the forms of umami and salt."""
 
 from jetmill.logs import job_log
-from jetmill.picking import PartOf
 from jetmill.stages.export import export
+from jetmill.writing.picking import PartOf
 
 with job_log(snakemake.log[0]):
     given, made, params = snakemake.input, snakemake.output, snakemake.params

@@ -1,8 +1,8 @@
 """Check the scaling of the first training part."""
 
 from jetmill.logs import job_log
-from jetmill.picking import PartOf
 from jetmill.stages.plot_closure import plot_closure
+from jetmill.writing.picking import PartOf
 
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

@@ -1,9 +1,9 @@
 """Write one part of an output."""
 
-from jetmill.content import Content
 from jetmill.logs import job_log
-from jetmill.picking import PartOf
 from jetmill.stages.write import write_part
+from jetmill.writing.content import Content
+from jetmill.writing.picking import PartOf
 
 with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

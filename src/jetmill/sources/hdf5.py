@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.compression import know_all_filters
 from jetmill.errors import JetmillError, first_line, nearest
 from jetmill.files import missing_sources
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import NOT_REMOTE, is_remote
+from jetmill.writing.compression import know_all_filters
 
 # Bytes read at a time, whole records: what stays in the cache is taken apart several times faster.
 CHUNK_BYTES = 8_000_000

@@ -8,16 +8,16 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from jetmill.config_cleaning import Constituents as ConstituentSettings
-from jetmill.config_cleaning import Input, Matched
+from jetmill.config.cleaning import Constituents as ConstituentSettings
+from jetmill.config.cleaning import Input, Matched
 from jetmill.errors import JetmillError, first_line, nearest
-from jetmill.missing import stored_type
 from jetmill.ragged import jet_of, position_in_jet, starts_of
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import is_remote, options
 from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
 from jetmill.sources.root_constituents import read as read_constituents
+from jetmill.variables.missing import stored_type
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory. A job spends most of
 # its system time on touching memory for the first time: with twice as much it takes a third longer.

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from jetmill.balancing import class_totals, mean_one, weight_table
-from jetmill.binning import Axis, axes_of, cells_between, shape
+from jetmill.balancing.binning import Axis, axes_of, cells_between, shape
+from jetmill.balancing.key_thresholds import multiplicity, thresholds
+from jetmill.balancing.quotas import Component, component_of_cells, quotas
+from jetmill.balancing.resampling import target_spectrum
+from jetmill.balancing.tables import COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS, write_table
+from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns import KEY, LABEL, Batch
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, put
-from jetmill.key_thresholds import multiplicity, thresholds
-from jetmill.picking import cells_of
-from jetmill.quotas import Component, component_of_cells, quotas
 from jetmill.randomness import selection_key
-from jetmill.resampling import target_spectrum
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
-from jetmill.tables import COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS, write_table
+from jetmill.writing.picking import cells_of
 
 if TYPE_CHECKING:
-    from jetmill.config import Resampling
+    from jetmill.config.models import Resampling
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def balance(
     resampling: "Resampling",
     strict: bool,
 ) -> None:
-    """Write ``balance.h5``, see `jetmill.tables`.
+    """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
     Parameters
     ----------

@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.binning import axes_of, shape
+from jetmill.balancing.binning import axes_of, shape
+from jetmill.balancing.tables import COUNTS, write_table
 from jetmill.columns import LABEL, Batch
 from jetmill.files import complete
-from jetmill.picking import cells_of
 from jetmill.splitting import SPLITS
-from jetmill.tables import COUNTS, write_table
+from jetmill.writing.picking import cells_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def bin_jets(
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     n_classes: int,
 ) -> None:
-    """Write the counts of each sample, see `jetmill.tables`.
+    """Write the counts of each sample, see `jetmill.balancing.tables`.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Cleaning: a batch of input files becomes one file of columns.
 
-Reads in bounded chunks and cleans each (`jetmill.cleaning`); constituents are read when it is known
+Reads in bounded chunks and cleans each (`jetmill.cleaning.recipes`); constituents are read when it is known
 which jets stay. Then the columns of the batch are put in their final order one by one.
 """
 
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.cleaning import ConstituentRecipe, JetRecipe
-from jetmill.config_cleaning import Cleaning, Split
+from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
+from jetmill.cleaning.spool import Spool
+from jetmill.config.cleaning import Cleaning, Split
 from jetmill.errors import JetmillError
 from jetmill.files import sha256, unwritable_named
 from jetmill.ragged import values_of
@@ -23,7 +24,6 @@ from jetmill.sources import Source, UnreadableError, open_source
 from jetmill.sources.damage import damage_named
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
-from jetmill.spool import Spool
 
 logger = logging.getLogger(__name__)
 

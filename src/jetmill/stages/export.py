@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from jetmill.assembling import check_label
-from jetmill.balancing import class_totals
+from jetmill.balancing.tables import written_jets
+from jetmill.balancing.weights import class_totals
 from jetmill.columns import constituent_label
-from jetmill.exports import class_dict, norm_dict, scale_dict
 from jetmill.files import complete, open_made_earlier
-from jetmill.moments import read_statistics
-from jetmill.picking import PartOf, Picked, pick
-from jetmill.scaling import read_scalers
-from jetmill.tables import written_jets
+from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
+from jetmill.scaling.moments import read_statistics
+from jetmill.scaling.scalers import read_scalers
+from jetmill.writing.assembling import check_label
+from jetmill.writing.picking import PartOf, Picked, pick
 
 logger = logging.getLogger(__name__)
 

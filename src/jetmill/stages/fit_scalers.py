@@ -8,8 +8,8 @@ import numpy as np
 
 from jetmill.columns import Batch, constituent, variable
 from jetmill.files import complete
-from jetmill.moments import Statistics, write_statistics
-from jetmill.scaling_settings import ScalingSettings, is_scaled
+from jetmill.scaling.moments import Statistics, write_statistics
+from jetmill.scaling.settings import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
 
 # Values that are read at a time.
@@ -28,7 +28,7 @@ def fit_scalers(
     batches
         Column files of all batches.
     output
-        JSON file, see `jetmill.moments.write_statistics`.
+        JSON file, see `jetmill.scaling.moments.write_statistics`.
     of
         ``jets`` or a collection of constituents, whose variables these are.
     settings

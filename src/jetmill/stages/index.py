@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.files import complete, open_made_earlier
-from jetmill.layout import blocks, create, reopen_finished
+from jetmill.writing.layout import blocks, create, reopen_finished
 
 logger = logging.getLogger(__name__)
 

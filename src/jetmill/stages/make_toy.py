@@ -44,7 +44,7 @@ def _write_dump(path: Path, process: str, n_jets: int, rng: np.random.Generator)
     """Write structured datasets ``jets`` and ``tracks``."""
     import h5py
 
-    from jetmill.toy_dump import toy_dump
+    from jetmill.toys.dumps import toy_dump
 
     with h5py.File(path, "w") as file:
         for name, records in toy_dump(n_jets, process, rng).items():
@@ -57,7 +57,7 @@ def _write_ntuple(path: Path, process: str, n_jets: int, rng: np.random.Generato
     import awkward as ak
     import uproot
 
-    from jetmill.toy import toy_jets
+    from jetmill.toys.ntuples import toy_jets
 
     per_event = np.clip(rng.poisson(5.0 if process == "ttbar" else 3.0, size=n_jets), 1, None)
     per_event = per_event[: int(np.searchsorted(np.cumsum(per_event), n_jets)) + 1]

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jetmill.files import complete
-from jetmill.moments import read_statistics
-from jetmill.scaling import fit_all, write_scalers
-from jetmill.scaling_settings import ScalingSettings
+from jetmill.scaling.moments import read_statistics
+from jetmill.scaling.scalers import fit_all, write_scalers
+from jetmill.scaling.settings import ScalingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def merge_scalers(
     settings: Mapping[str, ScalingSettings],
     strict: bool,
 ) -> None:
-    """Write the scalers of all variables as JSON, see `jetmill.scaling.write_scalers`.
+    """Write the scalers of all variables as JSON, see `jetmill.scaling.scalers.write_scalers`.
 
     Parameters
     ----------

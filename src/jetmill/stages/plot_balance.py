@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.balancing import class_totals
+from jetmill.balancing.tables import COUNTS, EDGES, WEIGHTS, written_jets
+from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CleanedBatch, sum_cutflows
 from jetmill.files import open_made_earlier
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS
-from jetmill.tables import COUNTS, EDGES, WEIGHTS, written_jets
 
 
 def plot_balance(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.assembling import read_columns
 from jetmill.columns import variable
 from jetmill.errors import JetmillError
 from jetmill.files import open_made_earlier
 from jetmill.loading import load
-from jetmill.picking import PartOf, final_order, pick
 from jetmill.plotting import draw_closure, save
+from jetmill.writing.assembling import read_columns
+from jetmill.writing.picking import PartOf, final_order, pick
 
 logger = logging.getLogger(__name__)
 

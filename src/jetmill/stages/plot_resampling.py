@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from jetmill.balancing.tables import EDGES, KEPT, MULTIPLICITY, TARGET
 from jetmill.files import open_made_earlier
 from jetmill.plotting import draw_resampling, save
-from jetmill.tables import EDGES, KEPT, MULTIPLICITY, TARGET
 
 
 def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str) -> None:

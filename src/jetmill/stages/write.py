@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill import layout
-from jetmill.assembling import Tables, attributes, dataset_types, scaled_rows
-from jetmill.content import Content
 from jetmill.files import open_made_earlier
-from jetmill.picking import PartOf, final_order, pick
-from jetmill.scaling import read_scalers
+from jetmill.scaling.scalers import read_scalers
+from jetmill.writing import layout
+from jetmill.writing.assembling import Tables, attributes, dataset_types, scaled_rows
+from jetmill.writing.content import Content
+from jetmill.writing.picking import PartOf, final_order, pick
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ def write_part(
     content: Content,
     compression: str,
 ) -> None:
-    """Write a part in the layout of `jetmill.layout`.
+    """Write a part in the layout of `jetmill.writing.layout`.
 
     Parameters
     ----------
     content
         What to write.
     compression
-        See `jetmill.compression`.
+        See `jetmill.writing.compression`.
 
     Raises
     ------

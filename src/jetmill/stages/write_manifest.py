@@ -13,15 +13,15 @@ import h5py
 import numpy as np
 
 import jetmill
-from jetmill.balancing import class_totals
+from jetmill.balancing.tables import COUNTS, written_jets
+from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, sha256
-from jetmill.layout import LABELS, blocks, reopen_finished
 from jetmill.provenance import commit
 from jetmill.splitting import SPLITS
-from jetmill.tables import COUNTS, written_jets
-from jetmill.unscaled import FLAVOUR
+from jetmill.writing.layout import LABELS, blocks, reopen_finished
+from jetmill.writing.unscaled import FLAVOUR
 
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 

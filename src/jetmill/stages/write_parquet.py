@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.assembling import Tables
-from jetmill.content import Content
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier
-from jetmill.picking import PartOf, final_order, pick
-from jetmill.scaling import read_scalers
-from jetmill.unscaled import FLAVOUR, constituent_fields, jet_fields
+from jetmill.scaling.scalers import read_scalers
+from jetmill.writing.assembling import Tables
+from jetmill.writing.content import Content
+from jetmill.writing.picking import PartOf, final_order, pick
+from jetmill.writing.unscaled import FLAVOUR, constituent_fields, jet_fields
 
 # Jets that are written at a time, a row group of the file.
 BLOCK_ROWS = 50_000

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from jetmill import layout
-from jetmill.assembling import Tables
-from jetmill.balancing import class_totals
-from jetmill.content import Content
+from jetmill.balancing.tables import written_jets
+from jetmill.balancing.weights import class_totals
 from jetmill.files import open_made_earlier
-from jetmill.picking import PartOf, final_order, pick
-from jetmill.rows import Ragged, Rows, records
-from jetmill.scaling import read_scalers
-from jetmill.tables import written_jets
-from jetmill.unscaled import FLAVOUR, constituent_fields, jet_fields
+from jetmill.scaling.scalers import read_scalers
+from jetmill.writing import layout
+from jetmill.writing.assembling import Tables
+from jetmill.writing.content import Content
+from jetmill.writing.picking import PartOf, final_order, pick
+from jetmill.writing.rows import Ragged, Rows, records
+from jetmill.writing.unscaled import FLAVOUR, constituent_fields, jet_fields
 
 logger = logging.getLogger(__name__)
 

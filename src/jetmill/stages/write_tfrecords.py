@@ -8,9 +8,9 @@ from typing import Any
 
 import h5py
 
-from jetmill import layout
 from jetmill.files import complete_directory
-from jetmill.tfrecords import RecordWriter
+from jetmill.writing import layout
+from jetmill.writing.tfrecords import RecordWriter
 
 # Jets that are read at a time.
 BLOCK_ROWS = 10_000

@@ -8,15 +8,15 @@ import h5py
 import numpy as np
 
 from jetmill import columns as store
+from jetmill.balancing.binning import Axis, cell_index
+from jetmill.balancing.key_thresholds import copies
+from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
 from jetmill.batch_list import read_batch_list
-from jetmill.binning import Axis, cell_index
 from jetmill.columns import Batch
 from jetmill.errors import JetmillError
-from jetmill.key_thresholds import copies
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS, split_of
-from jetmill.tables import COPIES, EDGES, THRESHOLD
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.config_cleaning import Cleaning, Jets, NeuralNetwork
+from jetmill.cleaning.selection import apply_cuts, label, where
+from jetmill.cleaning.steps import Steps
+from jetmill.config.cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
-from jetmill.expressions import Expression
-from jetmill.missing import mark_missing, stored_type
-from jetmill.networks import ConstituentNetwork, Network, odds
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
-from jetmill.selection import apply_cuts, label, where
 from jetmill.sources import Chunk
-from jetmill.steps import Steps
-from jetmill.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
+from jetmill.variables.expressions import Expression
+from jetmill.variables.missing import mark_missing, stored_type
+from jetmill.variables.networks import ConstituentNetwork, Network, odds
+from jetmill.variables.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ import h5py
 import numpy as np
 
 from jetmill import columns as store
-from jetmill import layout
-from jetmill.content import Content
+from jetmill.balancing.tables import EDGES, WEIGHTS
 from jetmill.errors import JetmillError
-from jetmill.rows import Ragged, Rows, Valid
-from jetmill.scaling import Scaler, scale_rows
-from jetmill.tables import EDGES, WEIGHTS
+from jetmill.scaling.scalers import Scaler, scale_rows
+from jetmill.writing import layout
+from jetmill.writing.content import Content
+from jetmill.writing.rows import Ragged, Rows, Valid
 
 # Rows that are scaled and turned from columns to rows at a time: they stay in the cache.
 BLOCK_ROWS = 8192
 
 
 class Jets(Protocol):
-    """Cleaned jets of one sample, wherever their columns are (`jetmill.picking.Picked`).
+    """Cleaned jets of one sample, wherever their columns are (`jetmill.writing.picking.Picked`).
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Tables:
 def scaled_rows(
     jets: Sequence[Jets], tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
 ) -> dict[str, Rows]:
-    """Return what the layout of arrays (`jetmill.layout`) holds of jets, by dataset.
+    """Return what the layout of arrays (`jetmill.writing.layout`) holds of jets, by dataset.
 
     Raises
     ------

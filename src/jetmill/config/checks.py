@@ -7,17 +7,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jetmill.binning import Axis
-from jetmill.config import Config, Sample, weight_name
-from jetmill.config_cleaning import Constituents, ScalingOf, Step, inputs_of, made_by
-from jetmill.config_errors import sentences
-from jetmill.config_types import REST
+from jetmill.balancing.binning import Axis
+from jetmill.config.cleaning import Constituents, ScalingOf, Step, inputs_of, made_by
+from jetmill.config.errors import sentences
+from jetmill.config.models import Config, Sample, weight_name
+from jetmill.config.types import REST
 from jetmill.errors import JetmillError, nearest
-from jetmill.expressions import Expression
-from jetmill.plugins import load_plugin
-from jetmill.scaling_settings import is_scaled
-from jetmill.systematics import VARIATIONS
-from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
+from jetmill.scaling.settings import is_scaled
+from jetmill.variables.expressions import Expression
+from jetmill.variables.plugins import load_plugin
+from jetmill.variables.systematics import VARIATIONS
+from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
 
 
 def load(raw: Mapping[str, Any]) -> Config:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from jetmill.errors import JetmillError
-from jetmill.expressions import Expression
+from jetmill.variables.expressions import Expression
 
 REST = "rest"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jetmill.moments import Statistics
-from jetmill.scaling import Scaler
+from jetmill.scaling.moments import Statistics
+from jetmill.scaling.scalers import Scaler
 
 
 def scale_dict(

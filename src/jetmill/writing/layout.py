@@ -10,9 +10,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.compression import filters, know_all_filters
 from jetmill.files import complete, open_made_earlier
-from jetmill.rows import Rows, take
+from jetmill.writing.compression import filters, know_all_filters
+from jetmill.writing.rows import Rows, take
 
 INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
 LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
@@ -80,7 +80,7 @@ def write_rows(
     types
         Dataset name to the type it is written as, where that is not its own.
     compression
-        See `jetmill.compression`.
+        See `jetmill.writing.compression`.
     """
     with complete(path) as partial, h5py.File(partial, "w") as file:
         for name, values in rows.items():

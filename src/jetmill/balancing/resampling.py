@@ -1,7 +1,7 @@
 """Resampling methods: the largest numbers of jets that can be taken of each class from each cell.
 
 A method is a function from counts to quotas in real numbers. To add one, write it and name it in
-`METHODS`. What is wanted of several components, in whole jets, is decided in `jetmill.quotas`.
+`METHODS`. What is wanted of several components, in whole jets, is decided in `jetmill.balancing.quotas`.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.assembling import (
+from jetmill.scaling.scalers import Scaler
+from jetmill.writing.assembling import (
     Jets,
     Tables,
     carried,
@@ -16,9 +17,8 @@ from jetmill.assembling import (
     sample_numbers,
     weights_of,
 )
-from jetmill.content import Content
-from jetmill.rows import Ragged
-from jetmill.scaling import Scaler
+from jetmill.writing.content import Content
+from jetmill.writing.rows import Ragged
 
 FLAVOUR = "flavour_label"
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class ScalingSettings(Protocol):
-    """How variables of jets or of a collection are to be scaled, see `jetmill.config_cleaning.ScalingOf`."""
+    """How variables of jets or of a collection are to be scaled, see `jetmill.config.cleaning.ScalingOf`."""
 
     @property
     def method(self) -> str: ...  # noqa: D102

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.config_cleaning import Cut
-from jetmill.config_types import REST
-from jetmill.expressions import Expression
-from jetmill.missing import is_missing
+from jetmill.config.cleaning import Cut
+from jetmill.config.types import REST
+from jetmill.variables.expressions import Expression
+from jetmill.variables.missing import is_missing
 
 
 def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[np.ndarray, list[int]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from jetmill.config_cleaning import (
+from jetmill.config.cleaning import (
     Classes,
     Cleaning,
     Constituents,
@@ -20,10 +20,10 @@ from jetmill.config_cleaning import (
     Systematics,
     Variation,
 )
-from jetmill.config_types import Model, Name, Names, Segments, no_repeats
-from jetmill.content import Content
+from jetmill.config.types import Model, Name, Names, Segments, no_repeats
 from jetmill.files import sha256
-from jetmill.systematics import VARIATIONS
+from jetmill.variables.systematics import VARIATIONS
+from jetmill.writing.content import Content
 
 
 class Toy(Model):

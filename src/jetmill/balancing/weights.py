@@ -6,7 +6,7 @@ decision here is taken from counts alone, once, and is therefore exact.
 
 import numpy as np
 
-from jetmill.resampling import target_spectrum
+from jetmill.balancing.resampling import target_spectrum
 
 
 def class_totals(table: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Quotas: how many jets of each class are taken from each cell of each component, in whole jets.
 
 Everything is decided once, from counts, in `quotas`. Which jets fill a quota is decided by their keys
-(`jetmill.key_thresholds`).
+(`jetmill.balancing.key_thresholds`).
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jetmill.balancing.resampling import Largest, Pool, largest
 from jetmill.errors import JetmillError
-from jetmill.resampling import Largest, Pool, largest
 
 # A quota this close to a whole number, relatively, is one: errors of float64 are smaller.
 TOLERANCE = 1e-12
@@ -98,11 +98,11 @@ def quotas(
     components
         At least one, all with a fraction or none; `component_of_cells` must allow them.
     method
-        Key of `jetmill.resampling.METHODS`.
+        Key of `jetmill.balancing.resampling.METHODS`.
     classes
         Names of the classes.
     target, shares, max_upsampling
-        See `jetmill.resampling.Pool`; without shares, all are equal.
+        See `jetmill.balancing.resampling.Pool`; without shares, all are equal.
     num_jets
         Jets of all classes and components together; None for as many as possible.
 

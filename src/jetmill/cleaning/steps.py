@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.config_cleaning import Step
+from jetmill.config.cleaning import Step
 from jetmill.errors import JetmillError
-from jetmill.plugins import Plugin, apply_jet_plugin, apply_plugin, load_plugin
-from jetmill.transforms import apply, apply_to_jets
+from jetmill.variables.plugins import Plugin, apply_jet_plugin, apply_plugin, load_plugin
+from jetmill.variables.transforms import apply, apply_to_jets
 
 Columns = dict[str, np.ndarray]
 

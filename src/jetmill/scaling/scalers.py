@@ -10,8 +10,8 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import made_earlier
-from jetmill.moments import Moments, Statistics, logarithm
-from jetmill.scaling_settings import ScalingSettings, is_scaled
+from jetmill.scaling.moments import Moments, Statistics, logarithm
+from jetmill.scaling.settings import ScalingSettings, is_scaled
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from jetmill.config_types import REST, Expr, Fraction, Model, Name, Names, no_repeats
-from jetmill.expressions import Expression
-from jetmill.transforms import JET_TRANSFORMS, TRANSFORMS, Transform
+from jetmill.config.types import REST, Expr, Fraction, Model, Name, Names, no_repeats
+from jetmill.variables.expressions import Expression
+from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform
 
 
 def _plain_cut(cut: Any) -> Any:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest
-from jetmill.missing import stored_type
 from jetmill.ragged import jet_of
 from jetmill.randomness import keys, uniform
+from jetmill.variables.missing import stored_type
 
 # Values of ``taste``.
 CHARGED, NEUTRAL = 0, 1

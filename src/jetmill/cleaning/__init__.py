@@ -1,0 +1,1 @@
+"""What becomes of a chunk of input before it is stored."""

@@ -1,0 +1,1 @@
+"""The configuration: its models, and what is wrong with one."""

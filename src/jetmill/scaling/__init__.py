@@ -1,0 +1,1 @@
+"""Scalers: from the moments of variables to files that others read."""

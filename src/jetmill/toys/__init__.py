@@ -1,0 +1,1 @@
+"""Generated jets, for trying the workflow and for tests."""
