@@ -242,6 +242,39 @@ def test_small_integers_are_stored_as_they_are_and_read_as_floats(tmp_path, chan
         same(stored(path), expected(*made))
 
 
+@pytest.mark.parametrize("later", ["i2", "i1", "f4", "?"])
+def test_a_small_integer_of_another_type_in_a_later_file(tmp_path, later):
+    first = dump(tmp_path / "a.h5")
+    second = dump(tmp_path / "b.h5", seed=1, first=N, types={"hits": later})
+    path = clean([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "c.h5", config())
+    same(stored(path), expected(*first) | expected(*second))
+    with h5py.File(path) as file:
+        assert file["constituents/tracks/variables/hits"].dtype == (np.uint8 if later == "?" else np.float32)
+
+
+def test_a_larger_integer_in_a_later_file_is_refused(tmp_path):
+    dump(tmp_path / "a.h5")
+    dump(tmp_path / "b.h5", types={"hits": "i4"})
+    message = "b.h5: 'hits' is stored as float64 here and as uint8 in the first file of the batch"
+    with pytest.raises(JetmillError, match=message):
+        clean([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "c.h5", config())
+
+
+def test_rows_are_forgotten_after_a_column_became_wider(tmp_path):
+    hits = "constituents/tracks/variables/hits"
+    with Spool(tmp_path) as spool:
+        spool.expect({hits: np.dtype(np.uint8)}, "a.h5")
+        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8)})
+        mark = spool.mark()
+        spool.expect({hits: np.dtype(np.int16)}, "b.h5")
+        spool.append({hits: np.array([-4, 5], dtype=np.int16)})
+        assert spool.column(hits).tolist() == [1, 2, 3, -4, 5]
+        spool.roll_back(mark)
+        assert spool.column(hits).tolist() == [1, 2, 3]
+        spool.append({hits: np.array([6.5], dtype=np.float32)})
+        assert spool.column(hits).tolist() == [1, 2, 3, 6.5]
+
+
 def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
     with Spool(tmp_path) as spool:
         spool.expect({"hits": np.dtype(np.uint8)}, "a.h5")

@@ -58,6 +58,11 @@ def constituent(collection: str, variable: str) -> str:
     return f"{CONSTITUENTS}/{collection}/variables/{variable}"
 
 
+def is_constituent_variable(name: str) -> bool:
+    """Say whether a dataset is a variable of constituents."""
+    return name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
+
+
 def constituent_label(collection: str, label: str) -> str:
     """Return the dataset of a label of constituents."""
     return f"{CONSTITUENTS}/{collection}/labels/{label}"
@@ -124,7 +129,7 @@ class Batch(AbstractContextManager):
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
         """Read consecutive rows of one column; variables of constituents are floats, however they are stored."""
         values = self._file[name][rows]
-        small = values.dtype.kind != "f" and name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
+        small = values.dtype.kind != "f" and is_constituent_variable(name)
         return values.astype(np.float32) if small else values
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jetmill.columns import KEY, LABEL
+from jetmill.columns import KEY, LABEL, is_constituent_variable
 from jetmill.errors import JetmillError
 
 # All columns together stay in memory up to this many bytes.
@@ -53,23 +53,35 @@ class Spool(AbstractContextManager):
                 file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))  # noqa: SIM115
                 self._files[name] = self._stack.enter_context(file)
         for name, dtype in types.items():
-            if not np.can_cast(dtype, self._types[name], casting="safe"):
-                raise JetmillError(
-                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {self._types[name]}"
-                    " in the first file of the batch; put files of different versions into different samples"
-                )
+            known = self._types[name]
+            if np.can_cast(dtype, known, casting="safe"):
+                continue
+            if is_constituent_variable(name) and np.result_type(known, dtype, np.float32) == np.float32:
+                # Small integers of two types, or floats after them.
+                self._make_float(name)
+                continue
+            raise JetmillError(
+                f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {known}"
+                " in the first file of the batch; put files of different versions into different samples"
+            )
+
+    def _make_float(self, name: str) -> None:
+        column, file = self.column(name).astype(np.float32), self._files[name]
+        file.seek(0)
+        file.write(column.data)
+        self._types[name] = column.dtype
 
     def mark(self) -> dict[str, int]:
-        """Return where the columns end, for `roll_back`."""
-        return {name: file.tell() for name, file in self._files.items()}
+        """Return how many rows the columns have, for `roll_back`."""
+        return {name: file.tell() // self._types[name].itemsize for name, file in self._files.items()}
 
     def roll_back(self, mark: Mapping[str, int]) -> None:
         """Forget all rows since `mark` was taken, and the types of the columns if there were none yet."""
         if not mark:
             self._stack.close()
             self._start()
-        for name, end in mark.items():
-            self._files[name].seek(end)
+        for name, n_rows in mark.items():
+            self._files[name].seek(n_rows * self._types[name].itemsize)
             self._files[name].truncate()
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
