@@ -4,7 +4,6 @@ import awkward as ak
 import h5py
 import numpy as np
 import pytest
-import uproot
 import workflow_runs as runs
 
 pytestmark = pytest.mark.workflow
@@ -28,8 +27,8 @@ CONFIG = {
 }
 
 
-def write_tree(path, first):
-    """Write events whose jets point to generated jets in any order, or to none; return what each jet points to."""
+def events(first):
+    """Return events whose jets point to generated jets in any order, or to none, and what each jet points to."""
     rng = np.random.default_rng(first)
     jets, generated = rng.integers(0, 6, N_EVENTS), rng.integers(1, 5, N_EVENTS)
     index = ak.Array([rng.integers(-1, g, j) for j, g in zip(jets, generated, strict=True)])
@@ -45,10 +44,7 @@ def write_tree(path, first):
         "GenJet_pt": gen_pt,
         "GenJet_flavour": flavour,
     }
-    with uproot.recreate(path) as file:
-        file.mktree("Events", {n: x.type if isinstance(x, ak.Array) else x.dtype for n, x in branches.items()})
-        file["Events"].extend(branches)
-    return {
+    return branches, {
         number[event][jet]: (pt[event][jet], gen_pt[event][place], flavour[event][place])
         for event, places in enumerate(index.to_list())
         for jet, place in enumerate(places)
@@ -56,9 +52,12 @@ def write_tree(path, first):
     }
 
 
-def test_jets_have_what_they_point_to(tmp_path):
-    paths = [tmp_path / f"{first}.root" for first in (0, 10_000)]
-    wanted = {n: jet for path in paths for n, jet in write_tree(path, int(path.stem)).items() if jet[1] > 25}
+def test_jets_have_what_they_point_to(tmp_path, write_root):
+    paths, wanted = [], {}
+    for first in (0, 10_000):
+        branches, jets = events(first)
+        paths.append(write_root(tmp_path / f"{first}.root", branches))
+        wanted |= {number: jet for number, jet in jets.items() if jet[1] > 25}
     config = CONFIG | {"samples": {"tt": {"files": [str(path) for path in paths]}}}
     run = runs.snakemake(tmp_path / "run", "--cores", "2", config=config)
     assert run.code == 0, run.output

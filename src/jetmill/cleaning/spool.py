@@ -41,6 +41,8 @@ class Spool(AbstractContextManager):
     def expect(self, types: Mapping[str, np.dtype], path: str | Path) -> None:
         """Take the types of the columns from the first file; a later one may not need wider ones.
 
+        Small integers of constituents are free to change: their column becomes float32, if that holds both types.
+
         Raises
         ------
         JetmillError
@@ -56,14 +58,12 @@ class Spool(AbstractContextManager):
             known = self._types[name]
             if np.can_cast(dtype, known, casting="safe"):
                 continue
-            if is_constituent_variable(name) and np.result_type(known, dtype, np.float32) == np.float32:
-                # Small integers of two types, or floats after them.
-                self._make_float(name)
-                continue
-            raise JetmillError(
-                f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {known}"
-                " in the first file of the batch; put files of different versions into different samples"
-            )
+            if not (is_constituent_variable(name) and np.result_type(known, dtype, np.float32) == np.float32):
+                raise JetmillError(
+                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {known}"
+                    " in the first file of the batch; put files of different versions into different samples"
+                )
+            self._make_float(name)
 
     def _make_float(self, name: str) -> None:
         column, file = self.column(name).astype(np.float32), self._files[name]

@@ -241,4 +241,5 @@ def _in_order(spool: Spool, order: np.ndarray, collections: Iterable[str]) -> It
                     arrays[dtype] = np.empty(len(places), dtype), np.empty(len(places), dtype)
                 column, ordered = arrays[dtype]
                 spool.read_into(name, column)
+                # All places are in range; "wrap" is the quickest way not to check.
                 yield name, column.take(places, out=ordered, mode="wrap")
