@@ -176,6 +176,40 @@ def test_splits_by_event_do_not_depend_on_the_batching(files, batch, tmp_path):
     assert set(half["key"].tolist()) <= set(batch[0]["key"].tolist())
 
 
+def splits_of_events(path, columns):
+    """Return the splits that the jets of each event of a file are in; events as uproot reads them."""
+    with uproot.open(path) as file:
+        tree = file["Events"].arrays(["run", "luminosityBlock", "event", "Jet_pt", "Jet_eta"])
+    kinematics = zip(columns["variables/pt"].tolist(), columns["variables/eta"].tolist(), strict=True)
+    split = dict(zip(kinematics, columns["split"].tolist(), strict=True))
+    assert len(split) == len(columns["split"])
+    splits = {}
+    for run, block, event, pts, etas in zip(*(tree[name].to_list() for name in tree.fields), strict=True):
+        splits[run, block, event] = {split[jet] for jet in zip(pts, etas, strict=True) if jet in split}
+    return splits
+
+
+@pytest.mark.parametrize(
+    "split", [{"by": "event"}, {"by": "modulo", "modulo": 300, "test": [*range(100)], "val": [*range(200, 250)]}]
+)
+@pytest.mark.parametrize("types", [("u4", "u4", "u8"), ("i8", "i2", "i8"), ("u1", "u2", "i4")])
+def test_the_same_event_is_in_the_same_split_in_every_sample(tmp_path, write_root, split, types):
+    # The largest that int32 holds.
+    branches = jets(800, 3) | {"event": np.arange(2**31 - 800, 2**31, dtype=np.uint64)}
+    others = dict(zip(("run", "luminosityBlock", "event"), types, strict=True))
+    again = jets(800, 4) | {name: branches[name].astype(dtype) for name, dtype in others.items()}
+    paths = [write_root(tmp_path / f"{n}.root", tree) for n, tree in enumerate((branches, again))]
+    found = []
+    for path, sample in zip(paths, ("tt", "qcd"), strict=True):
+        columns, _ = cleaned([path], path.with_suffix(".h5"), sample=sample, split=split)
+        found.append(splits_of_events(path, columns))
+    assert found[0].keys() == found[1].keys()
+    both = [found[0][event] | found[1][event] for event in found[0] if found[0][event] and found[1][event]]
+    assert len(both) > 300
+    assert all(len(splits) == 1 for splits in both)
+    assert {0, 1, 2} == set().union(*both)
+
+
 def test_split_by_jet_is_that_of_the_study(files, tmp_path):
     columns, _ = cleaned(files, tmp_path / "b.h5", split={"by": "jet"})
     truth, _ = expected(files)

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -75,6 +76,56 @@ def test_toy_files(raw_config):
 )
 def test_wrong_files_name_the_culprit(raw_config, data, files, told):
     assert refusal(raw_config, s=files) == told
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard", "directory", "dot", "absolute"])
+@pytest.mark.parametrize("among", ["one sample", "two samples"])
+def test_a_file_that_is_listed_under_two_paths(raw_config, data, link, among):
+    if link == "symbolic":
+        (data / "again.root").symlink_to(data / "tt/b.root")
+    elif link == "hard":
+        (data / "again.root").hardlink_to(data / "tt/b.root")
+    elif link == "directory":
+        (data / "other").symlink_to(data / "tt")
+    paths = {"directory": "other/b.root", "dot": "./qcd/../tt/b.root", "absolute": f"{data}/tt/b.root"}
+    again = paths.get(link, "again.root")
+    if among == "one sample":
+        told = f"samples.s.files: {again} and tt/b.root are the same file; list it once"
+        assert refusal(raw_config, s=["tt/a.root", "tt/b.root", again, "tt/c.root"]) == told
+    else:
+        told = f"samples.u.files: {again} and tt/b.root of samples.s.files are the same file; list it once"
+        assert refusal(raw_config, s="tt/*.root", u=["qcd/x.root", again]) == told
+
+
+def test_files_of_two_samples(raw_config, data):
+    told = "samples.u.files: tt/a.root is in samples.s.files too (and 2 more like it)"
+    assert refusal(raw_config, s="tt/*.root", u="tt/*.root") == told
+    told = "samples.u.files: tt/b.root is in samples.s.files too"
+    assert refusal(raw_config, s="tt/*.root", t="qcd/*.root", u="tt/b.root") == told
+    url = "root://server//store/a.root"
+    assert refusal(raw_config, s=url, u=url) == f"samples.u.files: {url} is in samples.s.files too"
+
+
+def test_files_that_are_repeated_are_told_with_the_other_mistakes(raw_config, data):
+    samples = {"s": {"files": "tt/*.root"}, "u": {"files": "tt/b.root"}, "toys": {"toy": {"process": "qcd"}}}
+    with pytest.raises(JetmillError) as error:
+        Plan.from_raw(raw_config | {"samples": samples, "seed": -1})
+    assert "seed: " in str(error.value)
+    assert str(error.value).endswith("\nsamples.u.files: tt/b.root is in samples.s.files too")
+
+
+def test_a_toy_that_is_input_of_another_sample(raw_config, data):
+    (data / "out/toy").mkdir(parents=True)
+    (data / "out/toy/tt_0001.root").touch()
+    samples = {"tt": {"toy": {"process": "ttbar"}}, "u": {"files": "./out/toy/tt_0001.root"}}
+    with pytest.raises(JetmillError, match=r"u.files: ./out/toy/tt_0001.root and out/toy/tt_0001.root of samples.tt"):
+        plan(raw_config, samples=samples, output_dir="out")
+
+
+def test_different_files_of_equal_content_and_time_are_not_the_same(raw_config, data):
+    for name in "ab":
+        os.utime(data / f"tt/{name}.root", ns=(1, 1))
+    assert len(plan(raw_config, samples={"s": {"files": "tt/*.root"}}).files["s"]) == 3
 
 
 def test_an_empty_list_file(raw_config, data):

@@ -2,6 +2,8 @@ from math import ceil
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
@@ -40,7 +42,7 @@ def test_a_share_of_zero_is_no_jet(test, val, absent):
 
 @pytest.mark.parametrize(("test", "val"), [(0.2, 0.1), (0.5, 0.5), (0.05, 0.9)])
 def test_by_event_has_the_shares_asked_for(test, val):
-    event_keys = keys(1, "split", "tt", of=[np.ones(100_000, int), np.arange(100_000)])
+    event_keys = keys(1, "split", of=[np.ones(100_000, int), np.arange(100_000)])
     counts = np.bincount(split_by_event(event_keys, test=test, val=val), minlength=3)
     shares = np.array([(1 - test) * (1 - val), (1 - test) * val, test])
     assert stats.chisquare(counts, shares * 100_000).pvalue > 1e-3
@@ -67,6 +69,19 @@ def test_by_modulo_of_event_numbers_beyond_float64():
     expected = [TEST if (2**60 + i) % 7 in (0, 5) else TRAIN for i in (3, 4)]
     assert list(split_by_modulo(event, modulo=7, test=[0, 5], val=[])) == expected
     assert len(split_by_modulo(event[:0], modulo=7, test=[0], val=[1])) == 0
+
+
+INTEGERS = [np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">u8")]
+
+
+@given(st.data(), st.sampled_from(INTEGERS), st.integers(2, 70_000))
+def test_by_modulo_is_the_remainder_of_python_for_every_type(data, dtype, modulo):
+    span = np.iinfo(dtype)
+    numbers = data.draw(st.lists(st.integers(span.min, span.max), min_size=1, max_size=20))
+    test, val = sorted({n % modulo for n in numbers[::2]}), [modulo - 1]
+    test = [remainder for remainder in test if remainder not in val]
+    expected = [TEST if n % modulo in test else VAL if n % modulo in val else TRAIN for n in numbers]
+    assert list(split_by_modulo(np.array(numbers, dtype), modulo=modulo, test=test, val=val)) == expected
 
 
 def test_every_output_comes_from_a_split():

@@ -87,7 +87,7 @@ class Plan:
         try:
             config = load(raw)
         except JetmillError as error:
-            problems = [str(error), *find_files(readable_samples(raw), "")[1]]
+            problems = [str(error), *find_files(readable_samples(raw), "{}_{:04d}")[1]]
             raise JetmillError("\n".join(problems)) from None
         return cls(config)
 

@@ -68,6 +68,8 @@ def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val:
     Parameters
     ----------
     event : ndarray of integers, shape (n_jets,)
+    modulo
+        The divisor; remainders are from 0 to modulo - 1, of negative numbers too.
 
     Returns
     -------
@@ -76,4 +78,6 @@ def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val:
     split_of_remainder = np.full(modulo, TRAIN, dtype=np.uint8)
     split_of_remainder[list(val)] = VAL
     split_of_remainder[list(test)] = TEST
-    return split_of_remainder[event % event.dtype.type(modulo)]
+    # Small types may not hold the divisor.
+    widest = np.uint64 if event.dtype.kind == "u" else np.int64
+    return split_of_remainder[event.astype(widest, copy=False) % widest(modulo)]

@@ -211,12 +211,16 @@ class Split(Model):
 
     by: Literal["event", "jet", "modulo"] = Field(
         "event",
-        description="event: a hash of the event, jets of an event stay together; jet: scikit-learn's"
-        " train_test_split twice on each batch; modulo: remainder of the event number",
+        description="event: a hash of the seed and the values of input.event_id, so that the jets of an event stay"
+        " together in all files and samples; jet: scikit-learn's train_test_split twice on each batch, which may put"
+        " jets of an event, and jets that two files hold, into different splits; modulo: remainder of the event"
+        " number, 0 to modulo - 1 for negative numbers too",
     )
     test: Fraction | list[int] = Field(0.2, description="share for testing; by modulo: the remainders")
     val: Fraction | list[int] = Field(0.1, description="share of the rest for validation; by modulo: the remainders")
-    modulo: Annotated[int, Field(ge=2)] | None = Field(None, description="by modulo: the divisor")
+    modulo: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
+        None, description="by modulo: the divisor, at most 1,000,000, as there is a table of the remainders"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Split":

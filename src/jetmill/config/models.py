@@ -40,7 +40,9 @@ class Sample(Model):
     """One physics process: either `files` or `toy`."""
 
     files: str | list[str] | None = Field(
-        None, description="paths or globs, or the name of a .txt file with one of them per line"
+        None,
+        description="paths or globs, or the name of a .txt file with one of them per line; a file may be listed only"
+        " once in all samples, also through links; copies are a warning",
     )
     toy: Toy | None = Field(None, description="make the files instead: process, files, jets")
 

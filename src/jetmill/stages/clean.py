@@ -195,7 +195,8 @@ def _check_integers(path: str | Path, key: str, types: Mapping[str, np.dtype], n
             raise JetmillError(f"{path}: '{name}' of {key} is {types[name]}; it must be an integer")
 
 
-def _split(spool: Spool, settings: Cleaning, sample: str) -> np.ndarray:
+def _split(spool: Spool, settings: Cleaning) -> np.ndarray:
+    """Return the split of each jet, uint8 (n_jets,); by event or modulo it depends on the event alone."""
     split: Split = settings.split
     # The models guarantee shares or lists of remainders; mypy cannot see which.
     if split.by == "jet":
@@ -203,14 +204,14 @@ def _split(spool: Spool, settings: Cleaning, sample: str) -> np.ndarray:
         return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
     event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
     if split.by == "event":
-        event_keys = keys(settings.seed, "split", sample, of=event)
+        event_keys = keys(settings.seed, "split", of=event)
         return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]
     return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
 
 
 def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
     """Put the columns of a batch in their order, one by one, and write them."""
-    split, labels = _split(spool, settings, attributes["sample"]), spool.column(store.LABEL)
+    split, labels = _split(spool, settings), spool.column(store.LABEL)
     order = np.lexsort((spool.column(store.KEY), split))
     n_classes = len(settings.classes)
     counts = np.bincount(split * np.int64(n_classes) + labels, minlength=len(SPLITS) * n_classes).reshape(-1, n_classes)
