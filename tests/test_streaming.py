@@ -100,7 +100,7 @@ def make(results, raw):
 
     for sample, files in plan.files.items():
         toy = config.samples[sample].toy
-        for number, path in enumerate(files):
+        for number, path in enumerate(files if toy else []):
             what = {"process": toy.process, "n_jets": toy.jets, "seed": config.seed}
             write_toy_file(path, sample=sample, number=number, **what)
     cleaned, binned, listed = placed(plan.batch_files()), results / "bins/0000.h5", results / "clean/batches.json"

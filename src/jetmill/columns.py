@@ -63,6 +63,12 @@ def is_constituent_variable(name: str) -> bool:
     return name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
 
 
+def as_read(name: str, values: np.ndarray) -> np.ndarray:
+    """Return stored values of a column as what follows computes with: variables of constituents are floats."""
+    small = values.dtype.kind != "f" and is_constituent_variable(name)
+    return values.astype(np.float32) if small else values
+
+
 def constituent_label(collection: str, label: str) -> str:
     """Return the dataset of a label of constituents."""
     return f"{CONSTITUENTS}/{collection}/labels/{label}"
@@ -127,10 +133,8 @@ class Batch(AbstractContextManager):
         return slice(*(_first_row(keys, rows, end) for end in ends))
 
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
-        """Read consecutive rows of one column; variables of constituents are floats, however they are stored."""
-        values = self._file[name][rows]
-        small = values.dtype.kind != "f" and is_constituent_variable(name)
-        return values.astype(np.float32) if small else values
+        """Read consecutive rows of one column, as `as_read` returns them."""
+        return as_read(name, self._file[name][rows])
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""

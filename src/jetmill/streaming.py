@@ -18,7 +18,6 @@ from jetmill import columns as store
 from jetmill.balancing.binning import Axis, cell_or_none
 from jetmill.balancing.tables import written_jets
 from jetmill.batch_list import read_batch_list
-from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
 from jetmill.config.checks import load
 from jetmill.config.models import Config
 from jetmill.errors import JetmillError, nearest
@@ -26,6 +25,7 @@ from jetmill.randomness import generator, mix
 from jetmill.scaling.scalers import read_scalers
 from jetmill.sources import open_source
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
+from jetmill.stages.clean import Recipes
 from jetmill.writing import layout
 from jetmill.writing.assembling import Tables, dataset_types, scaled_rows
 from jetmill.writing.picking import PartOf, pick
@@ -145,22 +145,18 @@ class DumpStream:
 
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         run, settings = self._run, self._run.config.cleaning
-        recipe = JetRecipe(settings, self._sample)
-        recipes = {name: ConstituentRecipe(name, settings, self._sample) for name in settings.constituents}
+        recipes = Recipes(settings, self._sample)
         axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
         for number, path in enumerate(self._files):
             with open_source(path, settings.input, settings.constituents) as source:
-                types = recipe.types(source.dtypes(recipe.read))
-                for name, r in recipes.items():
-                    types |= r.types(source.constituent_dtypes(name, r.read))
-                for chunk in source.chunks(recipe.read, {name: r.read for name, r in recipes.items()}):
+                types = recipes.types_of(path, source)
+                for chunk in recipes.chunks(source):
                     if not len(chunk.entry):
                         continue
-                    cleaned = recipe.clean(chunk, recipes, number)
-                    columns = cleaned.columns
-                    for r in recipes.values():
-                        columns |= r.clean(chunk, cleaned, number)[0]
-                    columns = {name: values.astype(types.get(name, values.dtype)) for name, values in columns.items()}
+                    cleaned, _ = recipes.clean(chunk, number)
+                    columns = {
+                        name: store.as_read(name, x.astype(types.get(name, x.dtype))) for name, x in cleaned.items()
+                    }
                     cell, inside = cell_or_none([columns[store.variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)

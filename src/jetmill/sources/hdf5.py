@@ -24,7 +24,7 @@ class Hdf5Chunk:
 
     def __init__(self, file: "Hdf5Dump", rows: slice, names: Sequence[str]):
         jets = file.read(file.jets, rows)
-        self.columns = {name: np.ascontiguousarray(jets[name]) for name in names}
+        self.columns = {name: _native(jets[name]) for name in names}
         self.entry = np.arange(rows.start, rows.stop)
         self.position = np.zeros_like(self.entry)
         self._file, self._rows = file, rows
@@ -39,7 +39,7 @@ class Hdf5Chunk:
         used &= jets[:, None]
         # Whole records are taken once, then their fields, which is faster than a mask per field.
         records = slots.reshape(-1).take(np.flatnonzero(used))
-        return Constituents(used.sum(axis=1)[jets], {name: np.ascontiguousarray(records[name]) for name in names})
+        return Constituents(used.sum(axis=1)[jets], {name: _native(records[name]) for name in names})
 
 
 class Hdf5Dump:
@@ -123,8 +123,13 @@ class Hdf5Dump:
                 raise JetmillError(
                     f"{self._path}: field '{name}' of '{dataset}' ({found.dtype[name]}) is not one number"
                 )
-            types[name] = found.dtype[name]
+            types[name] = found.dtype[name].newbyteorder("=")
         return types
+
+
+def _native(field: np.ndarray) -> np.ndarray:
+    """Return a field in one piece, in the byte order of this machine."""
+    return np.ascontiguousarray(field, dtype=field.dtype.newbyteorder("="))
 
 
 def _not_nan(slots: np.ndarray) -> np.ndarray:

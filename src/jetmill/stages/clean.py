@@ -20,7 +20,7 @@ from jetmill.errors import JetmillError
 from jetmill.files import sha256, unwritable_named
 from jetmill.ragged import values_of
 from jetmill.randomness import keys
-from jetmill.sources import Source, UnreadableError, open_source
+from jetmill.sources import Chunk, Source, UnreadableError, open_source
 from jetmill.sources.damage import damage_named
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
@@ -53,7 +53,7 @@ def clean_batch(
     JetmillError
         If a branch is missing, or its type is not that of the other files.
     """
-    recipes = _Recipes(settings, sample)
+    recipes = Recipes(settings, sample)
     counts, inputs = recipes.nothing(), []
     before = {path: _state(path) for path in map(str, files)}
     with unwritable_named(Path(output)), Spool(Path(output).parent) as spool:
@@ -125,8 +125,8 @@ class _Counts:
         return _Counts(self.flow + other.flow, constituents, self.ambiguous + other.ambiguous)
 
 
-class _Recipes:
-    """What is read of the files of a sample and what becomes of it."""
+class Recipes:
+    """What is read of the files of a sample and what becomes of it; streams of files use it too."""
 
     def __init__(self, settings: Cleaning, sample: str):
         self.settings, self.sample = settings, sample
@@ -137,6 +137,29 @@ class _Recipes:
         """Return the counts before anything is read."""
         steps = dict.fromkeys(self.constituents, np.zeros(len(ConstituentRecipe.STEPS), dtype=np.int64))
         return _Counts(np.zeros(len(self.jets.steps), dtype=np.int64), steps, 0)
+
+    def chunks(self, source: Source) -> Iterator[Chunk]:
+        """Yield what is read of a file."""
+        return source.chunks(self.jets.read, {name: recipe.read for name, recipe in self.constituents.items()})
+
+    def clean(self, chunk: Chunk, number: int) -> tuple[dict[str, np.ndarray], _Counts]:
+        """Return the columns of the jets of a chunk that stay, and what was counted.
+
+        Parameters
+        ----------
+        number
+            Number of the file in the sample.
+        """
+        cleaned = self.jets.clean(chunk, self.constituents, number)
+        columns, of_constituents = cleaned.columns, {}
+        for name, recipe in self.constituents.items():
+            more, counted = recipe.clean(chunk, cleaned, number)
+            columns |= more
+            of_constituents[name] = np.array(counted)
+        kept = cleaned.kept
+        of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
+        columns[store.KEY] = keys(self.settings.seed, "order", self.sample, of=of_jets)
+        return columns, _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous)
 
     def types_of(self, path: str, source: Source) -> dict[str, np.dtype]:
         """Return the types of the columns, or raise for one that the file does not have as it should."""
@@ -162,23 +185,15 @@ class _Recipes:
         return types
 
 
-def _clean_file(path: str, number: int, spool: Spool, recipes: _Recipes) -> tuple[dict[str, Any], _Counts]:
+def _clean_file(path: str, number: int, spool: Spool, recipes: Recipes) -> tuple[dict[str, Any], _Counts]:
     """Add the jets of a file to the spool; return what is recorded of it, and counts."""
     settings, counts = recipes.settings, recipes.nothing()
     with open_source(path, settings.input, settings.constituents) as source:
         identity = source.identity
         spool.expect(recipes.types_of(path, source), path)
-        for chunk in source.chunks(recipes.jets.read, {name: r.read for name, r in recipes.constituents.items()}):
-            cleaned = recipes.jets.clean(chunk, recipes.constituents, number)
-            columns, kept = cleaned.columns, cleaned.kept
-            of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
-            columns[store.KEY] = keys(settings.seed, "order", recipes.sample, of=of_jets)
-            of_constituents = {}
-            for name, recipe in recipes.constituents.items():
-                more, counted = recipe.clean(chunk, cleaned, number)
-                columns |= more
-                of_constituents[name] = np.array(counted)
-            counts += _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous)
+        for chunk in recipes.chunks(source):
+            columns, of_chunk = recipes.clean(chunk, number)
+            counts += of_chunk
             spool.append(columns)
     checksum = None
     if settings.input.checksum and not is_remote(path):
