@@ -89,7 +89,7 @@ def inputs(tmp_path, known, scalers):
     ranges = [tmp_path / f"range_{of}.json" for of in known]
     for path, (of, rows) in zip(ranges, known.items(), strict=True):
         write_statistics({of: rows}, path)
-    write_scalers(scalers, known, tmp_path / "scalers.json")
+    write_scalers(scalers, known, fit_all(known, SETTINGS, strict=False)[1], tmp_path / "scalers.json")
     with h5py.File(tmp_path / "balance.h5", "w") as file:
         file.attrs["classes"], file.attrs["variables"] = ["b", "c", "light"], ["x"]
         file["edges/x"] = [0.0, 1.0, 2.0]

@@ -292,7 +292,7 @@ def test_how_much_the_parts_read(raw_config, tmp_path):
         {"bytes": 4_000_000, "splits": [0, 0, 0]},
         {"bytes": 10_000_000, "splits": [8, 2, 0]},
     ]
-    rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": []}
+    rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": [], "warnings": []}
     (tmp_path / "clean/batches.json").write_text(json.dumps([rest | batch for batch in batches]))
     assert work.cleaned_megabytes() == 22
     assert work.cleaned_megabytes("train", "0001") == (6 + 8) / 4

@@ -13,6 +13,7 @@ def batch(path, **counted):
         "sample": "tt",
         "cutflow": [["read", 1]],
         "inputs": [],
+        "warnings": [],
         "constituents": counted,
     }
     write_batch(path, iter([("key", np.zeros(1, dtype=np.uint64))]), attributes)

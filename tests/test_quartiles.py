@@ -168,8 +168,8 @@ def test_constant_or_missing_constituent_variable(strict, values, message):
         with pytest.raises(JetmillError, match=rf"'d0' of tracks {message}"):
             fit_all(statistics, settings, strict=True)
         return
-    scalers, problems = fit_all(statistics, settings, strict=False)
-    assert len(problems) == 1
+    scalers, warnings = fit_all(statistics, settings, strict=False)
+    assert len(warnings["tracks"]["d0"]) == 1
     s = scalers["tracks"]["d0"]
     assert s.scale == 1
     assert np.isfinite([s.shift, s.default, s.fill]).all()
@@ -183,8 +183,8 @@ def test_files_keep_every_digit(tmp_path_factory, values):
     write_statistics(known, directory / "s.json")
     assert str(read_statistics([directory / "s.json"])) == str(known)
     settings = {"tracks": ScalingOf(method="robust", log=["x"], clip=4)}
-    scalers, _ = fit_all(known, settings, strict=False)
-    write_scalers(scalers, known, directory / "scalers.json")
+    scalers, warnings = fit_all(known, settings, strict=False)
+    write_scalers(scalers, known, warnings, directory / "scalers.json")
     assert read_scalers(directory / "scalers.json") == scalers
 
 

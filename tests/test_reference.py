@@ -57,4 +57,5 @@ def test_the_study_is_as_it_was():
     assert (study.input.files_per_batch, study.scaling.variables_per_range, study.seed) == (50, 6, 1)
     assert study.balance.bins == {"eta": [(-2.5, 2.5, 50)], "pt": [(20, 1000, 50)]}
     assert (study.split.by, study.split.test, study.split.val) == ("jet", 0.2, 0.1)
-    assert (study.write.shuffle, study.write.precision) == ("batch", "float16")
+    # The study wrote a part for each batch, so that its training file was not mixed.
+    assert (study.write.shuffle, study.write.precision) == ("global", "float16")

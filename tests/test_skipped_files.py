@@ -187,6 +187,8 @@ def test_skipping_leaves_exactly_the_jets_of_the_others(files, tmp_path, caplog,
     assert entry == {"path": str(paths[1]), "skipped": entry["skipped"], "jets": 0, "kept": 0}
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warnings == [f"skipped {paths[1]}: {entry['skipped']}", "1 of 3 files skipped"]
+    with Batch(tmp_path / "b.h5") as batch:
+        assert batch.attribute("warnings") == warnings
     assert len(entry["skipped"]) > 10
 
 

@@ -415,7 +415,10 @@ def test_a_class_without_training_jets_is_a_warning_if_not_strict(tmp_path, capl
     np.testing.assert_array_equal(kept, [[0, 0, 0], [1, 2, 3]])
     assert np.isfinite(weights).all()
     assert (kept * weights).sum() == pytest.approx(6)
-    assert any("no training jets of class b" in r.message for r in caplog.records if r.levelname == "WARNING")
+    texts = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert any("no training jets of class b" in text for text in texts)
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert json.loads(file.attrs["warnings"]) == texts
 
 
 def test_a_reference_class_without_training_jets_is_an_error(tmp_path):
@@ -752,9 +755,11 @@ def test_manifest(run, tmp_path):
     written = [*parts, tmp_path / "tfrecords"]
     write_index(parts[:2], tmp_path / "train.h5", merge=False)
     write_index(parts[:2], tmp_path / "merged.h5", merge=True)
-    (tmp_path / "scalers.json").write_text("{}")
+    (tmp_path / "scalers.json").write_text(json.dumps({"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}}))
     batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
+    batches[1].warnings.append("a file was skipped")
     more = {
+        "scalers": tmp_path / "scalers.json",
         "joined": [tmp_path / "train.h5", tmp_path / "merged.h5"],
         "tables": [tmp_path / "scalers.json"],
         "user_files": {"plugin.py": "12ab", "maps.root": "34cd"},
@@ -766,6 +771,9 @@ def test_manifest(run, tmp_path):
     manifest = json.loads(content)
     assert manifest["config"] == config
     assert manifest["user_files"] == [{"path": "maps.root", "sha256": "34cd"}, {"path": "plugin.py", "sha256": "12ab"}]
+    with h5py.File(run.resampled) as file:
+        of_balance = json.loads(file.attrs["warnings"])
+    assert manifest["warnings"] == ["a file was skipped", *of_balance, "pt is -999 for 7 jets"]
     assert manifest["packages"]["numpy"] == np.__version__
     assert manifest["python"] == sys.version.split()[0]
     for split, name in enumerate(SPLITS):

@@ -31,6 +31,8 @@ class CleanedBatch:
         Collection to how many are read, selected, kept (`CONSTITUENT_STEPS`).
     inputs
         The files it was made of, as the manifest names them.
+    warnings
+        Those of the clean job.
     """
 
     sample: str
@@ -40,6 +42,7 @@ class CleanedBatch:
     cutflow: list[tuple[str, int]]
     constituents: dict[str, list[int]]
     inputs: list[dict[str, Any]]
+    warnings: list[str]
 
 
 def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[CleanedBatch]:
@@ -75,4 +78,5 @@ def _read_batch(path: str | Path) -> CleanedBatch:
             batch.attribute("cutflow"),
             batch.attribute("constituents"),
             batch.attribute("inputs"),
+            batch.attribute("warnings"),
         )

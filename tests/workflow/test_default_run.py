@@ -53,6 +53,15 @@ def test_the_command_of_the_farewell_works(default_run, monkeypatch):
     assert len(eval(command)) == len(jetmill.load(default_run.results / "train.h5"))
 
 
+def test_warnings_are_printed_and_kept(default_run, manifest):
+    """More than half of the toy jets have no secondary vertex."""
+    assert f"{len(manifest['warnings'])} warnings, also in results/manifest.json:" in default_run.output
+    mass = next(text for text in manifest["warnings"] if "DeepCSV_vertexMass" in text)
+    train = jetmill.load(default_run.results / "train.h5")
+    n_missing = int(np.isnan(train.variable("DeepCSV_vertexMass")).sum())
+    assert mass == f"variable 'DeepCSV_vertexMass' of jets is missing for {n_missing} of {len(train)} values"
+
+
 @pytest.mark.parametrize("split", runs.SPLITS)
 def test_jets_load_from_another_directory(default_run, manifest, default_config, split, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@ import atexit
 import gc
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 from snakemake.logging import logger
 
@@ -20,6 +21,7 @@ try:
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
     from jetmill.splitting import split_of
+    from jetmill.warning_summary import warning_summary
 except ModuleNotFoundError as error:
     logger.error(
         f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"
@@ -35,6 +37,7 @@ except JetmillError as error:
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
+MANIFEST = Path(OUTPUT, "manifest.json")
 # What each format consists of: the files to use, and the parts that hold the data.
 FORMATS = {
     "hdf5": expand("<results>/{output}.h5", output=PLAN.outputs),
@@ -72,6 +75,8 @@ onstart:
 
 
 onsuccess:
+    if MANIFEST.exists() and (warnings := warning_summary(MANIFEST)):
+        logger.warning(warnings)
     logger.info(PLAN.farewell())
 
 

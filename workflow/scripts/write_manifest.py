@@ -11,6 +11,7 @@ with job_log(snakemake.log[0]):
         snakemake.input.parts,
         snakemake.output[0],
         config=snakemake.params.config,
+        scalers=snakemake.input.tables[0],
         joined=snakemake.input.joined,
         tables=[*snakemake.input.tables, snakemake.input.balance],
         user_files=snakemake.params.user_files,

@@ -15,7 +15,8 @@
 | ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets |
 | ``edges/<variable>`` | float64 (n_bins + 1,) | bin edges |
 
-Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order.
+Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order;
+``warnings`` as JSON.
 """
 
 import h5py
@@ -27,6 +28,7 @@ from jetmill.splitting import SPLITS, split_of
 COUNTS = "counts"
 KEPT, COPIES, THRESHOLD, MULTIPLICITY = "kept", "copies", "threshold", "multiplicity"
 WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
+WARNINGS = "warnings"
 
 
 def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:

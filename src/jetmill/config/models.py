@@ -167,7 +167,9 @@ class Write(Model):
     """The files at the end."""
 
     shuffle: Literal["global", "batch"] = Field(
-        "global", description="global: every part is drawn from all batches; batch: one part per batch"
+        "global",
+        description="global: every part is drawn from all batches, so consecutive rows are a fair sample; batch: one"
+        " part per batch, mixed within it only, so train.h5 is one batch after the other",
     )
     outputs: list[Literal["train", "val", "test"]] = Field(
         ["train", "val", "test"], description="splits to write, train among them; resampled validation jets are apart"

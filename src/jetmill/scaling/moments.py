@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from jetmill.files import made_earlier
+from jetmill.scaling.sentinels import Ends
 
 
 @dataclass(frozen=True)
@@ -67,24 +68,31 @@ class Statistics:
         Of their logarithms, if these are scaled.
     quartiles
         First, second and third, of the logarithms if these are scaled; None if nobody asks for them.
+    missing
+        How many values are missing besides.
+    ends
+        How often the smallest and the largest value occur.
     """
 
     moments: Moments
     log_moments: Moments | None = None
     quartiles: tuple[float, float, float] | None = None
+    missing: int = 0
+    ends: Ends = field(default_factory=Ends)
 
     @classmethod
     def of(cls, blocks: Callable[[], Iterable[np.ndarray]], *, log: bool, quartiles: bool) -> "Statistics":
         """Return the statistics of values that come in blocks (n,), read as often as it takes."""
-        moments, log_moments = Moments(), Moments()
-        for values in blocks():
-            moments += Moments.of(values)
+        moments, log_moments, missing, ends = Moments(), Moments(), 0, Ends()
+        for block in blocks():
+            gone = np.isnan(block)
+            values = block[~gone] if gone.any() else block
+            moments, missing, ends = moments + Moments.of(values), missing + int(gone.sum()), ends + Ends.of(values)
             if log:
                 log_moments += Moments.of(logarithm(values))
-        if not quartiles:
-            return cls(moments, log_moments if log else None)
         scaled = (lambda: map(logarithm, blocks())) if log else blocks
-        return cls(moments, log_moments if log else None, exact_quartiles(scaled))
+        of_scaled = exact_quartiles(scaled) if quartiles else None
+        return cls(moments, log_moments if log else None, of_scaled, missing, ends)
 
     @property
     def scaled(self) -> Moments:
@@ -152,7 +160,11 @@ def read_statistics(paths: Iterable[str | Path]) -> dict[str, dict[str, Statisti
 def _statistics(row: Mapping) -> Statistics:
     log, quartiles = row["log_moments"], row["quartiles"]
     return Statistics(
-        Moments(**row["moments"]), Moments(**log) if log else None, tuple(quartiles) if quartiles else None
+        Moments(**row["moments"]),
+        Moments(**log) if log else None,
+        tuple(quartiles) if quartiles else None,
+        row["missing"],
+        Ends(**row["ends"]),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jetmill.errors import JetmillError
 from jetmill.files import made_earlier
 from jetmill.scaling.moments import Moments, Statistics, logarithm
+from jetmill.scaling.sentinels import sentinels
 from jetmill.scaling.settings import ScalingSettings, is_scaled
 
 
@@ -98,7 +99,7 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 
 def fit_all(
     statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingSettings], *, strict: bool
-) -> tuple[dict[str, dict[str, Scaler]], list[str]]:
+) -> tuple[dict[str, dict[str, Scaler]], dict[str, dict[str, list[str]]]]:
     """Turn statistics into scalers, by object (jets, tracks) and variable.
 
     Parameters
@@ -111,44 +112,76 @@ def fit_all(
     Returns
     -------
     scalers, warnings
+        By object and variable.
 
     Raises
     ------
     JetmillError
         Naming all variables that cannot be scaled, if `strict`.
     """
-    problems = []
-    for of, rows in statistics.items():
-        for name, s in rows.items():
-            if not is_scaled(name, settings[of]):
-                continue
-            what, m = f"variable '{name}' of {of}", s.scaled
-            if not m.count:
-                problems.append(f"{what} is missing everywhere in the training split")
-            elif m.minimum == m.maximum:
-                problems.append(f"{what} is {m.minimum:g} wherever it is not missing in the training split ({m.count})")
-    if problems and strict:
-        raise JetmillError(
-            "; ".join(problems) + ". Take it out of the inputs, or set strict: false to keep it unscaled"
-        )
-    scalers = {
-        of: {name: Scaler.fit(s, settings[of], name) for name, s in rows.items()} for of, rows in statistics.items()
-    }
-    flat = [
-        f"the quartiles of variable '{name}' of {of} are equal"
+    problems = {
+        (of, name): problem
         for of, rows in statistics.items()
         for name, s in rows.items()
-        if s.quartiles is not None and s.quartiles[0] == s.quartiles[2] and s.scaled.minimum < s.scaled.maximum
-    ]
-    return scalers, problems + flat
+        if is_scaled(name, settings[of]) and (problem := _unscalable(s, name, of))
+    }
+    if problems and strict:
+        raise JetmillError(
+            "; ".join(problems.values()) + ". Take it out of the inputs, or set strict: false to keep it unscaled"
+        )
+    scalers, warnings = {}, {}
+    for of, rows in statistics.items():
+        scalers[of] = {name: Scaler.fit(s, settings[of], name) for name, s in rows.items()}
+        warnings[of] = {
+            name: _warnings(s, name, of) if is_scaled(name, settings[of]) else [] for name, s in rows.items()
+        }
+    for (of, name), problem in problems.items():
+        warnings[of][name] = [f"{problem}; it keeps its unit"]
+    return scalers, warnings
+
+
+def _unscalable(statistics: Statistics, name: str, of: str) -> str | None:
+    """Say why a variable cannot be scaled, None if it can."""
+    what, m = f"variable '{name}' of {of}", statistics.scaled
+    if not m.count:
+        return f"{what} is missing everywhere in the training split"
+    if m.minimum == m.maximum:
+        return f"{what} is {m.minimum:g} wherever it is not missing in the training split ({m.count})"
+    return None
+
+
+def _warnings(statistics: Statistics, name: str, of: str) -> list[str]:
+    """Say what is suspicious about the values of a variable."""
+    what, m = f"variable '{name}' of {of}", statistics.moments
+    n, found = m.count + statistics.missing, []
+    section = "jets" if of == "jets" else f"constituents.{of}"
+    for value, times in sentinels(statistics.ends, m):
+        found.append(
+            f"{what} is exactly {value:g} for {times} of {n} values, apart from all others, and this enters its scaler."
+            f" If it means that there is none, add {section}.missing.values_of: {{{name}: [{value:g}]}}"
+        )
+    if statistics.missing > n / 2:
+        found.append(f"{what} is missing for {statistics.missing} of {n} values")
+    if statistics.log_moments is not None and (lost := m.count - statistics.log_moments.count):
+        found.append(f"{what} is not above 0 for {lost} of {n} values; they have no logarithm and count as missing")
+    quartiles = statistics.quartiles
+    if quartiles is not None and quartiles[0] == quartiles[2]:
+        found.append(f"{what} has equal quartiles; it keeps its unit")
+    return found
 
 
 def write_scalers(
-    scalers: Mapping[str, Mapping[str, Scaler]], statistics: Mapping[str, Mapping[str, Statistics]], path: str | Path
+    scalers: Mapping[str, Mapping[str, Scaler]],
+    statistics: Mapping[str, Mapping[str, Statistics]],
+    warnings: Mapping[str, Mapping[str, list[str]]],
+    path: str | Path,
 ) -> None:
-    """Write ``scalers.json``: by object and variable what is applied, and the exact statistics."""
+    """Write ``scalers.json``: by object and variable what is applied, the exact statistics, and warnings."""
     table = {
-        of: {name: _applied(s) | _known(statistics[of][name]) for name, s in rows.items()}
+        of: {
+            name: _applied(s) | _known(statistics[of][name]) | {"warnings": warnings[of][name]}
+            for name, s in rows.items()
+        }
         for of, rows in scalers.items()
     }
     Path(path).write_text(json.dumps(table, indent=1))
@@ -164,6 +197,13 @@ def read_scalers(path: str | Path) -> dict[str, dict[str, Scaler]]:
             }
             for of, rows in json.loads(Path(path).read_text()).items()
         }
+
+
+def read_warnings(path: str | Path) -> list[str]:
+    """Read the warnings in ``scalers.json``."""
+    with made_earlier(path):
+        table = json.loads(Path(path).read_text())
+        return [warning for rows in table.values() for row in rows.values() for warning in row["warnings"]]
 
 
 def _applied(s: Scaler) -> dict[str, Any]:

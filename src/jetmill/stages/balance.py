@@ -1,7 +1,8 @@
 """Everything global about balance, decided once from the counts of all batches."""
 
+import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,27 @@ import h5py
 import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, cells_between, shape
+from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
 from jetmill.balancing.key_thresholds import multiplicity, thresholds
 from jetmill.balancing.quotas import Component, component_of_cells, quotas
 from jetmill.balancing.resampling import target_spectrum
-from jetmill.balancing.tables import COPIES, COUNTS, EDGES, KEPT, MULTIPLICITY, TARGET, THRESHOLD, WEIGHTS, write_table
+from jetmill.balancing.tables import (
+    COPIES,
+    COUNTS,
+    EDGES,
+    KEPT,
+    MULTIPLICITY,
+    TARGET,
+    THRESHOLD,
+    WARNINGS,
+    WEIGHTS,
+    write_table,
+)
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns import KEY, LABEL, Batch
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, put
+from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
 from jetmill.writing.picking import cells_of
@@ -67,7 +81,7 @@ def balance(
             raise JetmillError(
                 f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
             )
-    with complete(output) as partial, h5py.File(partial, "w") as file:
+    with warnings_kept() as warnings, complete(output) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
         for axis in axes:
             put(file, f"{EDGES}/{axis.variable}", axis.edges)
@@ -84,12 +98,19 @@ def balance(
             weight = mean_one(weight_table(kept, method["method"], reference), kept)
             put(file, f"{WEIGHTS}/{name}", weight)
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
-    for name in empty:
-        logger.warning("no training jets of class %s; its weights are 0", name)
+            _warn(weight_warnings(name, classes, kept, weight))
+        _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
+        _warn(split_warnings(SPLITS, counts.sum(axis=0)))
+        file.attrs[WARNINGS] = json.dumps(warnings)
     for split, in_split in zip(SPLITS, counts.sum(axis=0), strict=True):
         logger.info("%12d jets in %s", in_split.sum(), split)
     for name, n, n_kept in zip(classes, class_totals(available), class_totals(kept), strict=True):
         logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        logger.warning("%s", sentence)
 
 
 def _counts(paths: Sequence[str | Path], samples: Sequence[str], table: tuple[int, ...]) -> np.ndarray:
@@ -195,6 +216,7 @@ def _resample(
             f"{TARGET}/{output}",
             sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any()),
         )
+    _warn(repeat_warnings(output, classes, times))
     different = times[:, 1:].sum()
     logger.info("%12d jets in %s, %d different ones of %d", kept.sum(), output, different, there.sum())
     for component, in_component, n in zip(components, quota, total, strict=True):

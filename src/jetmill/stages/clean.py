@@ -18,6 +18,7 @@ from jetmill.cleaning.spool import Spool
 from jetmill.config.cleaning import Cleaning, Split
 from jetmill.errors import JetmillError
 from jetmill.files import sha256, unwritable_named
+from jetmill.logs import warnings_kept
 from jetmill.ragged import values_of
 from jetmill.randomness import keys
 from jetmill.sources import Chunk, Source, UnreadableError, open_source
@@ -56,7 +57,7 @@ def clean_batch(
     recipes = Recipes(settings, sample)
     counts, inputs = recipes.nothing(), []
     before = {path: _state(path) for path in map(str, files)}
-    with unwritable_named(Path(output)), Spool(Path(output).parent) as spool:
+    with unwritable_named(Path(output)), Spool(Path(output).parent) as spool, warnings_kept() as warnings:
         for number, path in enumerate(map(str, files), start=first_file):
             mark = spool.mark()
             try:
@@ -86,6 +87,7 @@ def clean_batch(
             "cutflow": list(zip(recipes.jets.steps, counts.flow.tolist(), strict=True)),
             "constituents": {name: counted.tolist() for name, counted in counts.constituents.items()},
             "inputs": inputs,
+            "warnings": warnings,
         }
         # Snakemake would not see it: what is written now is newer than the change.
         if changed := [path for path, state in before.items() if _state(path) != state]:

@@ -32,9 +32,9 @@ def merge_scalers(
         If a variable is constant or missing everywhere, and `strict`.
     """
     statistics = read_statistics(ranges)
-    scalers, problems = fit_all(statistics, settings, strict=strict)
+    scalers, warnings = fit_all(statistics, settings, strict=strict)
     with complete(output) as partial:
-        write_scalers(scalers, statistics, partial)
-    for problem in problems:
-        logger.warning("%s; it keeps its unit", problem)
+        write_scalers(scalers, statistics, warnings, partial)
+    for warning in (w for rows in warnings.values() for of_variable in rows.values() for w in of_variable):
+        logger.warning("%s", warning)
     logger.info("%d scalers", sum(map(len, scalers.values())))

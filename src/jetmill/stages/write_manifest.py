@@ -13,12 +13,13 @@ import h5py
 import numpy as np
 
 import jetmill
-from jetmill.balancing.tables import COUNTS, written_jets
+from jetmill.balancing.tables import COUNTS, WARNINGS, written_jets
 from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, sha256
 from jetmill.provenance import commit
+from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS
 from jetmill.writing.layout import LABELS, blocks, reopen_finished
 from jetmill.writing.unscaled import FLAVOUR
@@ -35,6 +36,7 @@ def write_manifest(
     output: str | Path,
     *,
     config: Mapping[str, Any],
+    scalers: str | Path | None = None,
     joined: Sequence[str | Path] = (),
     tables: Sequence[str | Path] = (),
     user_files: Mapping[str, str] | None = None,
@@ -50,6 +52,8 @@ def write_manifest(
         What was cleaned, balance tables, and files or directories of finished data.
     config
         The configuration with all its defaults.
+    scalers
+        ``scalers.json``, for its warnings.
     joined
         Files that join parts, as ``train.h5``.
     tables
@@ -63,6 +67,9 @@ def write_manifest(
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")
+        warnings = [*(w for batch in batches for w in batch.warnings), *json.loads(file.attrs[WARNINGS])]
+    if scalers is not None:
+        warnings += read_warnings(scalers)
     files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
     base = Path(output).parent
     with ThreadPoolExecutor(threads) as pool:
@@ -86,6 +93,7 @@ def write_manifest(
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
+        "warnings": warnings,
         "jets": {
             "read": cutflow[0][1],
             "cutflow": cutflow,

@@ -1,0 +1,61 @@
+"""What is suspicious about weights, repeats and splits, said in sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jetmill.splitting import TRAIN
+
+# Below this share of its jets, the effective number of jets of a class is worth a warning.
+EFFECTIVE = 0.01
+# As is one jet with a larger share of the weight of its class.
+ONE_JET = 0.01
+# And a jet that is written more often than this.
+REPEATS = 10
+
+
+def weight_warnings(name: str, classes: Sequence[str], counts: np.ndarray, weights: np.ndarray) -> list[str]:
+    """Say where few jets carry the weight of a class.
+
+    The effective number of jets is (sum of weights)^2 / (sum of squared weights).
+
+    Parameters
+    ----------
+    name
+        Of the weights.
+    counts, weights : ndarray, shape (n_classes, *bins)
+        Training jets that are written, and the weight of each.
+    """
+    found = []
+    for label, n, w in zip(classes, counts.reshape(len(classes), -1), weights.reshape(len(classes), -1), strict=True):
+        total, squares = (n * w).sum(), (n * w**2).sum()
+        if not total > 0:
+            continue
+        effective, largest = total**2 / squares, w[n > 0].max() / total
+        if effective < EFFECTIVE * n.sum():
+            found.append(f"weights '{name}': the {n.sum()} jets of class {label} count as {effective:.3g} effectively")
+        if largest > ONE_JET:
+            found.append(f"weights '{name}': a single jet has {largest:.1%} of the weight of class {label}")
+    return found
+
+
+def repeat_warnings(output: str, classes: Sequence[str], multiplicity: np.ndarray) -> list[str]:
+    """Say of which classes single jets are written more than `REPEATS` times.
+
+    Parameters
+    ----------
+    multiplicity : ndarray of int64, shape (n_classes, times + 1)
+        How many jets of each class are written 0, 1, 2, ... times.
+    """
+    often = multiplicity[:, REPEATS + 1 :]
+    return [
+        f"{output}: {n.sum()} jets of class {name} are written more than {REPEATS} times,"
+        f" up to {REPEATS + 1 + int(np.flatnonzero(n)[-1])} times"
+        for name, n in zip(classes, often, strict=True)
+        if n.any()
+    ]
+
+
+def split_warnings(splits: Sequence[str], counts: np.ndarray) -> list[str]:
+    """Say which splits have no jets, int64 (n_splits, n_classes, *bins); training is the business of others."""
+    return [f"no jets in {name}" for i, name in enumerate(splits) if i != TRAIN and not counts[i].any()]

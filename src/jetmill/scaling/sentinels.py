@@ -1,0 +1,107 @@
+"""Values that look like "there is none": one number, shared exactly by many jets, at an end of a spectrum.
+
+A sentinel that the configuration does not name (-999) enters mean and deviation without a trace.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jetmill.scaling.moments import Moments
+
+# A value is suspicious if this share of all values has it, and at least so many jets.
+SHARE, JETS = 0.01, 10
+# It stands apart if the next value is further away than so many standard deviations of the others.
+DEVIATIONS = 5.0
+# What people write for "none" more often than they measure it; these need not stand apart.
+USUAL = frozenset(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(2, 7))
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How often the smallest and the largest value occur, and what stands next to them.
+
+    Attributes
+    ----------
+    low, high
+        Smallest and largest value.
+    n_low, n_high
+        How many values are exactly that.
+    above_low, below_high
+        The nearest other value; infinite if there is none, or it was not looked for (see `of`).
+    """
+
+    low: float = np.inf
+    n_low: int = 0
+    above_low: float = np.inf
+    high: float = -np.inf
+    n_high: int = 0
+    below_high: float = -np.inf
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Ends":
+        """Return the ends of values (n,) without NaN.
+
+        The neighbour of a value that occurs once is not looked for: that costs as much as the moments do.
+        """
+        if not len(values):
+            return cls()
+        low, n_low, above = _end(values, values.min(), np.minimum, np.inf)
+        high, n_high, below = _end(values, values.max(), np.maximum, -np.inf)
+        return cls(low, n_low, above, high, n_high, below)
+
+    def __add__(self, other: "Ends") -> "Ends":
+        """Return the ends of both sets of values together."""
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        n_low = sum(x.n_low for x in (self, other) if x.low == low)
+        n_high = sum(x.n_high for x in (self, other) if x.high == high)
+        above = min(x.above_low if x.low == low else x.low for x in (self, other))
+        below = max(x.below_high if x.high == high else x.high for x in (self, other))
+        return Ends(low, n_low, above, high, n_high, below)
+
+
+def sentinels(ends: Ends, moments: "Moments") -> list[tuple[float, int]]:
+    """Return the values at the ends of a spectrum that look like sentinels, and how often each occurs.
+
+    A value does if many jets share it and it stands apart from all others (0 is a value like any other), or is
+    the only negative one beside measured positive ones, or is one of `USUAL`.
+
+    Parameters
+    ----------
+    ends, moments
+        Of the same values.
+    """
+    found = []
+    for value, n, following in (
+        (ends.low, ends.n_low, ends.above_low),
+        (ends.high, ends.n_high, ends.below_high),
+    ):
+        if n < JETS or not np.isfinite(following):
+            continue
+        gap, spread = abs(following - value), _spread_of_others(moments, value, n)
+        counted = float(value).is_integer() and float(following).is_integer() and gap <= 1
+        apart = value != 0 and gap > DEVIATIONS * spread > 0 and not counted
+        only_negative = value < 0 < following and not float(following).is_integer()
+        if value in USUAL or (n >= SHARE * moments.count and (apart or only_negative)):
+            found.append((value, n))
+    return found
+
+
+def _end(values: np.ndarray, end: np.generic, ufunc: np.ufunc, none: float) -> tuple[float, int, float]:
+    n = int(np.count_nonzero(values == end))
+    # Twice as fast as a masked reduction.
+    following = none if n == 1 else float(ufunc.reduce(np.where(values == end, values.dtype.type(none), values)))
+    return float(end), n, following
+
+
+def _spread_of_others(moments: "Moments", value: float, n: int) -> float:
+    """Return the standard deviation of all values but `n` that are `value` (the inverse of `Moments.__add__`)."""
+    others = moments.count - n
+    if others <= 0:
+        return 0.0
+    mean = moments.mean + (moments.mean - value) * n / others
+    squares = moments.squares - (mean - value) ** 2 * n * others / moments.count
+    # Below the rounding of what was subtracted there is no spread.
+    return float(np.sqrt(squares / others)) if squares > 1e-12 * moments.squares else 0.0
