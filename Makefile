@@ -4,7 +4,7 @@ READERS ?= yes
 WORKERS ?= 2
 VENV := .venv
 
-.PHONY: run install test test-packages clean
+.PHONY: run install test test-packages lint format docs clean
 
 run: install
 	$(VENV)/bin/snakemake --cores $(CORES)
@@ -13,6 +13,21 @@ install: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --max-worker-restart 0
+
+lint: $(VENV)/installed-test
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m snakefmt --check Snakefile workflow
+	$(VENV)/bin/python -m mypy
+
+format: $(VENV)/installed-test
+	$(VENV)/bin/python -m ruff check --fix .
+	$(VENV)/bin/python -m ruff format .
+	$(VENV)/bin/python -m snakefmt Snakefile workflow
+
+# The pages and the schema that are made from the code: docs/config.md, docs/transforms.md, config/schema.json.
+docs: $(VENV)/installed
+	$(VENV)/bin/python -m jetmill.reference
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
 test-packages:
