@@ -25,7 +25,13 @@ def warnings_of(tmp_path, caplog):
         for number, (sample, entries) in enumerate(batches):
             paths.append(tmp_path / f"{number}.h5")
             inputs = [{"jets": 5} | entry for entry in entries]
-            attributes = {"sample": sample, "cutflow": [("read", 5)], "constituents": {}, "inputs": inputs}
+            attributes = {
+                "sample": sample,
+                "cutflow": [("read", 5)],
+                "constituents": {},
+                "inputs": inputs,
+                "warnings": [],
+            }
             write_batch(
                 paths[-1], iter({"key": np.zeros(1, np.uint64)}.items()), attributes | {"splits": np.array([1, 0, 0])}
             )

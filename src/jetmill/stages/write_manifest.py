@@ -16,6 +16,7 @@ import jetmill
 from jetmill.balancing.tables import COUNTS, WARNINGS, written_jets
 from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
+from jetmill.copies import copy_warnings
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, sha256
 from jetmill.provenance import commit
@@ -67,7 +68,8 @@ def write_manifest(
         classes = list(file.attrs["classes"])
         counts = sum(table[()] for table in file[COUNTS].values())
         kept, unique = written_jets(file, "train")
-        warnings = [*(w for batch in batches for w in batch.warnings), *json.loads(file.attrs[WARNINGS])]
+        of_balance = json.loads(file.attrs[WARNINGS])
+    warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
     if scalers is not None:
         warnings += read_warnings(scalers)
     files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
