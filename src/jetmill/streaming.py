@@ -12,7 +12,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import yaml
 
 from jetmill import columns as store
 from jetmill.balancing.binning import Axis, cell_or_none
@@ -20,6 +19,7 @@ from jetmill.balancing.tables import written_jets
 from jetmill.batch_list import read_batch_list
 from jetmill.config.checks import load
 from jetmill.config.models import Config
+from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError, nearest
 from jetmill.randomness import generator, mix
 from jetmill.scaling.scalers import read_scalers
@@ -192,12 +192,7 @@ def read_config(config: Configuration) -> Config:
             )
         # Where the run is now, whatever it was called when it was made.
         return load(json.loads(manifest.read_text())["config"] | {"output_dir": str(path)})
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise JetmillError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise JetmillError(f"{path}: is not YAML ({error})") from None
+    raw = read_yaml(path)
     if not isinstance(raw, Mapping):
         raise JetmillError(f"{path}: holds no configuration")
     return load(raw)

@@ -145,3 +145,25 @@ def test_the_study_without_samples_asks_for_them(tmp_path):
     (line,) = told(tmp_path, study)
     assert line.startswith("samples: ")
     assert "required" in line
+
+
+# --- what YAML would lose without a word ---
+
+
+def test_a_key_given_twice_is_refused_in_every_file(repository, ntuples):
+    """Snakemake takes the last one: cuts, formats or classes of the first one are lost."""
+    good, twice = repository / "good.yaml", repository / "twice.yaml"
+    good.write_text(yaml.safe_dump(ntuples.config, sort_keys=False))
+    twice.write_text("jets:\n  select: [pt >= 30]\n  rank_by: pt\n  select: [pt <= 100]\n")
+    expected = f"{twice}: jets.select: given twice, in lines 2 and 4; "
+    for files in ([twice], [twice, good], [good, twice]):
+        run = runs.snakemake(repository, "-n", "--configfile", *map(str, files))
+        assert run.code == 1
+        (line,) = run.output.split(HEADLINE)[1].strip().splitlines()
+        assert line.startswith(expected)
+        assert "Traceback" not in run.output
+    embedded = repository / "config/config.yaml"
+    embedded.write_text(f"{embedded.read_text()}\nseed: 2\n")
+    run = runs.snakemake(repository, "-n")
+    assert run.code == 1
+    assert "config/config.yaml: seed: given twice, in lines 4 and " in run.output

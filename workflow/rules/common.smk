@@ -4,8 +4,6 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from snakemake.logging import logger
-
 # Nearly all that Snakemake makes for its jobs stays to the end. To look through it for garbage as often
 # as Python does takes a sixth of the time that rehearsing 14,000 jobs does.
 gc.set_threshold(100_000, 50, 50)
@@ -15,25 +13,6 @@ atexit.register(gc.freeze)  # nor is it looked through at the end
 # clears it anew for the next one. Kept, 1.6 million jets take a tenth less time. (32 MiB is the most it takes.)
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
-
-try:
-    from jetmill.errors import JetmillError
-    from jetmill.plan import Plan
-    from jetmill.provenance import code_digest
-    from jetmill.splitting import split_of
-    from jetmill.warning_summary import warning_summary
-except ModuleNotFoundError as error:
-    logger.error(
-        f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"
-    )
-    raise SystemExit(1)
-
-try:
-    PLAN = Plan.from_raw(config)
-except JetmillError as error:
-    # A WorkflowError would show where this file raised it, which tells a user nothing.
-    logger.error(f"The configuration has mistakes:\n{error}")
-    raise SystemExit(1)
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir

@@ -1,0 +1,45 @@
+# The configuration: which files, what is wrong with them, and what there is to do.
+from pathlib import Path
+
+from snakemake.logging import logger
+
+try:
+    from jetmill.config.yaml_files import read_yaml
+    from jetmill.errors import JetmillError
+    from jetmill.plan import Plan
+    from jetmill.provenance import code_digest
+    from jetmill.splitting import split_of
+    from jetmill.warning_summary import warning_summary
+except ModuleNotFoundError as error:
+    logger.error(
+        f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"
+    )
+    raise SystemExit(1)
+
+
+def or_stop(headline, ask, *arguments):
+    """Return what a function returns; a mistake of the user ends the run with what it says."""
+    try:
+        return ask(*arguments)
+    except JetmillError as error:
+        # A WorkflowError would show where this file raised it, which tells a user nothing.
+        logger.error(f"{headline}\n{error}")
+        raise SystemExit(1)
+
+
+MISTAKES = "The configuration has mistakes:"
+given = list(workflow.config_settings.configfiles)
+local = Path("config/config.yaml")
+embedded = local if local.exists() else workflow.source_path("../../config/config.yaml")
+# Snakemake reads them too, the embedded default after this, and takes the last of two equal keys.
+for path in given or [embedded]:
+    or_stop(MISTAKES, read_yaml, path)
+
+# A configuration given with --configfile replaces the embedded default: Snakemake would merge the
+# two deeply, and the toy's samples would join the user's.
+if not given:
+
+    configfile: embedded
+
+
+PLAN = or_stop(MISTAKES, Plan.from_raw, config)
