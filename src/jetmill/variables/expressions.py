@@ -1,53 +1,43 @@
 """Expressions of the configuration: variable names, numbers, comparisons, ``& | ~``, arithmetic.
 
 ``hadronFlavour == 5 & nBHadrons <= 1`` means what a physicist means: as in ROOT and unlike in
-Python, ``&``, ``|`` and ``~`` bind more loosely than comparisons (``&&``, ``||``, ``!`` are the same).
-Nothing is evaluated by Python: the syntax tree is walked, and what is not on the lists is refused.
+Python, ``&``, ``|`` and ``~`` bind more loosely than comparisons. Between integers they are bitwise,
+between conditions logical. ``&&``, ``||``, ``!`` and ``and``, ``or``, ``not`` are always logical, as in C.
+
+Python reads the text but evaluates nothing: its syntax tree becomes a list of steps, and what is not in
+`jetmill.variables.operations` is refused.
 """
 
 import ast
-import operator
 import re
-from collections.abc import Callable, Mapping
-from functools import reduce
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest
+from jetmill.variables.integers import calculate
+from jetmill.variables.operations import (
+    BINARY,
+    COMPARISONS,
+    CONSTANTS,
+    FUNCTIONS,
+    LISTED,
+    UNARY,
+    Value,
+    compared,
+    is_condition,
+    is_float,
+    of_column,
+    of_number,
+    to_column,
+    true,
+)
 
-FUNCTIONS: dict[str, Callable] = {
-    name: getattr(np, name)
-    for name in (
-        *("sqrt", "exp", "log", "log10", "log1p", "floor", "hypot", "where"),
-        *("sin", "cos", "tan", "arctan2", "sinh", "cosh", "tanh", "arcsinh"),
-    )
-} | {"abs": np.abs, "min": np.minimum, "max": np.maximum}
-CONSTANTS = {"pi": np.pi}
-
-_OPERATORS: dict[type, Callable] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-    ast.Not: np.logical_not,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: np.isin,
-    ast.NotIn: lambda values, choices: ~np.isin(values, choices),
-}
-_LOGIC = {"&": " and ", "|": " or ", "~": " not ", "!": " not "}
+# A sum of more terms than this is too deep; a chain of & or | is flat. Python reads more, but not without bounds.
+MAX_DEPTH = 1000
 
 
 class Expression:
@@ -56,106 +46,265 @@ class Expression:
     Parameters
     ----------
     text
-        For example ``pt >= 20``, ``abs(eta)``, ``hadronFlavour in (4, 5)``.
+        For example ``pt >= 20``, ``abs(eta)``, ``hadronFlavour in (4, 5)``, ``(puId & 4) != 0``.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        The columns that it needs: variables, and `count_of` collections.
 
     Raises
     ------
     JetmillError
-        If `text` is not an expression of the allowed kind.
+        If `text` is not an expression of the allowed kind, too deep, or calculates a constant beyond all bounds.
     """
 
     def __init__(self, text: str):
         self.text = text
-        python = re.sub(r"&&?|\|\|?|~|!(?!=)", lambda m: _LOGIC[m[0][0]], text)
-        try:
-            self._tree = ast.parse(python.strip(), mode="eval").body
-        except SyntaxError as error:
-            raise JetmillError(f"expression '{text}' cannot be read: {error.msg}") from None
-        found: set[str] = set()
-        self._check(self._tree, found)
-        self.names = frozenset(found)
+        self._steps = _read(text)
+        self.names = frozenset(step for step in self._steps if isinstance(step, str))
 
     def __call__(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Evaluate for columns of shape (n,); comparisons with NaN are false, arithmetic gives NaN.
+        """Evaluate for columns of shape (n,), as `mark_missing` returns them.
+
+        Arithmetic with what is missing is NaN; comparisons with it are false, but for ``!=``.
+
+        Returns
+        -------
+        ndarray of bool, int64 or float64, shape (n,) or ()
+            Integers as float64 if 64 bits do not hold them, or if some are missing.
 
         Raises
         ------
         JetmillError
-            If it cannot be computed: minus of a condition, an integer divided by 0.
+            If it cannot be computed: ``&`` of an integer and a condition, an integer beyond all bounds.
         """
-        with np.errstate(all="ignore"):
-            try:
-                return self._value(self._tree, columns)
-            except (TypeError, ValueError, ArithmeticError) as error:
-                raise JetmillError(f"expression '{self.text}' cannot be computed: {error}") from error
+        with _named(self.text, " cannot be computed"):
+            return to_column(_evaluated(self._steps, columns))
 
-    def _check(self, node: ast.AST, found: set[str]) -> None:
+
+def count_of(collection: str) -> str:
+    """Return the name of the column with the number of constituents of each jet, as it is written in expressions."""
+    return f"count({collection})"
+
+
+@dataclass(frozen=True)
+class _Constant:
+    value: Value
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Takes the last values and puts one in their place."""
+
+    arity: int
+    apply: Callable[..., Value]
+
+
+# In the order of evaluation; a name is that of a column.
+_Steps = list[_Constant | _Step | str]
+_Parts = list[ast.expr | _Constant | _Step | str]
+
+
+def _evaluated(steps: _Steps, columns: Mapping[str, np.ndarray]) -> Value:
+    stack: list[Value] = []
+    with np.errstate(all="ignore"):
+        for step in steps:
+            match step:
+                case str():
+                    stack.append(of_column(columns, step))
+                case _Constant(value):
+                    stack.append(value)
+                case _Step(arity, apply):
+                    first = len(stack) - arity
+                    stack[first:] = [apply(*stack[first:])]
+    return stack.pop()
+
+
+@contextmanager
+def _named(text: str, problem: str = "") -> Iterator[None]:
+    try:
+        yield
+    except JetmillError as error:
+        shown = text if len(text) <= 300 else f"{text[:140]} ... {text[-140:]}"
+        raise JetmillError(f"expression '{shown}'{problem}: {error}") from None
+
+
+@lru_cache(maxsize=1000)
+def _read(text: str) -> _Steps:
+    """Return the steps of an expression, each after those that it takes the values of."""
+    with _named(text, " cannot be read"):
+        reader = _Reader(text)
+    steps: _Steps = []
+    work: list[tuple[ast.expr | _Constant | _Step | str, int]] = [(reader.tree, 1)]
+    while work:
+        item, depth = work.pop()
+        if isinstance(item, ast.expr):
+            with _named(text):
+                parts = reader.parts(item)
+            if depth > MAX_DEPTH:
+                with _named(text, " cannot be read"):
+                    raise _too_deep()
+            work += [(part, depth + 1) for part in reversed(parts)]
+        elif isinstance(item, _Step) and all(isinstance(s, _Constant) for s in steps[-item.arity :]):
+            # At once, so that 9**9**9 is refused before anything is read.
+            with _named(text, " cannot be computed"):
+                steps[-item.arity :] = [_Constant(_evaluated([*steps[-item.arity :], item], {}))]
+        else:
+            steps.append(item)
+    return steps
+
+
+# What Python is given for each sign: its own words have the wanted precedence. Form feeds, which are white space to
+# it, keep signs apart: one for those that can be bitwise.
+_WORDS = {"&&": " and\f\f", "||": " or\f\f", "!": " not\f\f", "&": " and\f", "|": " or\f", "~": " not\f"}
+
+
+class _Reader:
+    """The syntax tree of an expression, and the text behind it."""
+
+    def __init__(self, text: str):
+        python = re.sub(r"&&?|\|\|?|~|!(?!=)", lambda m: _WORDS[m[0]], " ".join(text.split())).strip()
+        self._bytes = python.encode()
+        try:
+            self.tree: ast.expr = ast.parse(python, mode="eval").body
+        except (RecursionError, MemoryError):
+            raise _too_deep() from None
+        except (SyntaxError, ValueError) as error:
+            hint = re.search(r"[-+*/%=<>]\s*([~!])", text)
+            advice = f"; put {hint[1]} and what it applies to in parentheses" if hint else ""
+            message = error.msg if isinstance(error, SyntaxError) else error
+            raise JetmillError(f"{message}{advice}") from None
+
+    def parts(self, node: ast.expr) -> _Parts:
+        """Return what the value of a node is made from, in the order of evaluation: the last is a step or a name."""
         match node:
             case ast.Name(id=name):
-                if name not in CONSTANTS:
-                    found.add(name)
-            case ast.Constant(value=bool() | int() | float()):
-                pass
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-                self._check(left, found)
-                self._check(right, found)
-            case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-                self._check(operand, found)
-            case ast.BoolOp(values=values):
-                for value in values:
-                    self._check(value, found)
-            case ast.Compare(left=left, ops=ops, comparators=right):
-                self._check(left, found)
-                for comparison, operand in zip(ops, right, strict=True):
-                    is_list = isinstance(operand, ast.Tuple | ast.List)
-                    if type(comparison) not in _OPERATORS or is_list != isinstance(comparison, ast.In | ast.NotIn):
-                        self._refuse(node)
-                    for value in operand.elts if isinstance(operand, ast.Tuple | ast.List) else [operand]:
-                        self._check(value, found)
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                if name not in FUNCTIONS:
-                    raise JetmillError(
-                        f"expression '{self.text}': unknown function '{name}'.{nearest(name, FUNCTIONS)}"
-                        f" Known: {', '.join(sorted(FUNCTIONS))}"
-                    )
-                expected = 3 if name == "where" else getattr(FUNCTIONS[name], "nin", 1)
-                if len(args) != expected:
-                    raise JetmillError(
-                        f"expression '{self.text}': {name}() takes {expected} argument(s), found {len(args)}"
-                    )
-                for arg in args:
-                    self._check(arg, found)
-            case _:
-                self._refuse(node)
-
-    def _refuse(self, node: ast.AST) -> None:
-        raise JetmillError(f"expression '{self.text}': '{ast.unparse(node)}' is not allowed here")
-
-    def _value(self, node: Any, columns: Mapping[str, np.ndarray]) -> Any:
-        match node:
-            case ast.Name(id=name):
-                return CONSTANTS[name] if name in CONSTANTS else _widen(columns[name])
-            case ast.Constant(value=value):
-                return value
-            case ast.Tuple(elts=elements) | ast.List(elts=elements):
-                return [self._value(element, columns) for element in elements]
-            case ast.BinOp(left=left, op=op, right=right):
-                return _OPERATORS[type(op)](self._value(left, columns), self._value(right, columns))
-            case ast.UnaryOp(op=op, operand=operand):
-                return _OPERATORS[type(op)](self._value(operand, columns))
+                return [_Constant(of_number(CONSTANTS[name])) if name in CONSTANTS else name]
+            case ast.Constant(value=bool() | int() | float() as number):
+                return [_Constant(of_number(number))]
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+                return [left, right, _Step(2, BINARY[type(op)])]
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return [operand, _Step(1, partial(self._inverted, node))]
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
+                return [operand, _Step(1, UNARY[type(op)])]
             case ast.BoolOp(op=op, values=values):
-                return reduce(_OPERATORS[type(op)], (self._value(v, columns) for v in values))
-            case ast.Compare(left=left, ops=ops, comparators=right):
-                operands = [self._value(v, columns) for v in (left, *right)]
-                pairs = zip(ops, operands[:-1], operands[1:], strict=True)
-                return reduce(np.logical_and, (_OPERATORS[type(op)](a, b) for op, a, b in pairs))
-            case ast.Call(func=ast.Name(id=name), args=args):
-                return FUNCTIONS[name](*(self._value(arg, columns) for arg in args))
-        raise AssertionError(f"unchecked node {node!r}")
+                parts: _Parts = [values[0]]
+                for left, right, after in zip(values, values[1:], [*values[2:], None], strict=False):
+                    parts += [right, _Step(2, partial(self._joined, type(op), left, right, after))]
+                return parts
+            case ast.Compare():
+                return self._comparison(node)
+            case ast.Call(func=ast.Name(id="count"), args=args, keywords=[]):
+                match args:
+                    case [ast.Name(id=collection)]:
+                        return [count_of(collection)]
+                raise JetmillError("count() takes the name of one collection of constituents, as count(tracks)")
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return [*args, self._function(name, len(args))]
+        raise self._refused(node)
+
+    def _comparison(self, node: ast.Compare) -> _Parts:
+        parts: _Parts = [node.left]
+        operators = [type(op) for op in node.ops]
+        for operator, operand in zip(operators, node.comparators, strict=True):
+            is_list = isinstance(operand, ast.Tuple | ast.List)
+            if operator not in (*COMPARISONS, *LISTED) or is_list != (operator in LISTED):
+                raise self._refused(node)
+            if isinstance(operand, ast.Tuple | ast.List):
+                n = len(operand.elts)
+                parts += [*operand.elts, _Step(n, lambda *values: list(values)) if n else _Constant([])]
+            else:
+                parts.append(operand)
+        return [*parts, _Step(len(operators) + 1, partial(compared, operators))]
+
+    def _function(self, name: str, n_arguments: int) -> _Step:
+        if name not in FUNCTIONS:
+            known = sorted([*FUNCTIONS, "count"])
+            raise JetmillError(f"unknown function '{name}'.{nearest(name, known)} Known: {', '.join(known)}")
+        arity, function = FUNCTIONS[name]
+        if n_arguments != arity:
+            raise JetmillError(f"{name}() takes {arity} argument(s), found {n_arguments}")
+        return _Step(arity, function)
+
+    def _joined(
+        self, op: type[ast.boolop], left: ast.expr, right: ast.expr, after: ast.expr | None, a: Value, b: Value
+    ) -> Value:
+        """Join two operands of a chain, after which another may come."""
+        logical, sign = (np.logical_and, "&") if op is ast.And else (np.logical_or, "|")
+        between = self._bytes[_end(left) : _start(right)]
+        if between.count(b"\f") != 1:
+            return logical(true(a), true(b))
+        if is_condition(a) and is_condition(b):
+            return logical(a, b)
+        for node, value in ((left, a), (right, b)):
+            if is_float(value):
+                raise self._of_float(sign, node)
+        if is_condition(a) or is_condition(b):
+            raise self._mixed(sign, *((right, left, after) if is_condition(a) else (left, right, right)))
+        return calculate(sign, a, b)
+
+    def _inverted(self, node: ast.UnaryOp, value: Value) -> Value:
+        # Two form feeds are a !, none is a "not".
+        is_sign = self._bytes.startswith(b"not\f", _start(node)) and self._bytes[_start(node) + 4] != ord("\f")
+        if is_condition(value) or not is_sign:
+            return ~true(value)
+        if is_float(value):
+            raise self._of_float("~", node.operand)
+        return calculate("~", value)
+
+    def _of_float(self, sign: str, node: ast.expr) -> JetmillError:
+        text = self._text(node)
+        return JetmillError(
+            f"'{text}' is a float, and {sign} is for conditions and for bits of integers;"
+            f" if it is to be a condition, write {_wrapped(text)} != 0"
+        )
+
+    def _mixed(self, sign: str, integer: ast.expr, condition: ast.expr, after: ast.expr | None) -> JetmillError:
+        """Return what is wrong with an integer and a condition, and the next in the chain after the integer."""
+        number = _wrapped(self._text(integer))
+        advice = f"write {number} != 0 if it is to be a condition"
+        match after:
+            case ast.Compare(left=first, ops=[op], comparators=[second]) if type(op) in COMPARISONS:
+                comparison = f"({number} {sign} {self._text(first)}) {_SIGNS[type(op)]} {self._text(second)}"
+                advice = f"write {comparison} to compare bits, or {number} != 0 if it is to be a condition"
+        return JetmillError(
+            f"on the two sides of {sign}, '{self._text(integer)}' is an integer and"
+            f" '{self._text(condition)}' a condition; {advice}"
+        )
+
+    def _refused(self, node: ast.expr) -> JetmillError:
+        return JetmillError(f"'{self._text(node)}' is not allowed here")
+
+    def _text(self, node: ast.expr) -> str:
+        """Return a part of the expression as it was written."""
+        text = self._bytes[_start(node) : _end(node)].decode()
+        for sign, word in _WORDS.items():
+            # A part can start with a sign, without the space before it.
+            if text.startswith(word.lstrip(" ")):
+                text = f" {text}"
+            text = text.replace(word, sign)
+        return text
 
 
-def _widen(column: np.ndarray) -> np.ndarray:
-    """Compute in 64 bits: 0.3 stays 0.3 beside a float32, and a uint8 does not wrap around."""
-    if column.dtype.kind in "iu":
-        return column if column.dtype == np.uint64 else column.astype(np.int64, copy=False)
-    return column.astype(np.float64, copy=False) if column.dtype.kind == "f" else column
+def _start(node: ast.expr) -> int:
+    return node.col_offset
+
+
+def _end(node: ast.expr) -> int:
+    return node.end_col_offset or 0
+
+
+def _wrapped(text: str) -> str:
+    return text if re.fullmatch(r"\w+(\([^()]*\))?", text) else f"({text})"
+
+
+def _too_deep() -> JetmillError:
+    return JetmillError(
+        f"is nested too deep: at most {MAX_DEPTH} operations can be inside one another, which a sum of as many terms"
+        " is; make its parts variables of their own with define"
+    )
+
+
+_SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}

@@ -1,6 +1,6 @@
 """Which values of a variable are missing. A missing value is NaN from here on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,9 @@ def mark_missing(
     slots: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the columns with NaN for every missing value, and as they came where nothing is missing.
+
+    Integers and booleans that become floats for that are returned a second time, unchanged, as `as_it_came`:
+    expressions calculate with them.
 
     Parameters
     ----------
@@ -36,7 +39,19 @@ def mark_missing(
                     used = marked[count] > k
                     if not used.all():
                         marked[name] = np.where(used, marked[name], _nan_of(marked[name]))
-    return marked
+    changed = {as_it_came(name): x for name, x in columns.items() if x.dtype.kind != "f" and marked[name] is not x}
+    return marked | changed
+
+
+def as_it_came(name: str) -> str:
+    """Return the name, which no variable can have, of a column before `mark_missing` made floats of it."""
+    return f"{name} as it came"
+
+
+def forget_as_it_came(columns: dict[str, np.ndarray], names: Iterable[str]) -> None:
+    """Remove what `mark_missing` kept of columns, when others take their place."""
+    for name in names:
+        columns.pop(as_it_came(name), None)
 
 
 def slot(name: str, prefix: str) -> int | None:
