@@ -12,6 +12,7 @@ from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, root
 from jetmill.stages.clean import clean_batch
+from jetmill.toys.dumps import toy_dump
 
 NAN = float("nan")
 PLUGIN = """
@@ -80,12 +81,12 @@ def config(directory, *, jets=None, clusters=None, **changes):
         "jets": {
             "units": {"pt": 0.001, "m": 0.001},
             "rank_by": "pt",
-            "define": {"half": "pt / 2 + rank"},
+            "define": {"half": "pt / 2 + rank", "n_clusters": "count(clusters)"},
             "transforms": [
                 {"name": "cartesian_from_mass", "roles": {"mass": "m"}, "prefix": "jet_"},
                 plugin | {"function": "of_jets", "reads": ["half", "jet_px"], "makes": ["twice"]},
             ],
-            "select": ["rank < 2", "n_clusters >= 1", "pt > 35"],
+            "select": ["rank < 2", "count(clusters) >= 1", "pt > 35"],
             "variables": ["number", "pt", "rank", "n_clusters", "half", "jet_px", "jet_energy", "twice"],
         }
         | (jets or {}),
@@ -323,7 +324,8 @@ def small(tmp_path, write_root):
 
 
 def test_count_of_constituents_is_before_their_selection(small):
-    jets = {"variables": ["pt", "number", "n_clusters"], "select": ["n_clusters != 3"]}
+    jets = {"variables": ["pt", "number", "n_clusters"], "select": ["count(clusters) != 3"]}
+    jets |= {"define": {"n_clusters": "count(clusters)"}}
     found = small(jets=jets, clusters={"select": ["pt > 1.5"], "max": 1})
     counts = [4, 0, 2, 1, 3, 2]
     assert {n: row["n_clusters"] for (_, n), (_, row, _) in found.items()} == {
@@ -429,7 +431,11 @@ def test_steps_on_dumps(tmp_path, monkeypatch, chunk_bytes):
     raw = {
         "samples": {"tt": {"files": "-"}},
         "input": {"format": "hdf5"},
-        "jets": {"variables": ["number", "n_clusters", "px"], "transforms": [{"name": "cartesian"}]},
+        "jets": {
+            "variables": ["number", "n_clusters", "px"],
+            "define": {"n_clusters": "count(clusters)"},
+            "transforms": [{"name": "cartesian"}],
+        },
         "constituents": {
             "clusters": {
                 "units": {"pt": 0.001},
@@ -554,3 +560,89 @@ def test_order_of_steps_of_jets(small, tmp_path):
 def test_what_is_used_before_it_is_made_is_told(small, keys):
     with pytest.raises(JetmillError, match=r"'(px|x)'"):
         small(**keys)
+
+
+def test_count_of_tracks_beside_the_number_that_a_dump_has(tmp_path):
+    """A dump counts all tracks of a jet; its slots are cut off. Names of the file win."""
+    dump = toy_dump(3000, "ttbar", np.random.default_rng(2), n_tracks=10)
+    jets = dump["jets"]
+    n_tracks, n_slots = jets["n_tracks"], dump["tracks"]["valid"].sum(axis=1)
+    assert (n_tracks > 10).mean() > 0.1
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["jets"], file["tracks"] = jets, dump["tracks"]
+    cleaned = {}
+    for name, cut in {"of the file": "n_tracks > 10", "of the slots": "count(tracks) < 10 & n_tracks > 0"}.items():
+        raw = {
+            "samples": {"tt": {"files": "-"}},
+            "input": {"format": "hdf5", "checksum": False},
+            "jets": {
+                "define": {"n_trk": "count(tracks)", "lost": "n_tracks - count(tracks)"},
+                "select": [cut],
+                "variables": ["n_tracks", "n_trk", "lost"],
+                "additional_labels": ["n_tracks"],
+            },
+            "constituents": {"tracks": {"variables": ["d0", "jet_n_tracks"], "select": ["pt > 2e3"], "max": 3}},
+            "classes": {"full": "count(tracks) == 10", "other": "rest"},
+            "balance": {"bins": {"n_trk": [0, 50, 5]}},
+        }
+        settings = load(raw).cleaning
+        clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=settings, sample="tt", first_file=0)
+        with h5py.File(tmp_path / "c.h5") as file:
+            found = [file[f"variables/{name}"][()] for name in ("n_tracks", "n_trk", "lost")]
+            found += [file["additional_labels/n_tracks"][()], file["label"][()]]
+            assert found[3].dtype == n_tracks.dtype
+            counts = np.diff(file["constituents/tracks/offsets"][()])
+            of_track = file["constituents/tracks/variables/jet_n_tracks"][()]
+            np.testing.assert_array_equal(of_track, np.repeat(found[0], counts))
+        cleaned[name] = sorted(zip(*(x.tolist() for x in found), strict=True))
+    for name, kept in {"of the file": n_tracks > 10, "of the slots": (n_slots < 10) & (n_tracks > 0)}.items():
+        rows = zip(n_tracks[kept].tolist(), n_slots[kept].tolist(), strict=True)
+        assert cleaned[name] == sorted((all_, slots, all_ - slots, all_, int(slots != 10)) for all_, slots in rows)
+    assert len(cleaned["of the file"]) > 300
+
+
+def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp_path, write_root, monkeypatch):
+    """A missing value makes floats of a column, but expressions see the integers of the file."""
+    rng = np.random.default_rng(0)
+    flags = [rng.integers(0, 8, 50), rng.choice([-1, 0, 3, 6, 7], 50)]
+    files = []
+    for i, flag in enumerate(flags):
+        part = {"flag": flag.astype(np.int16)}
+        branches = {"pt": np.arange(50, dtype=np.float32), "number": (50 * i + np.arange(50)).astype(np.float32)}
+        branches |= {"flag": flag.astype(np.int32), "event": np.arange(50) + 50 * i}
+        branches |= {f"clusters_{name}": ak.unflatten(x, 1) for name, x in part.items()}
+        files.append(write_root(tmp_path / f"{i}.root", branches))
+    raw = {
+        "samples": {"tt": {"files": "-"}},
+        "input": {"level": "jet", "jets": "", "event_id": ["event"]},
+        "jets": {
+            "missing": {"values": [-1]},
+            "define": {"bits": "flag & 3"},
+            "select": [{"cut": "(flag & 1) == 1", "missing": "keep"}],
+            "variables": ["number", "flag", "bits"],
+        },
+        "constituents": {
+            "clusters": {
+                "missing": {"values": [-1]},
+                "select": ["(flag & 2) == 2 & (jet_flag & 4) == 4"],
+                "variables": ["flag"],
+            }
+        },
+        "classes": {"loose": "(flag & 2) == 2", "other": "rest"},
+        "balance": {"bins": {"number": [0, 100, 1]}},
+    }
+    flag = np.concatenate(flags).tolist()
+    wanted = {}
+    for n, value in enumerate(flag):
+        if value == -1 or value & 1:
+            bits = float(value & 3) if value != -1 else None
+            parts = [float(value)] if value & 2 and value & 4 and value != -1 else []
+            wanted[n] = int(value == -1 or not value & 2), bits, parts
+    for chunk_bytes in (100, 10**6):
+        monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+        found = clean(files, tmp_path / "c.h5", raw)
+        bits = {n: None if np.isnan(row["bits"]) else row["bits"] for (_, n), (_, row, _) in found.items()}
+        assert {n: (label, bits[n], rows["flag"]) for (_, n), (label, _, rows) in found.items()} == wanted
+    message = r"expression '\(flag & 1\) \| pt > 3' cannot be computed: .* write \(flag & 1\) != 0 if it is"
+    with pytest.raises(JetmillError, match=message):
+        clean(files, tmp_path / "c.h5", raw | {"jets": raw["jets"] | {"select": ["(flag & 1) | pt > 3"]}})

@@ -61,7 +61,7 @@ def put(raw, key, value):
 
 def test_it_is_right_as_it_is(raw):
     config = load(raw)
-    assert config.cleaning.made == ["n_clusters", "abs_eta", "px", "py", "pz", "x", "w"]
+    assert config.cleaning.made == ["count(clusters)", "abs_eta", "px", "py", "pz", "x", "w"]
     assert config.constituents["clusters"].read == ["pt", "eta", "phi"]
     assert config.constituents["clusters"].of_jets == ["pt", "eta", "phi"]
 
@@ -98,14 +98,30 @@ OF = "constituents.clusters"
         (f"{OF}.transforms.1", {"name": "image_pixels", "options": {"m": 3}}, "has no option 'm'"),
         # Made twice.
         ("jets.define", {"px": "pt"}, "jets: 'px' is made more than once"),
-        ("jets.define", {"n_clusters": "pt"}, "jets: 'n_clusters' is made more than once"),
+        # Counts of constituents.
+        (
+            "jets.define.n",
+            "count(cluster)",
+            "jets.define.n: 'count(cluster)': 'cluster' is not in constituents. Did you mean 'clusters'?",
+        ),
+        ("jets.select", ["count(tracks) > 1"], "jets.select.0: 'count(tracks)': 'tracks' is not in constituents."),
+        ("jets.rank_by", "count(tracks)", "jets.rank_by: 'count(tracks)': 'tracks' is not in constituents."),
+        ("classes.signal.cut", "count(tracks) > 1", "classes.signal: 'count(tracks)': 'tracks' is not in const"),
+        (
+            f"{OF}.select",
+            ["pt * count(clusters) > 5"],
+            f"{OF}.select.0: 'count(clusters)' is a number of the jet; with jets.define: "
+            "{n_clusters: count(clusters)} it is jet_n_clusters here",
+        ),
+        (f"{OF}.define.n", "count(clusters)", f"{OF}.define.n: 'count(clusters)' is a number of the jet"),
+        (f"{OF}.sort_by", "count(clusters)", f"{OF}.sort_by: 'count(clusters)' is a number of the jet"),
+        ("jets.define.n", "count(3)", "count() takes the name of one collection of constituents, as count(tracks)"),
         ("jets.transforms.1.makes", ["px"], "jets: 'px' is made more than once"),
         ("jets.networks.0.name", "x", "jets: 'x' is made more than once"),
         (f"{OF}.define", {"delta_r": "pt"}, f"{OF}: 'delta_r' is made more than once"),
         (f"{OF}.transforms.0", "delta_r", f"{OF}: 'delta_r' is made more than once"),
         # Computed, where it must be of the files.
         ("jets.reference", ["px"], "jets.reference: 'px' is computed; it must be a variable of the files"),
-        ("jets.reference", ["n_clusters"], "jets.reference: 'n_clusters' is computed"),
         ("jets.additional_labels", ["w"], "jets.additional_labels: 'w' is computed"),
         ("input.event_id", ["x"], "input.event_id: 'x' is computed"),
         ("jets.additional_labels", ["abs_eta"], "jets.additional_labels: 'abs_eta' is one of jets.define"),

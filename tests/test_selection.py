@@ -24,6 +24,9 @@ COLUMNS = {"pt": PT, "eta": ETA, "flavour": FLAVOUR}
         ([Cut(cut="pt != 30")], [1, 0, 1, 0, 1], [3]),
         ([Cut(cut="pt > 60 | flavour == 0")], [0, 0, 0, 0, 1], [1]),
         ([Cut(cut="1 < 2")], [1, 1, 1, 1, 1], [5]),
+        # A number that does not exist is not true either.
+        ([Cut(cut="flavour // (flavour - 5)")], [0, 0, 1, 0, 1], [2]),
+        ([Cut(cut="sqrt(flavour - 6)")], [0, 0, 0, 0, 1], [1]),
         ([Cut(cut="flavour"), Cut(cut="1 > 2")], [0, 0, 0, 0, 0], [4, 0]),
     ],
 )

@@ -29,13 +29,29 @@ Snakemake would run: [`SECURITY.md`](../SECURITY.md).
 **Expressions** use the names of variables, numbers, `+ - * / // % **`, comparisons (also chained,
 and `in (4, 5)`), and `& | ~` for and, or, not. These three bind more loosely than comparisons, as in
 ROOT and unlike in Python: `hadronFlavour == 5 & nBHadrons <= 1` needs no brackets. Functions: `abs
-sqrt exp log log10 log1p floor hypot min max where sin cos tan arctan2 sinh cosh tanh arcsinh`.
+sqrt exp log log10 log1p floor hypot min max where sin cos tan arctan2 sinh cosh tanh arcsinh`, and
+`count(tracks)`, in expressions of jets: how many constituents of that collection the jet has in the file,
+before `select` and `max`.
+
+**Bits.** Between conditions `& | ~` are logical, between integers they work on bits: `(puId & 4) == 4`, with
+the parentheses. Without them it is an integer and a condition, which is an error, as is a float. `&& || !` and
+`and or not` are always logical, as in C: a number is true if it is not 0. What `define`, transforms and networks
+make are floats: `is_tight != 0 & pt > 20` for `define: {is_tight: (puId & 4) == 4}`.
+
+**Integers** are exact, whatever their type and size: `event - 400000000 < 0` is right for an unsigned `event`,
+and so are comparisons of large integers with floats. `x // 0` and `x % 0` are missing. An integer beyond
+`2**1023` is an error. Results are floats, in double precision, if one operand is a float, of `/`, of functions
+but `abs min max floor where`, and of `**` unless the exponent is an integer constant from 0 on. A condition in
+arithmetic is 0 or 1. A sum can have 1000 terms, a chain of `&` or `|` any number.
 
 **A name** that the tree does not hold as a variable of the jets (branch `Jet_<name>`) is looked up as
 a variable of the event (branch `<name>`) and given to each of its jets.
 
 **Missing values** are NaN, infinities and what `jets.missing` says. They enter no scaler, and a cut
-or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such jets.
+or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such jets. In `define`, arithmetic
+with a missing value is missing, and a comparison with it is false (but `!=` true). Integers some of which are
+missing stay integers in expressions; the same variable in an output is a float. Variables of `input.matched`
+are floats.
 """
 
 

@@ -12,8 +12,8 @@ from jetmill.config.cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
 from jetmill.sources import Chunk
-from jetmill.variables.expressions import Expression
-from jetmill.variables.missing import mark_missing, stored_type
+from jetmill.variables.expressions import Expression, count_of
+from jetmill.variables.missing import as_it_came, mark_missing, replace, stored_type
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 from jetmill.variables.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
 
@@ -92,10 +92,10 @@ class JetRecipe:
         jets, n_jets = self._jets, len(chunk.entry)
         table = self._mark_missing(chunk.columns)
         for name, factor in jets.units.items():
-            table[name] = table[name] * factor
+            replace(table, {name: table[name] * factor})
         counts = {count: table[count] for count in jets.missing.slots}
         for recipe in constituents.values():
-            table |= recipe.of_jets(chunk, number, self._used)
+            replace(table, recipe.of_jets(chunk, number, self._used))
         if jets.rank_by is not None:
             table["rank"] = _rank(np.broadcast_to(Expression(jets.rank_by)(table), n_jets), chunk.entry)
         for name, text in jets.define.items():
@@ -182,7 +182,7 @@ class ConstituentRecipe:
         found: dict[str, np.ndarray] = {}
         systematics = None if self._variation is None else self._variation.systematics
         recomputed = {} if systematics is None else systematics.jets
-        count = f"n_{self._collection}"
+        count = count_of(self._collection)
         if count not in wanted and not recomputed:
             return found
         counts, table = self._read(chunk, np.ones(len(chunk.entry), dtype=bool), number)
@@ -214,7 +214,7 @@ class ConstituentRecipe:
         settings = self._settings
         counts, table = self._of_kept_jets(chunk, cleaned.kept, number)
         n_read = int(counts.sum())
-        jet_variables = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in self._of_jets}
+        jet_variables = self._jet_variables(cleaned.table, counts)
         for name, text in settings.define.items():
             table |= self._mark_missing({name: _define(text, table | jet_variables, n_read)})
         if settings.select:
@@ -225,7 +225,7 @@ class ConstituentRecipe:
         n_selected = int(counts.sum())
         for step, plugin in self._steps.steps:
             table |= self._mark_missing(self._steps.of_constituents(step, plugin, table, counts, cleaned.table))
-        table = {f"jet_{name}": broadcast(cleaned.table[name], counts) for name in self._of_jets} | table
+        table = self._jet_variables(cleaned.table, counts) | table
         order = None
         if settings.sort_by is not None:
             key = np.broadcast_to(Expression(settings.sort_by)(table), n_selected)
@@ -253,6 +253,11 @@ class ConstituentRecipe:
             columns |= {column: made for column, name in self._carried.items() if name == of_network.name}
         return columns, [n_read, n_selected, int(counts.sum())]
 
+    def _jet_variables(self, jets: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the variables of jets that are used, as ``jet_<name>`` of each constituent."""
+        names = [name for variable in self._of_jets for name in (variable, as_it_came(variable)) if name in jets]
+        return {f"jet_{name}": broadcast(jets[name], counts) for name in names}
+
     def _variable_of_jets(
         self, network: NeuralNetwork, output: np.ndarray, jets: Mapping[str, np.ndarray]
     ) -> np.ndarray:
@@ -275,14 +280,14 @@ class ConstituentRecipe:
         counts, table = found.counts, self._mark_missing(found.columns)
         for name, factor in settings.units.items():
             if name in table:
-                table[name] = table[name] * factor
+                replace(table, {name: table[name] * factor})
         # Labels are no variables: numbers that mean missing stay what they are.
         table |= {_as_label(name): found.columns[name] for name in settings.labels if name in found.columns}
         if self._variation is None:
             return counts, table
         systematics = self._variation.systematics
         of = [broadcast(x, counts) for x in (np.full(jets.sum(), number), chunk.entry[jets], chunk.position[jets])]
-        table, kept = vary(
+        varied, kept = vary(
             self._variation.name,
             table,
             dict(systematics.roles),  # type: ignore[arg-type]
@@ -291,6 +296,7 @@ class ConstituentRecipe:
             random=random_numbers(self._seed, self._variation.name, self._sample, [*of, position_in_jet(counts)]),
             empty=systematics.empty,
         )
+        replace(table, {name: values for name, values in varied.items() if values is not table[name]})
         if kept is None:
             return counts, table
         return count_true(kept, counts), {name: values[kept] for name, values in table.items()}
@@ -338,7 +344,8 @@ def _result(network: NeuralNetwork, output: np.ndarray) -> np.ndarray:
 
 
 def _define(text: str, table: Mapping[str, np.ndarray], length: int) -> np.ndarray:
-    value = np.broadcast_to(Expression(text)(table), length)
+    # By way of float64, as integers come if one of them is missing.
+    value = np.broadcast_to(Expression(text)(table), length).astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
         return value.astype(np.float32)
 

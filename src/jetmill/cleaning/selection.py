@@ -8,6 +8,7 @@ from jetmill.config.cleaning import Cut
 from jetmill.config.types import REST
 from jetmill.variables.expressions import Expression
 from jetmill.variables.missing import is_missing
+from jetmill.variables.operations import true
 
 
 def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[np.ndarray, list[int]]:
@@ -47,18 +48,18 @@ def label(columns: Mapping[str, np.ndarray], classes: Sequence[str | None], n_je
     """
     labels, matches = np.full(n_jets, -1, dtype=np.int16), np.zeros(n_jets, dtype=np.int16)
     for number, text in enumerate(classes):
-        true = np.full(n_jets, text is not None)
+        fits = np.full(n_jets, text is not None)
         if text is not None and text != REST:
-            true = where(Expression(text), columns, missing=False)
-            matches += true
-        labels[true & (labels < 0)] = number
+            fits = where(Expression(text), columns, missing=False)
+            matches += fits
+        labels[fits & (labels < 0)] = number
     return labels, int((matches > 1).sum())
 
 
 def where(expression: Expression, columns: Mapping[str, np.ndarray], *, missing: bool) -> np.ndarray:
     """Return where an expression is true, and `missing` where one of its variables is missing: bool (n,)."""
     n_jets = len(next(iter(columns.values())))
-    true = np.broadcast_to(expression(columns), n_jets).astype(bool)
+    found = np.broadcast_to(true(expression(columns)), n_jets).copy()
     for name in expression.names:
-        true[is_missing(columns[name])] = missing
-    return true
+        found[is_missing(columns[name])] = missing
+    return found

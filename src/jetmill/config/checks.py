@@ -14,7 +14,7 @@ from jetmill.config.models import Config, Sample, weight_name
 from jetmill.config.types import REST
 from jetmill.errors import JetmillError, nearest
 from jetmill.scaling.settings import is_scaled
-from jetmill.variables.expressions import Expression
+from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.plugins import load_plugin
 from jetmill.variables.systematics import VARIATIONS
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
@@ -76,6 +76,7 @@ def _jets(config: Config) -> Problems:
     if jets.rank_by is not None and (config.input.format != "root" or config.input.level != "event"):
         yield "jets.rank_by", "ranks the jets of an event, which only trees of events know"
     yield from _jet_order(config)
+    yield from _counts(config)
     yield from _made_of_constituents(config)
     yield from _twice("jets", made)
     for name in jets.units:
@@ -243,7 +244,7 @@ def _jet_order(config: Config) -> Problems:
     cleaning = config.cleaning
     # What networks make of constituents is looked at by `_made_of_constituents`.
     jets, made = config.jets, set(cleaning.made).difference(cleaning.made_of_constituents)
-    ready = {f"n_{name}" for name in config.constituents}
+    ready = set(map(count_of, config.constituents))
 
     def early(key: str, used: Iterable[str]) -> Problems:
         for name in sorted(made.difference(ready).intersection(used)):
@@ -264,18 +265,43 @@ def _jet_order(config: Config) -> Problems:
             ready.add(network.name)
 
 
-def _made_of_constituents(config: Config) -> Problems:
-    """Tell what uses the output of a network of constituents, which are read when all cuts are done."""
-    jets, cleaning = config.jets, config.cleaning
-    if not cleaning.made_of_constituents:
-        return
-    expressions = {
+def _expressions(config: Config) -> dict[str, Expression]:
+    """Return the expressions of jets by their keys."""
+    jets = config.jets
+    texts = {
         **({} if jets.rank_by is None else {"jets.rank_by": jets.rank_by}),
         **{f"jets.define.{name}": text for name, text in jets.define.items()},
         **{f"jets.select.{number}": cut.cut for number, cut in enumerate(jets.select)},
         **{f"classes.{name}": of.cut for name, of in config.classes.items() if of.cut != REST},
     }
-    used: dict[str, Iterable[str]] = {key: Expression(text).names for key, text in expressions.items()}
+    return {key: Expression(text) for key, text in texts.items()}
+
+
+def _counts(config: Config) -> Problems:
+    """Tell what counts constituents that there are none of, or counts them in expressions of constituents."""
+    for key, expression in _expressions(config).items():
+        for name in sorted(expression.collections.difference(config.constituents)):
+            hint = nearest(name, config.constituents)
+            yield key, f"'{count_of(name)}': '{name}' is not in constituents.{hint}"
+    for of, collection in config.constituents.items():
+        texts = {f"define.{name}": text for name, text in collection.define.items()}
+        texts |= {f"select.{number}": text for number, text in enumerate(collection.select)}
+        texts |= {} if collection.sort_by is None else {"sort_by": collection.sort_by}
+        for key, text in texts.items():
+            for name in sorted(Expression(text).collections):
+                yield (
+                    f"constituents.{of}.{key}",
+                    f"'{count_of(name)}' is a number of the jet; with jets.define: {{n_{name}: {count_of(name)}}}"
+                    f" it is jet_n_{name} here",
+                )
+
+
+def _made_of_constituents(config: Config) -> Problems:
+    """Tell what uses the output of a network of constituents, which are read when all cuts are done."""
+    jets, cleaning = config.jets, config.cleaning
+    if not cleaning.made_of_constituents:
+        return
+    used: dict[str, Iterable[str]] = {key: expression.names for key, expression in _expressions(config).items()}
     for number, step in enumerate(jets.transforms):
         used[f"jets.transforms.{number}"] = inputs_of(step, JET_TRANSFORMS)
     for number, network in enumerate(jets.networks):

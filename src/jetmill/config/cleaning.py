@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from jetmill.config.types import REST, Expr, Fraction, Model, Name, Names, no_repeats
-from jetmill.variables.expressions import Expression
+from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform
 
 
@@ -414,7 +414,7 @@ class Cleaning(Model):
     def made(self) -> list[str]:
         """Names of the variables of jets that are computed."""
         jets = self.jets
-        made = [*(["rank"] if jets.rank_by else []), *(f"n_{name}" for name in self.constituents), *jets.define]
+        made = [*(["rank"] if jets.rank_by else []), *map(count_of, self.constituents), *jets.define]
         return [
             *made,
             *(n for s in jets.transforms for n in made_by(s, JET_TRANSFORMS)),

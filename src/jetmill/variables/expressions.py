@@ -52,6 +52,8 @@ class Expression:
     ----------
     names : frozenset of str
         The columns that it needs: variables, and `count_of` collections.
+    collections : frozenset of str
+        The collections whose constituents it counts.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Expression:
         self.text = text
         self._steps = _read(text)
         self.names = frozenset(step for step in self._steps if isinstance(step, str))
+        self.collections = frozenset(name[len("count(") : -1] for name in self.names if name.startswith("count("))
 
     def __call__(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Evaluate for columns of shape (n,), as `mark_missing` returns them.
@@ -266,8 +269,10 @@ class _Reader:
         number = _wrapped(self._text(integer))
         advice = f"write {number} != 0 if it is to be a condition"
         match after:
-            case ast.Compare(left=first, ops=[op], comparators=[second]) if type(op) in COMPARISONS:
-                comparison = f"({number} {sign} {self._text(first)}) {_SIGNS[type(op)]} {self._text(second)}"
+            case ast.Compare(left=ast.Constant(value=int() as mask), ops=[op], comparators=[second]) if (
+                type(op) in COMPARISONS
+            ):
+                comparison = f"({number} {sign} {mask}) {_SIGNS[type(op)]} {self._text(second)}"
                 advice = f"write {comparison} to compare bits, or {number} != 0 if it is to be a condition"
         return JetmillError(
             f"on the two sides of {sign}, '{self._text(integer)}' is an integer and"

@@ -1,6 +1,6 @@
 """Which values of a variable are missing. A missing value is NaN from here on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,9 +48,10 @@ def as_it_came(name: str) -> str:
     return f"{name} as it came"
 
 
-def forget_as_it_came(columns: dict[str, np.ndarray], names: Iterable[str]) -> None:
-    """Remove what `mark_missing` kept of columns, when others take their place."""
-    for name in names:
+def replace(columns: dict[str, np.ndarray], new: Mapping[str, np.ndarray]) -> None:
+    """Put other columns in the place of some that `mark_missing` returned."""
+    for name, values in new.items():
+        columns[name] = values
         columns.pop(as_it_came(name), None)
 
 

@@ -66,7 +66,7 @@ def true(value: Value) -> np.ndarray:
     """Return where a value is known and not 0, bool."""
     if isinstance(value, Integers):
         return value.true()
-    return (value != 0) & ~np.isnan(value) if is_float(value) else value
+    return (value != 0) & ~np.isnan(value) if is_float(value) else value.astype(bool, copy=False)
 
 
 def arithmetic(name: str, of_floats: np.ufunc, *values: Value) -> Value:
