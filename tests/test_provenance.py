@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 
 import jetmill
 from jetmill import provenance
-from jetmill.provenance import code_digest, commit
+from jetmill.provenance import code_digest, code_of, commit
 
 PACKAGE = Path(jetmill.__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -59,8 +60,49 @@ def test_a_change_concerns_what_imports_it(library, changed, concerned):
     modules = ["errors", "low", "stage", "lazy", "through", "deep.leaf"]
     before = {m: digest(m) for m in modules}
     assert {m: digest(m) for m in modules} == before
-    (package / changed).write_text((package / changed).read_text() + "# changed\n")
+    (package / changed).write_text((package / changed).read_text() + "y = 3\n")
     assert {m for m in modules if digest(m) != before[m]} == concerned
+
+
+def test_words_do_not_count(library):
+    package, digest = library
+    (package / "stage.py").write_text('""\n' + (package / "stage.py").read_text())
+    before = digest("stage")
+    text = '''"""A module."""
+
+from jetmill import low
+import numpy as np  # arrays
+
+
+# All of it.
+'''
+    (package / "stage.py").write_text(text)
+    assert digest("stage") == before
+    (package / "stage.py").write_text(text + "x = '#'\n")
+    assert digest("stage") != before
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_code_of_every_module_is_its_syntax_tree_without_words(path):
+    def tree(text):
+        nodes = ast.parse(text)
+        for node in ast.walk(nodes):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                node.value.value = ""
+            if isinstance(node, ast.keyword) and node.arg == "description":
+                node.value = ast.Constant("")
+        return ast.dump(nodes)
+
+    text = path.read_text()
+    code = code_of(text)
+    assert tree(code) == tree(text)
+    assert (
+        not re.search(r'^ *"""|description="[^"]|^ *#|\n\n', code, flags=re.MULTILINE) or path.name == "reference.py"
+    )  # writes Markdown
 
 
 @pytest.mark.parametrize("stage", STAGES)

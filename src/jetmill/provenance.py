@@ -8,13 +8,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 PACKAGE = ROOT.name
-# Text is enough, and a syntax tree of every module costs each start of the workflow half a second.
+# Text is enough: syntax trees of all modules, with which the tests compare, would cost each start of the workflow
+# half a second.
+_DESCRIPTION = r'\bdescription=(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
+_DOCSTRING = r'^ *"""(?:[^\\]|\\.)*?"""'
+# What looks like a comment inside of a string is none.
+_STRING = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
+_ENDS_OF_LINES = r"(?: *(?:#[^\n]*)?\n)+"
+_WORDS = re.compile(
+    rf"(?P<description>{_DESCRIPTION})|(?P<docstring>{_DOCSTRING})|{_STRING}|(?P<ends>{_ENDS_OF_LINES})", re.M | re.S
+)
 _IMPORT = re.compile(rf"^ *from ({PACKAGE}\S*) import \(?([^()]*?)\)?$", re.MULTILINE)
 
 
 @cache
 def code_digest(module: str) -> str:
-    """Return a hash of the source of a module of jetmill and of all modules of jetmill it imports.
+    """Return a hash of the code of a module of jetmill and of all modules of jetmill it imports.
+
+    Comments, docstrings and descriptions of keys do not count.
 
     As a parameter of a rule it makes a change of the library rerun the jobs it concerns, and only
     those; unlike a time stamp it is not fooled by ``git checkout``.
@@ -28,8 +39,24 @@ def code_digest(module: str) -> str:
         raise ValueError(f"there is no module {PACKAGE}.{module}")
     digest = hashlib.sha256()
     for path in sorted(_sources(f"{PACKAGE}.{module}")):
-        digest.update(path.read_bytes())
+        digest.update(code_of(_text(path)).encode())
     return digest.hexdigest()[:16]
+
+
+def code_of(text: str) -> str:
+    """Return Python source without comments and blank lines, and with empty docstrings and descriptions of keys."""
+    return _WORDS.sub(_without_words, text)
+
+
+def _without_words(found: re.Match) -> str:
+    match found.lastgroup:
+        case "description":
+            return 'description=""'
+        case "docstring":
+            return found[0].partition('"')[0] + '""'
+        case "ends":
+            return "\n"
+    return found[0]
 
 
 def commit() -> str | None:
@@ -61,9 +88,14 @@ def _sources(module: str) -> set[Path]:
 
 
 @cache
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
 def _imports(path: Path) -> frozenset[str]:
     """Return the names that a source file imports from the package; some are modules, some are not."""
     names: set[str] = set()
-    for module, imported in _IMPORT.findall(path.read_text()):
+    for module, imported in _IMPORT.findall(_text(path)):
         names |= {module, *(f"{module}.{name.split()[0]}" for name in imported.split(",") if name.strip())}
     return frozenset(names - {PACKAGE})

@@ -93,11 +93,21 @@ def test_other_code(default_run, library, module, expected):
         path.write_text(text)
 
 
+def test_a_comment_and_a_docstring_change_nothing(default_run, library):
+    path = library / "jetmill/files.py"
+    text = path.read_text()
+    path.write_text(text.replace('"""', '"""Indeed: ', 1) + "\n# That is all.\n")
+    try:
+        assert planned(default_run.directory, library=library) == set()
+    finally:
+        path.write_text(text)
+
+
 def test_the_same_code_elsewhere_changes_nothing(default_run, library):
     assert planned(default_run.directory, library=library) == set()
 
 
-def test_another_comment_in_a_script_changes_its_jobs_alone(default_run, tmp_path):
+def test_a_change_of_a_script_changes_its_jobs_alone(default_run, tmp_path):
     for name in ("Snakefile", "workflow", "envs", "config", "profiles"):
         source = runs.ROOT / name
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
