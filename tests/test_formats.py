@@ -24,7 +24,7 @@ pytestmark = pytest.mark.workflow
 TRUTH = [5, 4, 0, 15]
 CLASSES = ["b", "c", "u", "tau"]
 ORIGINS = ["pileup", "fake", "primary", "fromB", "fromBC", "fromC", "fromTau", "otherSecondary"]
-ALL = ["hdf5", "structured", "tfrecords", "parquet", "torch"]
+ALL = runs.FORMATS
 OUTPUTS = ["train", "val", "test"]
 MAX = 12
 PT_EDGES = np.r_[np.linspace(20e3, 250e3, 7), np.linspace(250e3, 6e6, 5)[1:]]
@@ -594,7 +594,7 @@ def test_parquet(run, output):
 
 @pytest.mark.parametrize("output", ["train", "val"])
 def test_tensors(run, output):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     for path in sorted((run.results / "parts" / output).glob("*.pt")):
         found = torch.load(path, weights_only=True)
         arrays = runs.datasets(path.with_suffix(".h5"))
@@ -620,7 +620,7 @@ def test_tensors(run, output):
 
 def test_tensors_hold_what_a_regression_and_a_conditional_model_need(one):
     """The targets and the conditional inputs are in every other format."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     path = one.results / "parts/val/part_0000.pt"
     found, arrays = torch.load(path, weights_only=True), runs.datasets(path.with_suffix(".h5"))
     names = " ".join(found)

@@ -77,7 +77,7 @@ def test_ftag_types(run, reader):
 
 
 def test_salt_batch(run):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     norm = yaml.safe_load((run.results / "norm_dict.yaml").read_text())
     weights = yaml.safe_load((run.results / "class_dict.yaml").read_text())
     with h5py.File(run.results / "structured/train.h5") as file:

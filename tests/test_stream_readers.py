@@ -18,7 +18,7 @@ SOME = ["jets/event/jetPtRank", "jets/event/eventNumber", "jets/labels", "tracks
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch")
+    return pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from os.path import exists, getsize
@@ -12,7 +12,8 @@ from jetmill.config.cleaning import Cleaning, ScalingOf
 from jetmill.config.models import Config, weight_name
 from jetmill.errors import JetmillError
 from jetmill.input_files import find_files, remote_files
-from jetmill.sources.remote import is_remote
+from jetmill.packages import COMPRESSION, FORMATS, NETWORKS, PROTOCOLS, Package
+from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 if TYPE_CHECKING:
@@ -59,24 +60,29 @@ class Plan:
     ----------
     config
         The configuration.
+    jobs_run_here
+        Whether jobs have the packages that are installed here, which are then looked for.
 
     Raises
     ------
     JetmillError
-        With one line per problem: a glob without files, a file that is not there or listed twice.
+        With one line per problem: a glob without files, a file that is not there or listed twice, a package that
+        is not installed.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, *, jobs_run_here: bool = False):
         self.config = config
         ending = "h5" if config.input.format == "hdf5" else "root"
         self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
         if config.input.format == "hdf5":
             problems += remote_files(self.files)
+        if jobs_run_here:
+            problems += [str(package) for package in self._packages() if not package.installed]
         if problems:
             raise JetmillError("\n".join(problems))
 
     @classmethod
-    def from_raw(cls, raw: Mapping[str, Any]) -> "Plan":
+    def from_raw(cls, raw: Mapping[str, Any], *, jobs_run_here: bool = False) -> "Plan":
         """Check a configuration and its files together, so that all mistakes are told at once.
 
         Raises
@@ -89,7 +95,19 @@ class Plan:
         except JetmillError as error:
             problems = [str(error), *find_files(readable_samples(raw), "{}_{:04d}")[1]]
             raise JetmillError("\n".join(problems)) from None
-        return cls(config)
+        return cls(config, jobs_run_here=jobs_run_here)
+
+    def _packages(self) -> Iterator[Package]:
+        """Yield the packages that jobs need and that not every configuration does."""
+        write = self.config.write
+        for found, names in (
+            (FORMATS, write.formats),
+            (COMPRESSION, [write.compression]),
+            (PROTOCOLS, {protocol_of(path) for paths in self.files.values() for path in paths if is_remote(path)}),
+        ):
+            yield from (found[name] for name in names if name in found)
+        if self.config.jets.networks:
+            yield NETWORKS
 
     @cached_property
     def batches(self) -> list[Batch]:

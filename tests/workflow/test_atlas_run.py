@@ -30,7 +30,7 @@ CONFIG = {
         "bins": {"pt_btagJes": [20e3, 6e6, 4]},
         "resampling": {"method": "pdf", "target": "b", "max_upsampling": 2},
     },
-    "write": {"parts": {"train": 2}, "formats": ["hdf5", "structured", "tfrecords", "parquet", "torch"]},
+    "write": {"parts": {"train": 2}, "formats": runs.FORMATS},
     "report": {"plots": False},
 }
 SUFFIXES = {".h5", ".tfrecord", ".parquet", ".pt", ".yaml", ".json"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "val", "test")
+# All that can be written here: READERS=no does without PyTorch.
+FORMATS = ["hdf5", "structured", "tfrecords", "parquet", *(["torch"] if find_spec("torch") else [])]
 FINISHED = [f"results/{split}.h5" for split in SPLITS]
 
 # A small configuration with every kind of variable and every rule for missing values.

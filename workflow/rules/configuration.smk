@@ -17,10 +17,10 @@ except ModuleNotFoundError as error:
     raise SystemExit(1)
 
 
-def or_stop(headline, ask, *arguments):
+def or_stop(headline, ask, *arguments, **options):
     """Return what a function returns; a mistake of the user ends the run with what it says."""
     try:
-        return ask(*arguments)
+        return ask(*arguments, **options)
     except JetmillError as error:
         # A WorkflowError would show where this file raised it, which tells a user nothing.
         logger.error(f"{headline}\n{error}")
@@ -42,4 +42,6 @@ if not given:
     configfile: embedded
 
 
-PLAN = or_stop(MISTAKES, Plan.from_raw, config)
+# In an environment that Snakemake makes for jobs there are other packages than here.
+jobs_run_here = not workflow.deployment_settings.deployment_method
+PLAN = or_stop(MISTAKES, Plan.from_raw, config, jobs_run_here=jobs_run_here)

@@ -3,9 +3,7 @@
 from typing import Any
 
 from jetmill.errors import JetmillError, first_line
-
-# What to install for a protocol that fsspec knows but has no package for.
-PACKAGES = {"root": "fsspec-xrootd xrootd", "http": "aiohttp requests", "https": "aiohttp requests"}
+from jetmill.packages import PROTOCOLS
 
 NOT_REMOTE = "only ROOT files are read from servers; copy HDF5 files here, or mount the file system that has them"
 
@@ -13,6 +11,11 @@ NOT_REMOTE = "only ROOT files are read from servers; copy HDF5 files here, or mo
 def is_remote(path: str) -> bool:
     """Tell whether a path is a URL, as ``root://host//file.root``."""
     return "://" in path
+
+
+def protocol_of(path: str) -> str:
+    """Return what is before ``://`` in a URL."""
+    return path.partition("://")[0]
 
 
 def options(path: str, timeout: int) -> dict[str, Any]:
@@ -32,11 +35,11 @@ def options(path: str, timeout: int) -> dict[str, Any]:
     """
     import fsspec
 
-    protocol = path.partition("://")[0]
+    protocol = protocol_of(path)
     try:
         fsspec.get_filesystem_class(protocol)
     except ImportError as error:
-        advice = f"`pip install {PACKAGES[protocol]}`" if protocol in PACKAGES else first_line(error)
+        advice = f"`pip install {PROTOCOLS[protocol].install}`" if protocol in PROTOCOLS else first_line(error)
         raise JetmillError(f"{path}: {protocol}:// needs a package that is not installed: {advice}") from None
     except ValueError:
         raise JetmillError(f"{path}: {protocol}:// is not known; root://, http:// and https:// are") from None

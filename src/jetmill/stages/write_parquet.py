@@ -7,6 +7,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier
+from jetmill.packages import FORMATS
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import Tables
 from jetmill.writing.content import Content
@@ -41,7 +42,7 @@ def write_parquet(
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
-        raise JetmillError("write.formats: parquet needs pyarrow; `pip install pyarrow`, or leave it out") from None
+        raise JetmillError(str(FORMATS["parquet"])) from None
     scalers = read_scalers(scalers_path)
     with open_made_earlier(balance_path) as balance_file:
         picked = list(pick(source, balance_file))

@@ -9,6 +9,7 @@ import numpy as np
 from jetmill.errors import JetmillError
 from jetmill.files import complete
 from jetmill.loading import Jets, load
+from jetmill.packages import FORMATS
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def write_torch(part: str | Path, output: str | Path) -> None:
     try:
         import torch
     except ModuleNotFoundError:
-        raise JetmillError("write.formats: torch needs PyTorch; `pip install torch`, or leave it out") from None
+        raise JetmillError(str(FORMATS["torch"])) from None
     jets = load(part)
     reference = np.stack(list(jets.reference.values()), axis=1) if jets.reference else np.empty((len(jets), 0))
     bins = jets.bins if jets.bins.dtype == np.uint8 else jets.bins.astype(np.int32)

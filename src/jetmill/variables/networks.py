@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.errors import JetmillError
+from jetmill.packages import NETWORKS
 from jetmill.ragged import position_in_jet, valid_slots
 
 BATCH_JETS = 65_536
@@ -22,7 +23,7 @@ class _Model:
         try:
             import onnxruntime
         except ModuleNotFoundError:
-            raise JetmillError("jets.networks needs onnxruntime; `pip install onnxruntime`, or leave it out") from None
+            raise JetmillError(str(NETWORKS)) from None
         options = onnxruntime.SessionOptions()
         # A job has one core; several jobs run beside it.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from jetmill.errors import JetmillError
+from jetmill.packages import COMPRESSION
 
 
 def filters(compression: str) -> dict[str, Any]:
@@ -23,9 +24,7 @@ def filters(compression: str) -> dict[str, Any]:
     try:
         import hdf5plugin
     except ModuleNotFoundError:
-        raise JetmillError(
-            f"write.compression: {compression} needs hdf5plugin; `pip install hdf5plugin`, or choose gzip"
-        ) from None
+        raise JetmillError(str(COMPRESSION[compression])) from None
     return {"lz4": hdf5plugin.LZ4(), "zstd": hdf5plugin.Zstd(clevel=3)}[compression]
 
 

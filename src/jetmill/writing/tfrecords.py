@@ -19,6 +19,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import complete
+from jetmill.packages import FORMATS
 
 # Records are put together in blocks of about this many bytes: little memory, near the cache.
 BLOCK_BYTES = 2**22
@@ -274,7 +275,5 @@ def _checksum() -> _Checksum:
     try:
         from google_crc32c import value
     except ModuleNotFoundError:
-        raise JetmillError(
-            "write.formats: tfrecords needs google-crc32c; `pip install google-crc32c`, or leave it out"
-        ) from None
+        raise JetmillError(str(FORMATS["tfrecords"])) from None
     return value

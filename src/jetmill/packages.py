@@ -1,0 +1,55 @@
+"""Packages that only some configurations need: what needs them, and what to do where they are not installed."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package, or several that belong together.
+
+    Attributes
+    ----------
+    key
+        What needs it: a key of the configuration and its value.
+    name
+        What it is called.
+    modules
+        What is imported of it.
+    install
+        Arguments of ``pip install``.
+    otherwise
+        What to do without it.
+    """
+
+    key: str
+    name: str
+    modules: tuple[str, ...]
+    install: str
+    otherwise: str = "leave it out"
+
+    def __str__(self) -> str:
+        return f"{self.key} needs {self.name}; `pip install {self.install}`, or {self.otherwise}"
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be found; to import it would take seconds for some."""
+        return all(find_spec(module) is not None for module in self.modules)
+
+
+FORMATS = {
+    "tfrecords": Package("write.formats: tfrecords", "google-crc32c", ("google_crc32c",), "google-crc32c"),
+    "parquet": Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow"),
+    "torch": Package("write.formats: torch", "PyTorch", ("torch",), "torch"),
+}
+COMPRESSION = {
+    name: Package(f"write.compression: {name}", "hdf5plugin", ("hdf5plugin",), "hdf5plugin", "choose gzip")
+    for name in ("lz4", "zstd")
+}
+NETWORKS = Package("jets.networks", "onnxruntime", ("onnxruntime",), "onnxruntime")
+_XROOTD = ("fsspec-xrootd and xrootd", ("fsspec_xrootd", "XRootD"), "fsspec-xrootd xrootd")
+_HTTP = ("aiohttp and requests", ("aiohttp", "requests"), "aiohttp requests")
+PROTOCOLS = {
+    name: Package(f"samples: input from {name}://", *packages, "copy the files to this machine")
+    for name, packages in {"root": _XROOTD, "http": _HTTP, "https": _HTTP}.items()
+}
