@@ -646,3 +646,42 @@ def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp
     message = r"expression '\(flag & 1\) \| pt > 3' cannot be computed: .* write \(flag & 1\) != 0 if it is"
     with pytest.raises(JetmillError, match=message):
         clean(files, tmp_path / "c.h5", raw | {"jets": raw["jets"] | {"select": ["(flag & 1) | pt > 3"]}})
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "oracle", "n_kept"),
+    [
+        ("nano_tt_v12.root", "event - 400000000 < 0", lambda t: t["event"] < 400_000_000, 1504),
+        ("nano_tt_v12.root", "-event < 0", lambda t: t["event"] > 0, 1504),
+        (
+            "nano_tt_v12.root",
+            "event * event * event % 7 == 6",
+            lambda t: [n**3 % 7 == 6 for n in t["event"].to_list()],
+            567,
+        ),
+        ("NanoAODv5_sample.root", "(puId & 1) == 1", lambda t: t["Jet_puId"] & 1 == 1, 5664),
+        (
+            "NanoAODv5_sample.root",
+            "(puId & 6) == 6 & pt < 50",
+            lambda t: (t["Jet_puId"] & 6 == 6) & (t["Jet_pt"] < 50),
+            3538,
+        ),
+        ("NanoAODv5_sample.root", "(~jetId & 2) == 0", lambda t: ~t["Jet_jetId"] & 2 == 0, 8820),
+    ],
+)
+def test_real_integers(shared_data, tmp_path, name, cut, oracle, n_kept):
+    path = shared_data(name)
+    raw = {
+        "samples": {"tt": {"files": "-"}},
+        "jets": {"variables": ["pt"], "select": [cut]},
+        "classes": {"all": "rest"},
+        "balance": {"bins": {"pt": [0, 10000, 1]}},
+    }
+    clean_batch([path], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with uproot.open(path) as file:
+        names = ["event", "Jet_pt", *(n for n in ("Jet_puId", "Jet_jetId") if n in file["Events"])]
+        tree = file["Events"].arrays(names)
+    kept = ak.broadcast_arrays(ak.Array(oracle(tree)), tree["Jet_pt"])[0]
+    with h5py.File(tmp_path / "c.h5") as file:
+        np.testing.assert_array_equal(np.sort(file["variables/pt"]), np.sort(ak.flatten(tree["Jet_pt"][kept])))
+        assert len(file["label"]) == n_kept
