@@ -685,3 +685,75 @@ def test_real_integers(shared_data, tmp_path, name, cut, oracle, n_kept):
     with h5py.File(tmp_path / "c.h5") as file:
         np.testing.assert_array_equal(np.sort(file["variables/pt"]), np.sort(ak.flatten(tree["Jet_pt"][kept])))
         assert len(file["label"]) == n_kept
+
+
+UNIT_TYPES = ["f2", "f4", "f8", ">f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+
+
+@pytest.mark.parametrize("chunk_bytes", [500, 8_000_000])
+def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chunk_bytes):
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
+    rng = np.random.default_rng(1)
+    names = [f"x_{t.replace('>', 'big')}" for t in UNIT_TYPES]
+    fields = [*zip(names, UNIT_TYPES, strict=True), ("w", "f4"), ("other", "i4"), ("eventNumber", "u8"), ("pt", "f4")]
+    jets = np.zeros(300, fields)
+    for name in (*names, "w", "other"):
+        jets[name] = rng.integers(0, 100, 300)
+    jets["x_f4"], jets["eventNumber"], jets["pt"] = rng.uniform(2e4, 5e5, 300), np.arange(300), rng.uniform(2, 9, 300)
+    # 77 means missing.
+    jets["x_i4"][::7] = jets["x_u1"][::5] = 77
+    jets["x_f8"][::3] = np.nan
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["jets"] = jets
+    raw = {
+        "samples": {"tt": {"files": "-"}},
+        "input": {"format": "hdf5", "checksum": False},
+        "jets": {
+            "units": dict.fromkeys((*names, "w", "pt"), 0.001),
+            "missing": {"values": [77]},
+            "select": ["x_f4 > 100", "pt < 1"],
+            "variables": names,
+            "additional_labels": [*names, "other"],
+            "reference": names,
+        },
+        "classes": {"high": "x_f4 > 300", "low": "rest"},
+        "balance": {"bins": {"x_f4": [0, 1000, 4]}, "weight_columns": ["w"]},
+    }
+    settings = load(raw).cleaning
+    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=settings, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        found = {group: {n: c[()] for n, c in file[group].items()} for group in file if group not in ("key", "label")}
+        label = file["label"][()]
+    place = found["event"]["eventNumber"].astype(int)
+    assert sorted(place) == np.flatnonzero(jets["x_f4"] > 1e5).tolist()
+    assert found["event"]["eventNumber"].dtype == np.uint64
+    for name in names:
+        # As variables are stored, so that no number of the file is cut off.
+        of = found["additional_labels"][name]
+        assert of.dtype == found["variables"][name].dtype == np.result_type(jets.dtype[name], np.float32)
+        assert found["reference"][name].dtype == np.float32
+        for row, k in enumerate(place):
+            value = float(jets[name][k])
+            unscaled = value == 77 or value != value
+            assert of[row] == pytest.approx(value if unscaled else value / 1000, rel=1e-6, nan_ok=True)
+            assert found["reference"][name][row] == pytest.approx(of[row], rel=1e-6, nan_ok=True)
+            assert found["variables"][name][row] == pytest.approx(np.nan if unscaled else of[row], nan_ok=True)
+    np.testing.assert_array_equal(found["additional_labels"]["other"], jets["other"][place])
+    assert found["additional_labels"]["other"].dtype == np.int32
+    np.testing.assert_allclose(found["weights"]["w"], np.where(jets["w"] == 77, np.nan, jets["w"] / 1e3)[place], 1e-6)
+    np.testing.assert_array_equal(label, np.where(found["additional_labels"]["x_f4"] > 300, 0, 1))
+
+
+def test_the_unit_of_a_label_alone(tmp_path, write_root):
+    branches = {"pt": np.arange(5, dtype=np.float32), "target": np.arange(5, dtype=np.int16), "event": np.arange(5)}
+    raw = {
+        "samples": {"tt": {"files": "-"}},
+        "input": {"level": "jet", "jets": "", "event_id": ["event"]},
+        "jets": {"units": {"target": 0.5}, "variables": ["pt"], "additional_labels": ["target"]},
+        "classes": {"all": "rest"},
+        "balance": {"bins": {"pt": [0, 10, 1]}},
+    }
+    clean([write_root(tmp_path / "a.root", branches)], tmp_path / "c.h5", raw)
+    with h5py.File(tmp_path / "c.h5") as file:
+        np.testing.assert_array_equal(file["additional_labels/target"][()], file["variables/pt"][()] / 2)
+        assert file["additional_labels/target"].dtype == np.float32

@@ -129,6 +129,8 @@ OF = "constituents.clusters"
         ("jets.units", {"ptt": 0.001}, "jets.units: nothing reads a variable 'ptt'. Did you mean 'pt'?"),
         ("jets.units", {"px": 0.001}, "jets.units: nothing reads a variable 'px'"),
         ("jets.units", {"pt": "GeV"}, "jets.units.pt: "),
+        ("jets.units", {"event": 0.001}, "jets.units: 'event' identifies the event (input.event_id) and has no unit"),
+        (f"{OF}.labels", ["pt"], f"{OF}.units: 'pt' is one of labels, which are integers and have no unit"),
         (f"{OF}.units", {"e": 0.001}, f"{OF}.units: nothing reads a variable 'e'"),
         (f"{OF}.units", {"half": 0.001}, f"{OF}.units: nothing reads a variable 'half'"),
         # Expressions.

@@ -8,8 +8,8 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``key`` | uint64 | the random key of the jet |
 | ``label`` | uint8 | its class |
 | ``variables/<name>`` | float32 or float64 | NaN where missing |
-| ``reference/<name>`` | float32 | outputs of existing taggers, as they came |
-| ``additional_labels/<name>`` | as in the input | further truth, as it came |
+| ``reference/<name>`` | float32 | outputs of existing taggers, as they came but for their unit |
+| ``additional_labels/<name>`` | as in the input | further truth, as it came; in another unit as the variables |
 | ``weights/<name>`` | float32 | factors of weights |
 | ``event/<name>`` | integer | identity of the event |
 | ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |

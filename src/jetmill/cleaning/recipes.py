@@ -13,7 +13,7 @@ from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
 from jetmill.sources import Chunk
 from jetmill.variables.expressions import Expression, count_of
-from jetmill.variables.missing import as_it_came, mark_missing, replace, stored_type
+from jetmill.variables.missing import as_it_came, is_missing, mark_missing, replace, stored_type
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 from jetmill.variables.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
 
@@ -66,7 +66,7 @@ class JetRecipe:
         """Return the type each stored column gets, from those of the variables in the files."""
         types = {}
         for column, name in self.carried.items():
-            if column.startswith((store.EVENT, store.ADDITIONAL_LABELS)):
+            if column.startswith((store.EVENT, store.ADDITIONAL_LABELS)) and name not in self._jets.units:
                 types[column] = in_file[name]
             elif column.startswith((store.REFERENCE, store.WEIGHTS)) or name not in in_file:
                 types[column] = np.dtype(np.float32)
@@ -91,8 +91,12 @@ class JetRecipe:
         """
         jets, n_jets = self._jets, len(chunk.entry)
         table = self._mark_missing(chunk.columns)
+        carried = dict(chunk.columns)
         for name, factor in jets.units.items():
-            replace(table, {name: table[name] * factor})
+            scaled = _in_unit(table[name], carried[name].dtype, factor)
+            # Numbers that mean missing are in no unit.
+            carried[name] = np.where(is_missing(scaled), carried[name], scaled)
+            replace(table, {name: scaled})
         counts = {count: table[count] for count in jets.missing.slots}
         for recipe in constituents.values():
             replace(table, recipe.of_jets(chunk, number, self._used))
@@ -109,9 +113,9 @@ class JetRecipe:
         labels, ambiguous = label(table, self._class_cuts(), n_jets)
         kept = passed & (labels >= 0)
         flow = [n_jets, *left, int(kept.sum())]
-        # Only variables follow the rules for missing values; the rest is carried as it came.
+        # Only variables follow the rules for missing values; the rest is carried as it came, but for its unit.
         columns = {
-            column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else chunk.columns)[name][kept]
+            column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else carried)[name][kept]
             for column, name in self.carried.items()
             if name not in self._settings.made_of_constituents
         }
@@ -280,7 +284,7 @@ class ConstituentRecipe:
         counts, table = found.counts, self._mark_missing(found.columns)
         for name, factor in settings.units.items():
             if name in table:
-                replace(table, {name: table[name] * factor})
+                replace(table, {name: _in_unit(table[name], found.columns[name].dtype, factor)})
         # Labels are no variables: numbers that mean missing stay what they are.
         table |= {_as_label(name): found.columns[name] for name in settings.labels if name in found.columns}
         if self._variation is None:
@@ -336,6 +340,11 @@ def _carried(settings: Cleaning) -> dict[str, str]:
 def _mark_missing_of_jets(jets: Jets, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     rules = jets.missing
     return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=rules.slots)
+
+
+def _in_unit(column: np.ndarray, dtype: np.dtype, factor: float) -> np.ndarray:
+    """Multiply a column that has `dtype` in the file; the type of the result is the same whether some are missing."""
+    return column.astype(stored_type(dtype), copy=False) * factor
 
 
 def _result(network: NeuralNetwork, output: np.ndarray) -> np.ndarray:

@@ -79,9 +79,12 @@ def _jets(config: Config) -> Problems:
     yield from _counts(config)
     yield from _made_of_constituents(config)
     yield from _twice("jets", made)
+    read = [*known, *jets.reference, *jets.additional_labels]
     for name in jets.units:
-        if name not in known or name in made:
-            yield "jets.units", f"nothing reads a variable '{name}'.{nearest(name, known)}"
+        if name in config.input.event_id:
+            yield "jets.units", f"'{name}' identifies the event (input.event_id) and has no unit"
+        elif name not in read or name in made:
+            yield "jets.units", f"nothing reads a variable '{name}'.{nearest(name, read)}"
     for number, network in enumerate(jets.networks):
         if not Path(network.file).is_file():
             yield f"jets.networks.{number}.file", f"{network.file}: no such file"
@@ -119,7 +122,9 @@ def _constituents(config: Config) -> Problems:
         yield from _twice(key, collection.made)
         read = cleaning.constituents_read(name)
         for variable in collection.units:
-            if variable not in [*read, *roles]:
+            if variable in collection.labels:
+                yield f"{key}.units", f"'{variable}' is one of labels, which are integers and have no unit"
+            elif variable not in [*read, *roles]:
                 hint = nearest(variable, read)
                 yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
         yield from _scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)

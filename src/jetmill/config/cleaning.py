@@ -178,7 +178,11 @@ class NeuralNetwork(Model):
 class Jets(Model):
     """Which jets, and what of them."""
 
-    units: dict[Name, float] = Field({}, description="variable: number to multiply it by when it is read, as 0.001")
+    units: dict[Name, float] = Field(
+        {},
+        description="variable: number to multiply it by when it is read, as 0.001, whatever it is used for: inputs,"
+        " cuts, classes, weights, reference, additional_labels (these become floats; numbers that mean missing stay)",
+    )
     rank_by: Expr | None = Field(
         None, description="makes the variable rank: 0 for the jet of the event with the largest value, 1 for the next"
     )
@@ -195,8 +199,8 @@ class Jets(Model):
     reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
     additional_labels: Names = Field(
         [],
-        description="further truth, as targets of a regression: not scaled, in its own type; 0 where missing in arrays,"
-        " NaN in records and Parquet",
+        description="further truth, as targets of a regression: not scaled, in its own type unless units change it;"
+        " 0 where missing in arrays, NaN in records and Parquet",
     )
 
     @model_validator(mode="after")
