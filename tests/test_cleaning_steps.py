@@ -238,14 +238,15 @@ def scale_up(maps):
     with uproot.open(maps) as file:
         scale, mean = (file[name].to_numpy() for name in ("Scale", "Mean"))
 
-    def value(histogram, c):
-        x = sum(c["E"] >= edge for edge in histogram[1][1:-1])
+    def value(histogram, c, energy):
+        x = sum(energy >= edge for edge in histogram[1][1:-1])
         y = sum(abs(c["eta"]) >= edge for edge in histogram[2][1:-1])
         return histogram[0][x, y]
 
     def vary(c):
         if c["taste"]:
-            size = 0.1 if c["E"] / value(scale, c) > 350 else abs(value(mean, c) - 1)
+            p = c["E"] / value(scale, c, c["E"])
+            size = 0.1 if p > 350 else abs(value(mean, c, p) - 1)
             c["pt"], c["E"] = c["pt"] * (1 + size), c["E"] * (1 + size)
 
     return vary

@@ -123,12 +123,15 @@ def loss_by_hand(p, eta):
 
 
 def scale_by_hand(maps, energy, eta):
-    mean = look_up_by_hand(maps["Mean"], energy, eta)
-    return 0.1 if momentum_by_hand(maps, energy, eta) > 350 or mean == 0 else abs(mean - 1)
+    """Scale is looked up at E and gives p; Mean is looked up at p."""
+    p = momentum_by_hand(maps, energy, eta)
+    mean = look_up_by_hand(maps["Mean"], p, eta)
+    return 0.1 if p > 350 or mean == 0 else abs(mean - 1)
 
 
 def resolution_by_hand(maps, energy, eta):
-    return 0.1 if momentum_by_hand(maps, energy, eta) > 350 else abs(look_up_by_hand(maps["RMS"], energy, eta))
+    p = momentum_by_hand(maps, energy, eta)
+    return 0.1 if p > 350 else abs(look_up_by_hand(maps["RMS"], p, eta))
 
 
 # Maps
@@ -351,6 +354,35 @@ def test_scale_up_at_the_end_of_the_measurement(scale, mean, energy, expected):
     assert (pt[0], e[0]) == pytest.approx((2 * (2 - expected), energy * (2 - expected)), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("scale", "energy", "cell"),
+    [
+        (0.5, 99, 0),  # p is 198
+        (0.5, 101, 1),  # E is in the first bin, p in the second
+        (0.5, 100, 1),
+        (2, 399, 0),  # the other way round
+        (2, 401, 1),
+        (0, 199, 0),  # no Scale, p is E
+        (0, 201, 1),
+        (20, 1, 0),  # p is below the first edge
+        (0.001, 0.01, 0),
+    ],
+)
+def test_scale_and_resolution_are_looked_up_at_the_momentum(scale, energy, cell):
+    of_cell = Map2D(flat(0).energy, flat(0).abs_eta, np.array([[1.02], [0.97]]))
+    one, neutral = np.ones(1), np.zeros(1, dtype=bool)
+    pt, _ = energy_scale(one, one * energy, one, neutral, {"Scale": flat(scale), "Mean": of_cell}, "up")
+    assert pt[0] == pytest.approx((1.02, 1.03)[cell], rel=1e-12)
+    pt, _ = energy_resolution(one, one * energy, one, neutral, {"Scale": flat(scale), "RMS": of_cell}, one)
+    assert pt[0] == pytest.approx(1 + (1.02, 0.97)[cell], rel=1e-12)
+
+
+def test_an_empty_bin_is_named_with_the_momentum():
+    one, neutral, maps = np.ones(1), np.zeros(1, dtype=bool), {"Scale": flat(0.5), "Mean": flat(0.0)}
+    with pytest.raises(JetmillError, match=r"map 'Mean' is empty for 1 of 1 constituents, as at 200 GeV and \|eta\| 1"):
+        energy_scale(one, one * 100, one, neutral, maps, "up", empty="error")
+
+
 @pytest.mark.parametrize(("scale", "energy", "spread"), [(1, 350, 0.03), (1, 351, 0.1), (2, 699, 0.03), (2, 701, 0.1)])
 def test_resolution_at_the_end_of_the_measurement(scale, energy, spread):
     n = 100_000
@@ -374,7 +406,9 @@ def test_empty_bins_fall_back_or_are_refused():
 
     assert scale({"Scale": full, "Mean": empty}) == pytest.approx(1.1)
     assert resolution({"Scale": full, "RMS": empty}) == 1
-    with pytest.raises(JetmillError, match=r"map 'Mean' is empty for 1 of 1 constituents, as at 100 GeV and \|eta\| 1"):
+    with pytest.raises(
+        JetmillError, match=r"map 'Mean' is empty for 1 of 1 constituents, as at 83\.3333 GeV and \|eta\| 1"
+    ):
         scale({"Scale": full, "Mean": empty}, empty="error")
     with pytest.raises(JetmillError, match="map 'RMS' is empty for 1 of 1"):
         resolution({"Scale": full, "RMS": empty}, empty="error")

@@ -375,7 +375,10 @@ class Systematics(Model):
     variations: list[
         Literal["reconstruction_efficiency", "energy_scale_up", "energy_scale_down", "energy_resolution", "position"]
     ] = Field(min_length=1, description="which ones")
-    maps: str | None = Field(None, description="ROOT file with the histograms Scale, Mean and RMS of energy and |eta|")
+    maps: str | None = Field(
+        None,
+        description="ROOT file with TH2 in GeV and |eta|: Scale of E, Mean and RMS of p = E / Scale",
+    )
     unit: float = Field(1, gt=0, description="energies times this are in GeV: 0.001 for MeV")
     empty: Literal["fallback", "error"] = Field("fallback", description="what an empty bin of a map is")
     jets: dict[Literal["pt", "eta", "phi", "mass"], Name] = Field(

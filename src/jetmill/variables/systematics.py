@@ -24,8 +24,8 @@ from jetmill.variables.missing import stored_type
 # Values of ``taste``.
 CHARGED, NEUTRAL = 0, 1
 
-# Names of the histograms: E/p; a ratio whose distance from 1 is the uncertainty of the energy scale; the
-# uncertainty of the energy resolution.
+# Names of the histograms: E/p at E; a ratio whose distance from 1 is the uncertainty of the energy scale, and the
+# uncertainty of the energy resolution, both at p.
 SCALE, MEAN, RMS = "Scale", "Mean", "RMS"
 MAPS = (SCALE, MEAN, RMS)
 
@@ -58,7 +58,7 @@ Random = Callable[[str, str], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Map2D:
-    """A number for each cell of energy and |eta|.
+    """A number for each cell of energy, or momentum, and |eta|.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Map2D:
     values: np.ndarray
 
     def lookup(self, energy: np.ndarray, abs_eta: np.ndarray) -> np.ndarray:
-        """Return the value at each energy (GeV) and |eta|, float64 (n,); NaN where one of them is NaN.
+        """Return the value at each energy or momentum (GeV) and |eta|, float64 (n,); NaN where one of them is NaN.
 
         A bin includes its lower edge, as in ROOT. What is outside the edges belongs to the outermost bin.
         """
@@ -188,7 +188,7 @@ def energy_scale(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move pt and energy of all neutral constituents up or down by the uncertainty of their scale.
 
-    The factor is 1 + s or 1 - s (at least 0), where s = ``|Mean - 1|``, and 0.1 where p = E / Scale is
+    The factor is 1 + s or 1 - s (at least 0), where s = ``|Mean - 1|`` at p = E / Scale, and 0.1 where p is
     above 350 GeV or the bin of ``Mean`` is empty.
 
     Parameters
@@ -228,7 +228,7 @@ def energy_resolution(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smear pt and energy of neutral constituents by the uncertainty of their resolution.
 
-    The factor is 1 + r N(0, 1) (at least 0), where r = ``|RMS|``, and 0.1 where p = E / Scale is above
+    The factor is 1 + r N(0, 1) (at least 0), where r = ``|RMS|`` at p = E / Scale, and 0.1 where p is above
     350 GeV. An empty bin of ``RMS`` means r = 0, or an error if `empty` says so.
 
     Parameters
@@ -494,12 +494,15 @@ def _momentum(energy: np.ndarray, abs_eta: np.ndarray, maps: Mapping[str, Map2D]
 def _uncertainty(
     name: str, energy: np.ndarray, eta: np.ndarray, maps: Mapping[str, Map2D], unit: float, empty: Empty
 ) -> np.ndarray:
-    """Return the relative uncertainty of the energies: of their scale (``Mean``) or resolution (``RMS``)."""
-    gev, abs_eta = energy.astype(np.float64) * unit, np.abs(eta)
-    unmeasured = _momentum(gev, abs_eta, maps, empty) > MEASURED
-    value = maps[name].lookup(gev, abs_eta)
+    """Return the relative uncertainty of the energies: of their scale (``Mean``) or resolution (``RMS``).
+
+    Both are looked up at p = E / Scale, and Scale alone at E.
+    """
+    abs_eta = np.abs(eta)
+    p = _momentum(energy.astype(np.float64) * unit, abs_eta, maps, empty)
+    unmeasured, value = p > MEASURED, maps[name].lookup(p, abs_eta)
     if empty == "error":
-        _refuse(name, (value == 0) & ~unmeasured, gev, abs_eta)
+        _refuse(name, (value == 0) & ~unmeasured, p, abs_eta)
     if name == MEAN:
         unmeasured |= value == 0
         value = value - 1
