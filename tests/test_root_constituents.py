@@ -40,9 +40,9 @@ class Grown:
             return self._tree[branch]
         values = self._more[branch]
         return SimpleNamespace(
-            array=lambda entry_stop: values[:entry_stop],
             typename=str(values.type.content),
-            interpretation=None,
+            interpretation=SimpleNamespace(awkward_form=lambda file: values.layout.form),
+            file=None,
             uncompressed_bytes=values.nbytes,
         )
 
@@ -694,7 +694,7 @@ def test_what_is_not_a_number(tmp_path, write_root, grow, content):
     grow({"Jet_trk_name": content})
     message = refusal(path, {"branches": "Jet_trk"}, ["name"])
     assert "branch 'Jet_trk_name' (" in message
-    assert "is not of numbers" in message
+    assert "is not one number per constituent" in message
 
 
 def test_a_missing_collection_names_the_nearest(tmp_path, write_root, make):
@@ -948,7 +948,7 @@ def test_real_nested_branches(physlite, physlite_lists, monkeypatch, chunk_bytes
 
 KINDS = [
     ({"branches": "AnalysisJetsAuxDyn"}, ["pt"], "(std::vector<float>) is not one number per constituent"),
-    ({"branches": "AnalysisJetsAuxDyn"}, ["GhostTrack"], "is not of numbers"),
+    ({"branches": "AnalysisJetsAuxDyn"}, ["GhostTrack"], "is not one number per constituent"),
     (
         {"branches": "AnalysisJetsAuxDyn"},
         ["NumTrkPt500", "EnergyPerSampling"],

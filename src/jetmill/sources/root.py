@@ -1,7 +1,7 @@
 """ROOT files: event trees are flattened to jets, jet trees are taken as they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import awkward as ak
@@ -15,6 +15,7 @@ from jetmill.ragged import jet_of, position_in_jet, starts_of
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import is_remote, options
+from jetmill.sources.root_branches import UNKNOWN, Held, held_by
 from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
 from jetmill.sources.root_constituents import read as read_constituents
 from jetmill.variables.missing import stored_type
@@ -83,28 +84,32 @@ class RootTree:
         self._known = set(tree.keys())
         self._on_event = settings.level == "event"
         self._ways: dict[tuple[str, ...], tuple[dict[str, str], Way]] = {}
+        self._known_types: dict[str, Held] = {}
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
-        return {name: self._locate(name).dtype for name in names}
+        with self._damage_named():
+            return {name: self._locate(name).dtype for name in names}
 
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
-        branches, _ = self._way(collection, names)
-        return {name: self._number_type(branch) for name, branch in branches.items()}
+        with self._damage_named():
+            branches, _ = self._way(collection, names)
+            return {name: self._numbers(branch, "one number per constituent")[1] for name, branch in branches.items()}
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
-        entries = self._tree.num_entries
-        places = {name: self._locate(name) for name in names}
-        per_jet = [p.branch if p.index is None else p.index for p in places.values()]
-        jagged = [b for b in dict.fromkeys(per_jet) if self._is_jagged(b)]
-        if self._on_event and not jagged:
-            raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
-        more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
-        read = list(dict.fromkeys([*per_jet, *(p.branch for p in places.values()), *more, *self._counter(jagged)]))
-        size = sum(self._tree[b].uncompressed_bytes for b in read)
-        step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
+        with self._damage_named():
+            entries = self._tree.num_entries
+            places = {name: self._locate(name) for name in names}
+            per_jet = [p.branch if p.index is None else p.index for p in places.values()]
+            jagged = [b for b in dict.fromkeys(per_jet) if self._held(b).depth]
+            if self._on_event and not jagged:
+                raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
+            more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
+            read = list(dict.fromkeys([*per_jet, *(p.branch for p in places.values()), *more, *self._counter(jagged)]))
+            size = sum(self._tree[b].uncompressed_bytes for b in read)
+            step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
         first = 0
         why = "the connection was cut, or it is damaged" if is_remote(self._path) else "it is damaged"
         with damage_named(f"{self._path}: cannot be read to the end; {why}"):
@@ -179,24 +184,22 @@ class RootTree:
         for branch in [*wanted, name]:
             if branch not in self._known:
                 continue
-            interpretation = self._tree[branch].interpretation
-            if isinstance(interpretation, uproot.AsJagged) and self._on_event:
-                interpretation = interpretation.content
-            if isinstance(interpretation, uproot.AsDtype) and not interpretation.to_dtype.shape:
-                return _Place(branch, interpretation.to_dtype.newbyteorder("="))
-            per = "jet" if self._on_event else "entry"
-            raise self._not(branch, f"one number per {per}")
+            what = "one number per jet or event" if self._on_event else "one number per entry"
+            held, dtype = self._numbers(branch, what)
+            if held.fixed or held.depth > self._on_event:
+                raise self._not(branch, what)
+            return _Place(branch, dtype)
         raise self._no_branch([*wanted, name])
 
     def _locate_matched(self, matched: Matched, name: str) -> _Place:
         """Return where a variable of objects that jets are matched to is."""
         index = self._branch(self._settings.jets, matched.index)
-        if self._empty(index).ndim != 2 or self._number_type(index).kind not in "iu":
-            raise self._not(index, "one integer per jet")
+        self._check_index(index, "one integer per jet")
         branch = self._branch(matched.branches, name)
-        if self._empty(branch).ndim != 2:
+        held, dtype = self._numbers(branch, "one number per element")
+        if held.depth != 1:
             raise self._not(branch, "one number per element")
-        return _Place(branch, stored_type(self._number_type(branch)), index, matched.beyond == "missing")
+        return _Place(branch, stored_type(dtype), index, matched.beyond == "missing")
 
     def _way(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Way]:
         """Return the branch of each variable of a collection, and how its constituents are found."""
@@ -227,8 +230,8 @@ class RootTree:
             return IndexLists(self._index(origin.links, origin.jet_index), index, own, linked)
         if origin.element_links is not None:
             links = self._branch(self._settings.jets, origin.element_links)
-            empty = self._empty(links)
-            if empty.ndim != 3 or not {"m_persKey", "m_persIndex"} <= set(empty.fields):
+            held = self._held(links)
+            if held.depth != 2 or not {"m_persKey", "m_persIndex"} <= held.fields:
                 raise self._not(links, "a list of ElementLinks for each jet")
             return ElementLinks(links, list(dict.fromkeys(branches.values())))
         return Nested(branches)
@@ -242,32 +245,33 @@ class RootTree:
             wanted += self._names(origin.links, name) if origin.links else []
             if not (there := [branch for branch in wanted if branch in self._known]):
                 raise self._no_branch(wanted)
-            depth = self._empty(there[0]).ndim
             nested = origin.links is None and origin.element_links is None
-            expected = (3 if nested else 2) if self._on_event else 2
-            if depth != expected:
-                per = "constituent" if expected == 3 or not self._on_event else "element"
-                raise self._not(there[0], f"one number per {per}")
+            what = f"one number per {'constituent' if nested else 'element'}"
+            if self._numbers(there[0], what)[0].depth != (2 if nested and self._on_event else 1):
+                raise self._not(there[0], what)
             found[name] = there[0]
         return found
 
-    def _number_type(self, branch: str) -> np.dtype:
-        empty = self._empty(branch)
-        if empty.fields:
-            raise self._not(branch, "of numbers")
-        numbers = ak.to_numpy(ak.flatten(empty, axis=None))
-        if numbers.dtype.kind not in "fiub":
-            raise self._not(branch, "of numbers")
-        return numbers.dtype.newbyteorder("=")
+    def _held(self, branch: str) -> Held:
+        """Return what a branch holds, or raise if uproot cannot read it."""
+        if branch not in self._known_types:
+            found = self._tree[branch]
+            try:
+                self._known_types[branch] = held_by(found)
+            except UNKNOWN as error:
+                what = f"branch '{branch}' ({found.typename}) cannot be read ({first_line(error)})"
+                raise JetmillError(f"{self._path}: {what}") from error
+        return self._known_types[branch]
 
-    def _empty(self, branch: str) -> ak.Array:
-        """Return an array without entries, of the type of a branch."""
-        try:
-            return self._tree[branch].array(entry_stop=0)
-        except Exception as error:
-            raise JetmillError(
-                f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) cannot be read ({first_line(error)})"
-            ) from error
+    def _numbers(self, branch: str, expected: str) -> tuple[Held, np.dtype]:
+        """Return what a branch holds and the type of its numbers, or raise if they are none."""
+        held = self._held(branch)
+        if held.dtype is None:
+            raise self._not(branch, expected)
+        return held, held.dtype
+
+    def _damage_named(self) -> AbstractContextManager[None]:
+        return damage_named(f"{self._path}: tree '{self._tree.name}' cannot be read; it is damaged")
 
     def _not(self, branch: str, what: str) -> JetmillError:
         return JetmillError(f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not {what}")
@@ -275,9 +279,13 @@ class RootTree:
     def _index(self, table: str, name: str) -> str:
         """Return a branch of a table that holds an index for each row, or raise."""
         branch = self._branch(table, name)
-        if self._empty(branch).ndim != 2 or self._number_type(branch).kind not in "iu":
-            raise self._not(branch, "one integer per link")
+        self._check_index(branch, "one integer per link")
         return branch
+
+    def _check_index(self, branch: str, expected: str) -> None:
+        held, dtype = self._numbers(branch, expected)
+        if held.depth != 1 or dtype.kind not in "iu":
+            raise self._not(branch, expected)
 
     def _branch(self, table: str, name: str) -> str:
         """Return a branch of a table, or raise."""
@@ -298,9 +306,6 @@ class RootTree:
         names = " or ".join(f"'{name}'" for name in dict.fromkeys(usual))
         hint = nearest(set(wanted), self._known)
         return JetmillError(f"{self._path}: tree '{self._tree.name}' has no branch {names}.{hint}")
-
-    def _is_jagged(self, branch: str) -> bool:
-        return isinstance(self._tree[branch].interpretation, uproot.AsJagged)
 
 
 @contextmanager
@@ -338,13 +343,26 @@ def open_root(path: str, settings: Input, constituents: Mapping[str, Constituent
                 raise UnreadableError(f"{path}: cut short or not a readable ROOT file; {size} of {end} bytes are there")
             # ROOT gives every file a UUID when it is written.
             identity = {"size": size, "uuid": str(file.file.uuid)}
-            trees = {key for key, kind in file.classnames(cycle=False).items() if kind == "TTree"}
-        if tree not in trees:
-            held = ", ".join(sorted(trees)) or "no tree at all"
-            raise JetmillError(f"{path}: no tree '{tree}'; it holds {held}.{nearest(tree, trees)}")
+            kinds = file.classnames(cycle=False)
+        _check_tree(path, tree, kinds)
         with damage_named(f"{path}: tree '{tree}' cannot be read"):
             found = RootTree(path, identity, file[tree], settings, constituents)
         yield found
+
+
+def _check_tree(path: str, tree: str, kinds: Mapping[str, str]) -> None:
+    """Raise if a file, of which `kinds` has the class of each object, has no such tree."""
+    if kinds.get(tree) == "TTree":
+        return
+    ntuples = {key for key, kind in kinds.items() if kind.startswith("ROOT::") and kind.endswith("RNTuple")}
+    if tree in ntuples:
+        advice = "write it as a TTree first, with RDataFrame's Snapshot for instance"
+        raise JetmillError(f"{path}: '{tree}' is an RNTuple; only TTrees can be read yet: {advice}")
+    trees = {key for key, kind in kinds.items() if kind == "TTree"}
+    held = [*sorted(trees), *(f"{name} (an RNTuple)" for name in sorted(ntuples))]
+    raise JetmillError(
+        f"{path}: no tree '{tree}'; it holds {', '.join(held) or 'no tree at all'}.{nearest(tree, trees | ntuples)}"
+    )
 
 
 @contextmanager

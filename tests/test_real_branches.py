@@ -1,0 +1,198 @@
+"""Every branch of real files, named as a variable of jets, events or constituents: read as uproot does, or one line."""
+
+import re
+from collections import defaultdict
+from contextlib import contextmanager
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from jetmill.config.cleaning import Constituents, Input
+from jetmill.errors import JetmillError
+from jetmill.sources import UnreadableError
+from jetmill.sources.root import open_root
+
+pytestmark = pytest.mark.real_data
+
+# Trees, and how many of their branches are numbers per event, lists of numbers, and lists of lists.
+TREES = {
+    ("NanoAODv5_sample.root", "Events"): (1119, 360, 0),
+    ("nano_tt_v12.root", "Events"): (407, 247, 0),
+    ("nano_tt_v15.root", "Events"): (2003, 653, 0),
+    ("pfnano.root", "Events"): (1185, 617, 0),
+    ("pfnano.root", "ParameterSets"): (0, 0, 0),
+    ("delphes.root", "Delphes"): (34, 300, 9),
+    ("treemaker.root", "PreSelection"): (122, 269, 0),
+    ("uproot-HZZ-objects.root", "events"): (4, 7, 0),
+    ("uproot-demo-double32.root", "T"): (25, 0, 0),
+    ("uproot-issue-798.root", "CollectionTree"): (295, 612, 29),
+    ("uproot-issue-798.root", "POOLContainerForm"): (0, 0, 1),
+    ("physlite_ttbar_100events.root", "CollectionTree"): (49, 562, 20),
+    ("physlite_ttbar_100events.root", "POOLCollectionTree"): (12, 0, 0),
+}
+# As awkward prints the type of an entry.
+NUMBER = r"(bool|u?int\d+|float\d+)"
+KINDS = {"number": NUMBER, "list": rf"var \* {NUMBER}", "lists": rf"var \* (var|\d+) \* {NUMBER}"}
+
+
+class RealTree:
+    """A tree as uproot alone reads it.
+
+    Attributes
+    ----------
+    arrays
+        Branch to values, for branches that uproot reads.
+    kinds
+        Branch to number, list, lists (of numbers) or other.
+    """
+
+    def __init__(self, path, name):
+        self.path, self.name = path, name
+        self.arrays, self.kinds, self.types = {}, {}, {}
+        with uproot.open(path) as file:
+            for branch, found in file[name].items():
+                self.types[branch], self.kinds[branch] = found.typename, "other"
+                # uproot raises anything where it cannot read.
+                try:
+                    array = found.array()
+                except Exception:
+                    continue
+                self.arrays[branch] = array
+                kinds = [kind for kind, entry in KINDS.items() if re.fullmatch(entry, str(array.type.content))]
+                self.kinds[branch] = kinds[0] if kinds else "other"
+
+    def named(self, kind):
+        return [branch for branch, found in self.kinds.items() if found == kind]
+
+    @contextmanager
+    def opened(self, level="event", constituents=()):
+        """Open the tree with a collection for each of some branches, named by its number among them."""
+        tables = [re.split(r"[._](?=[^._]*$)", branch)[0] for branch in constituents]
+        collections = {
+            f"c{n}": Constituents(variables=["any"], tree={"branches": table}) for n, table in enumerate(tables)
+        }
+        with open_root(str(self.path), Input(tree=self.name, level=level, jets=""), collections) as source:
+            yield source
+
+
+@pytest.fixture(scope="module", params=TREES, ids=" ".join)
+def tree(request, shared_data):
+    file, name = request.param
+    found = RealTree(shared_data(file), name)
+    # Below, only what there is enough of is tested.
+    assert tuple(len(found.named(kind)) for kind in KINDS) == TREES[request.param]
+    return found
+
+
+def flat(array):
+    return ak.to_numpy(ak.flatten(array, axis=None))
+
+
+def check_refusal(tree, branch, call, expected):
+    """See that there is one line with the branch, its type and what is expected, and no traceback."""
+    with pytest.raises(JetmillError) as error:
+        call()
+    message = str(error.value)
+    assert message.startswith(f"{tree.path}: ")
+    assert "\n" not in message
+    if branch in tree.arrays or not isinstance(error.value, UnreadableError):
+        assert f"branch '{branch}' ({tree.types[branch]}) " in message
+        assert expected in message or " cannot be read (" in message
+    else:
+        # Where uproot finds other bytes than it expects, which damage may do as well.
+        assert f"{tree.name};" in message
+        assert branch in message
+        assert "wrong number of bytes" in message
+
+
+def check_columns(tree, source, names, per_event=None):
+    """See that some variables, read together, are those of uproot."""
+    types, chunks = source.dtypes(names), list(source.chunks(names, {}))
+    for name in names:
+        found, expected = np.concatenate([chunk.columns[name] for chunk in chunks]), flat(tree.arrays[name])
+        if per_event is not None and tree.kinds[name] == "number":
+            expected = np.repeat(expected, per_event)
+        assert found.dtype == types[name] == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def by_counts(tree):
+    """Return branches of lists that are as long as each other in every event, by these lengths."""
+    groups = defaultdict(list)
+    for branch in tree.named("list"):
+        groups[tuple(ak.num(tree.arrays[branch]).to_list())].append(branch)
+    return groups
+
+
+def test_as_variables_of_jets_of_events(tree):
+    groups = by_counts(tree)
+    with tree.opened() as source:
+        for counts, branches in groups.items():
+            check_columns(tree, source, branches, counts)
+        for branch in [*tree.named("lists"), *tree.named("other")]:
+            check_refusal(tree, branch, lambda: read_all(source, branch), "is not one number per jet")  # noqa: B023
+
+
+def test_as_variables_of_events(tree):
+    numbers, groups = tree.named("number"), by_counts(tree)
+    if not groups:
+        pytest.skip("no branch says how many jets there are")
+    counts, jets = max(groups.items())
+    with tree.opened() as source:
+        check_columns(tree, source, [*numbers, jets[0]], counts)
+
+
+def test_as_variables_of_a_tree_of_jets(tree):
+    with tree.opened(level="jet") as source:
+        if numbers := tree.named("number"):
+            check_columns(tree, source, numbers)
+        for branch in set(tree.kinds) - set(numbers):
+            check_refusal(tree, branch, lambda: read_all(source, branch), "is not one number per entry")  # noqa: B023
+
+
+def read_all(source, branch):
+    source.dtypes([branch])
+    for _ in source.chunks([branch], {}):
+        pass
+
+
+@pytest.mark.parametrize(("level", "right"), [("event", "lists"), ("jet", "list")])
+def test_as_variables_of_constituents(tree, level, right):
+    """Of nested branches; the counts of jets are those of the branch itself."""
+    in_tables = (branch for branch in tree.kinds if re.search(r"[._][^._]+$", branch))
+    # What the types do not say, that uproot finds other bytes than it expects, is as it is for jets.
+    branches = [branch for branch in in_tables if branch in tree.arrays or not tree.types[branch].endswith("t[]")]
+    with tree.opened(level, branches) as source:
+        for number, branch in enumerate(branches):
+            collection, name = f"c{number}", re.split(r"[._](?=[^._]*$)", branch)[1]
+            if tree.kinds[branch] != right:
+                expected = "is not one number per constituent"
+                check_refusal(tree, branch, lambda: source.constituent_dtypes(collection, [name]), expected)  # noqa: B023
+                continue
+            array = tree.arrays[branch]
+            types = source.constituent_dtypes(collection, [name])
+            per_event = ak.to_numpy(ak.num(array)) if level == "event" else np.ones(len(array), dtype=int)
+            jets = np.ones(per_event.sum(), dtype=bool)
+            counts, columns = source.constituents(collection, [name], {branch: array}, per_event, jets)
+            np.testing.assert_array_equal(counts, flat(ak.num(array, axis=-1)))
+            np.testing.assert_array_equal(columns[name], flat(array))
+            assert columns[name].dtype == types[name]
+
+
+@pytest.mark.parametrize(
+    ("file", "tree", "told"),
+    [
+        ("pfnano_rntuple.root", "Events", "'Events' is an RNTuple; only TTrees can be read yet"),
+        ("pfnano_rntuple.root", "Event", "it holds Events (an RNTuple). Did you mean 'Events'?"),
+        ("uproot-physlite-rntuple_v1-0-0-0.root", "EventData", "'EventData' is an RNTuple"),
+        ("uproot-physlite-rntuple_v1-0-0-0.root", "CollectionTree", "MetaDataHdrForm, DataHeader (an RNTuple)"),
+    ],
+)
+def test_an_rntuple_is_called_one(shared_data, file, tree, told):
+    path = shared_data(file)
+    with pytest.raises(JetmillError) as error, open_root(str(path), Input(tree=tree), {}):
+        pass
+    assert not isinstance(error.value, UnreadableError)
+    assert told in str(error.value)
