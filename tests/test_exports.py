@@ -4,12 +4,13 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from blocks import statistics_of
 
 from jetmill.columns import write_batch
 from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict
-from jetmill.scaling.moments import Statistics, write_statistics
+from jetmill.scaling.moments import write_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
 from jetmill.scaling.settings import is_scaled
 from jetmill.stages.export import export
@@ -30,7 +31,7 @@ def known():
     def statistics(of, name, values):
         settings = SETTINGS[of]
         robust = settings.method == "robust" and is_scaled(name, settings)
-        return Statistics.of(lambda: [np.array(values)], log=name in settings.log, quartiles=robust)
+        return statistics_of(lambda: [np.array(values)], log=name in settings.log, quartiles=robust)
 
     return {of: {name: statistics(of, name, v) for name, v in rows.items()} for of, rows in VALUES.items()}
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from blocks import exact_quartiles, statistics_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -13,7 +14,8 @@ from jetmill.columns import write_batch
 from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_weights, norm_dict, scale_dict
-from jetmill.scaling.moments import Statistics, exact_quartiles, logarithm, read_statistics, write_statistics
+from jetmill.scaling.moments import logarithm, read_statistics, write_statistics
+from jetmill.scaling.quartiles import Quartiles
 from jetmill.scaling.scalers import Scaler, fit_all, read_scalers, scale_rows, write_scalers
 from jetmill.scaling.settings import is_scaled
 from jetmill.stages.fit_scalers import fit_scalers
@@ -49,6 +51,17 @@ def test_quartiles_do_not_depend_on_order_or_blocks(values, random):
     assert exact_quartiles(in_blocks(values)) == exact_quartiles(in_blocks(np.array(shuffled, np.float32), 7))
 
 
+@given(COLUMNS, st.data())
+def test_quartiles_of_values_that_count_several_times(values, data):
+    times = data.draw(hnp.arrays(np.int64, len(values), elements=st.integers(0, 3)))
+    found = Quartiles()
+    found.add(values, times)
+    found.look_closer()
+    found.add_again(values, times)
+    repeated = np.repeat(values, times)
+    np.testing.assert_array_equal(found.result(), exact_quartiles(in_blocks(repeated)))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 9, 1001, 200_000])
 def test_quartiles_of_many_values_in_few_bins(n):
     values = np.random.default_rng(n).normal(1e3, 1e-2, n).astype(np.float32)
@@ -69,7 +82,7 @@ def test_robust_scaler_is_that_of_scikit_learn(log):
     theirs = np.log(values) if log else values
     sklearn = RobustScaler().fit(theirs[:, None].astype(np.float64))
     settings = ScalingOf(method="robust", log=["x"] if log else [])
-    scaler = Scaler.fit(Statistics.of(in_blocks(values), log=log, quartiles=True), settings, "x")
+    scaler = Scaler.fit(statistics_of(in_blocks(values), log=log, quartiles=True), settings, "x")
     assert scaler.shift == pytest.approx(sklearn.center_[0], rel=1e-6)
     assert scaler.scale == pytest.approx(sklearn.scale_[0], rel=1e-6)
     found, is_default = scale_rows([values], [scaler])
@@ -85,7 +98,7 @@ def test_log_scaler_is_the_same_in_fit_and_in_apply():
     sound = values > 0
     theirs = StandardScaler().fit(np.log(values[sound])[:, None].astype(np.float64))
     settings = ScalingOf(log=["dr"])
-    scaler = Scaler.fit(Statistics.of(in_blocks(values), log=True, quartiles=False), settings, "dr")
+    scaler = Scaler.fit(statistics_of(in_blocks(values), log=True, quartiles=False), settings, "dr")
     found, is_default = scale_rows([values], [scaler])
     np.testing.assert_array_equal(is_default[:, 0], ~sound)
     expected = theirs.transform(np.log(values[sound])[:, None].astype(np.float64))[:, 0]
@@ -100,7 +113,7 @@ def test_log_scaler_is_the_same_in_fit_and_in_apply():
 @pytest.mark.parametrize("log", [False, True])
 def test_default_mean(log):
     values = np.array([1, 2, 4, np.nan], np.float32)
-    statistics = Statistics.of(in_blocks(values), log=log, quartiles=False)
+    statistics = statistics_of(in_blocks(values), log=log, quartiles=False)
     scaler = Scaler.fit(statistics, ScalingOf(log=["x"] if log else [], default="mean"), "x")
     found, _ = scale_rows([values], [scaler])
     assert found[3, 0] == pytest.approx(0, abs=1e-6)
@@ -109,7 +122,7 @@ def test_default_mean(log):
 
 def test_default_in_the_unit_of_the_variable():
     values = np.array([1, np.e, np.nan], np.float32)
-    statistics = Statistics.of(in_blocks(values), log=True, quartiles=False)
+    statistics = statistics_of(in_blocks(values), log=True, quartiles=False)
     scaler = Scaler.fit(statistics, ScalingOf(log=["x"], defaults={"x": np.e**2}), "x")
     assert scale_rows([values], [scaler])[0][:, 0] == pytest.approx([-1, 1, 3], rel=1e-5)
     assert scaler.fill == pytest.approx(np.e**2, rel=1e-6)
@@ -117,7 +130,7 @@ def test_default_in_the_unit_of_the_variable():
 
 def test_clip_limits_scaled_values_and_defaults():
     values = np.r_[np.zeros(50), 1e4, -1e4, np.nan].astype(np.float32)
-    statistics = Statistics.of(in_blocks(values), log=False, quartiles=False)
+    statistics = statistics_of(in_blocks(values), log=False, quartiles=False)
     scaler = Scaler.fit(statistics, ScalingOf(clip=3.0), "x")
     found, is_default = scale_rows([values], [scaler])
     assert found[50:, 0].tolist() == [3, -3, -3]
@@ -130,7 +143,7 @@ def test_unscaled_variables_stay_as_they_are(name):
     for method in ("standard", "robust"):
         settings = ScalingOf(method=method, unscaled=["*isDefaults*", "count"])
         robust = method == "robust" and is_scaled(name, settings)
-        scaler = Scaler.fit(Statistics.of(in_blocks(values), log=False, quartiles=robust), settings, name)
+        scaler = Scaler.fit(statistics_of(in_blocks(values), log=False, quartiles=robust), settings, name)
         assert (scaler.shift, scaler.scale) == (0, 1)
         assert scale_rows([values], [scaler])[0][:, 0].tolist() == values.tolist()
 
@@ -138,7 +151,7 @@ def test_unscaled_variables_stay_as_they_are(name):
 def test_unscaled_variables_stay_as_they_are_beside_a_clip():
     values = np.array([0, 1, 7, 1], np.float32)
     settings = ScalingOf(unscaled=["count"], clip=5.0)
-    scaler = Scaler.fit(Statistics.of(in_blocks(values), log=False, quartiles=False), settings, "count")
+    scaler = Scaler.fit(statistics_of(in_blocks(values), log=False, quartiles=False), settings, "count")
     assert scale_rows([values], [scaler])[0][:, 0].tolist() == values.tolist()
 
 
@@ -151,7 +164,7 @@ def test_is_scaled_takes_names_and_patterns():
 
 def test_quartiles_of_equal_size_with_a_spread_beyond():
     values = np.r_[np.ones(90), np.arange(10)].astype(np.float32)
-    statistics = Statistics.of(in_blocks(values), log=False, quartiles=True)
+    statistics = statistics_of(in_blocks(values), log=False, quartiles=True)
     scaler = Scaler.fit(statistics, ScalingOf(method="robust"), "x")
     theirs = RobustScaler().fit(values[:, None].astype(np.float64))
     assert (scaler.shift, scaler.scale) == (theirs.center_[0], theirs.scale_[0]) == (1, 1)
@@ -162,7 +175,7 @@ def test_quartiles_of_equal_size_with_a_spread_beyond():
     ("values", "message"), [([np.nan] * 3, "is missing everywhere"), ([2.5, 2.5, np.nan], r"is 2\.5 wherever")]
 )
 def test_constant_or_missing_constituent_variable(strict, values, message):
-    statistics = {"tracks": {"d0": Statistics.of(in_blocks(np.array(values, np.float32)), log=False, quartiles=True)}}
+    statistics = {"tracks": {"d0": statistics_of(in_blocks(np.array(values, np.float32)), log=False, quartiles=True)}}
     settings = {"tracks": ScalingOf(method="robust")}
     if strict:
         with pytest.raises(JetmillError, match=rf"'d0' of tracks {message}"):
@@ -179,7 +192,7 @@ def test_constant_or_missing_constituent_variable(strict, values, message):
 def test_files_keep_every_digit(tmp_path_factory, values):
     directory = tmp_path_factory.mktemp("files")
     column = np.array(values, np.float32)
-    known = {"tracks": {"x": Statistics.of(in_blocks(column), log=True, quartiles=True)}}
+    known = {"tracks": {"x": statistics_of(in_blocks(column), log=True, quartiles=True)}}
     write_statistics(known, directory / "s.json")
     assert str(read_statistics([directory / "s.json"])) == str(known)
     settings = {"tracks": ScalingOf(method="robust", log=["x"], clip=4)}
@@ -202,7 +215,8 @@ def batch_of_tracks(path, counts, values, *, splits):
 
 
 def fitted(tmp_path, batches, settings):
-    fit_scalers(batches, tmp_path / "range.json", of="tracks", variables=["d0"], settings=settings)
+    sources = [("tt", path) for path in batches]
+    fit_scalers(sources, tmp_path / "range.json", of="tracks", variables=["d0"], settings=settings)
     merge_scalers([tmp_path / "range.json"], tmp_path / "s.json", settings={"tracks": settings}, strict=False)
     return json.loads((tmp_path / "s.json").read_text())["tracks"]["d0"]
 
@@ -235,9 +249,9 @@ def test_no_training_jet_has_a_track(tmp_path, method, log):
 def test_salt_gets_mean_and_deviation_of_the_values_themselves(method):
     values = np.random.default_rng(1).lognormal(2, 1, 1000).astype(np.float32)
     settings = ScalingOf(method=method, log=["dr"])
-    known = {"tracks": {n: Statistics.of(in_blocks(values), log=n == "dr", quartiles=True) for n in ("dr", "pt")}}
+    known = {"tracks": {n: statistics_of(in_blocks(values), log=n == "dr", quartiles=True) for n in ("dr", "pt")}}
     if method == "standard":
-        known["tracks"]["pt"] = Statistics.of(in_blocks(values), log=False, quartiles=False)
+        known["tracks"]["pt"] = statistics_of(in_blocks(values), log=False, quartiles=False)
     scalers = {"tracks": {n: Scaler.fit(s, settings, n) for n, s in known["tracks"].items()}}
     for row in norm_dict(scalers, known)["tracks"].values():
         assert row == pytest.approx({"mean": values.mean(dtype=float), "std": values.std(dtype=float)}, rel=1e-6)
@@ -251,7 +265,7 @@ def test_salt_gets_the_mean_of_a_constant(log, quartiles, value, n):
     """Whatever jetmill scales, mean and std are those of the values that salt reads; 1 for no spread but rounding."""
     values = np.full(n, value, np.float32)
     settings = ScalingOf(method="robust" if quartiles else "standard", log=["dr"] if log else [])
-    known = {"tracks": {"dr": Statistics.of(in_blocks(values), log=log, quartiles=quartiles)}}
+    known = {"tracks": {"dr": statistics_of(in_blocks(values), log=log, quartiles=quartiles)}}
     scalers, _ = fit_all(known, {"tracks": settings}, strict=False)
     row = norm_dict(scalers, known)["tracks"]["dr"]
     assert row == {"mean": pytest.approx(value, rel=1e-6), "std": 1}

@@ -5,6 +5,7 @@ from operator import add
 
 import numpy as np
 import pytest
+from blocks import statistics_of
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
@@ -22,7 +23,7 @@ def statistics(column, *, settings=None, name="x"):
     """Return what fit_scalers finds in a column."""
     settings = settings or ScalingOf()
     robust = settings.method == "robust" and is_scaled(name, settings)
-    return Statistics.of(lambda: [np.asarray(column)], log=name in settings.log, quartiles=robust)
+    return statistics_of(lambda: [np.asarray(column)], log=name in settings.log, quartiles=robust)
 
 
 def fit(column, **settings):

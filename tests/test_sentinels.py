@@ -7,11 +7,12 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
+from blocks import statistics_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jetmill.config.cleaning import ScalingOf
-from jetmill.scaling.moments import Moments, Statistics
+from jetmill.scaling.moments import Moments
 from jetmill.scaling.scalers import fit_all
 from jetmill.scaling.sentinels import Ends, sentinels
 
@@ -27,7 +28,7 @@ def found(values):
 
 def warnings(values, of="jets", **settings):
     values = np.asarray(values, dtype=np.float32)
-    statistics = Statistics.of(lambda: [values], log="x" in settings.get("log", ()), quartiles=False)
+    statistics = statistics_of(lambda: [values], log="x" in settings.get("log", ()), quartiles=False)
     return fit_all({of: {"x": statistics}}, {of: ScalingOf(**settings)}, strict=True)[1][of]["x"]
 
 

@@ -100,13 +100,13 @@ class Run:
         """Return sample and column file of some batches, or of all."""
         return [(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
 
-    def scale(self, output, *, width, order=1, settings=ScalingOf()):  # noqa: B008
+    def scale(self, output, *, width, order=1, settings=ScalingOf(), balance_path=None):  # noqa: B008
         paths = []
         for start in range(0, len(self.variables), width):
             paths.append(output.with_name(f"{output.stem}_{width}_{order}_{start}.json"))
             names = self.variables[start : start + width]
-            batches = list(self.batches.values())[::order]
-            fit_scalers(batches, paths[-1], of="jets", variables=names, settings=settings)
+            options = {"of": "jets", "variables": names, "settings": settings, "balance_path": balance_path}
+            fit_scalers(self.sources()[::order], paths[-1], **options)
         merge_scalers(paths, output, settings={"jets": settings}, strict=True)
 
     def balanced(self, output=None, *, order=1, weights=WEIGHTS, **resampling):
@@ -252,7 +252,7 @@ def bad_ranges(tmp_path):
     }
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 1])})
     names = ["gone", "same", "good"]
-    fit_scalers([tmp_path / "b.h5"], tmp_path / "r.json", of="jets", variables=names, settings=ScalingOf())
+    fit_scalers([("tt", tmp_path / "b.h5")], tmp_path / "r.json", of="jets", variables=names, settings=ScalingOf())
     return [tmp_path / "r.json"], tmp_path / "s.json"
 
 

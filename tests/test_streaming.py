@@ -110,10 +110,6 @@ def make(results, raw):
     batches = write_batch_list(cleaned, listed)
     sources = [(batch.sample, batch.path) for batch in batches]
     bin_jets(sources, binned, bins=config.balance.bins, n_classes=len(config.classes))
-    ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
-    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
-        fit_scalers(cleaned, path, of=of, variables=variables, settings=plan.scaling[of])
-    merge_scalers(ranges, scalers, settings=plan.scaling, strict=config.strict)
     balance(
         sources,
         [binned],
@@ -125,6 +121,11 @@ def make(results, raw):
         resampling=config.balance.resampling,
         strict=config.strict,
     )
+    ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
+    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
+        options = {"of": of, "variables": variables, "settings": plan.scaling[of]}
+        fit_scalers(sources, path, balance_path=tables if plan.scalers_need_balance else None, **options)
+    merge_scalers(ranges, scalers, settings=plan.scaling, strict=config.strict)
     for output in plan.outputs:
         parts = placed(plan.part_files(output))
         for path, part in zip(parts, plan.parts(output), strict=True):

@@ -98,7 +98,7 @@ class Mill:
         ranges = [self.directory / f"range_{number}.json" for number in self.plan.range_numbers]
         for (of, variables), path in zip(self.plan.ranges, ranges, strict=True):
             settings = self.plan.scaling[of]
-            fit_scalers(self.batch_files, path, of=of, variables=variables, settings=settings)
+            fit_scalers(self.sources, path, of=of, variables=variables, settings=settings)
         output = self.directory / "scalers.json"
         merge_scalers(ranges, output, settings=self.plan.scaling, strict=self.config.strict)
         return json.loads(output.read_text())["jets"]
@@ -538,7 +538,7 @@ def test_b16_a_range_reads_its_own_columns_and_root_is_read_once(tmp_path):
             for name in {*names, "eta", "pt"} - set(variables):
                 del file[f"variables/{name}"]
         settings = mill.plan.scaling[of]
-        fit_scalers([alone], tmp_path / f"alone_{number}.json", of=of, variables=variables, settings=settings)
+        fit_scalers([("top", alone)], tmp_path / f"alone_{number}.json", of=of, variables=variables, settings=settings)
     scalers = mill.scale()
     alone = [json.loads((tmp_path / f"alone_{number}.json").read_text())["jets"] for number in range(3)]
     for (_, variables), found in zip(mill.plan.ranges, alone, strict=True):

@@ -111,11 +111,7 @@ def chain(raw, formats=()):
     batches = [at(p) for p in plan.batch_files()]
     sources = [(b.sample, b.path) for b in write_batch_list(batches, listed)]
     bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes))
-    ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]
-    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
-        fit_scalers(batches, path, of=of, variables=variables, settings=plan.scaling[of])
     scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
-    merge_scalers(ranges, scalers, settings=plan.scaling, strict=c.strict)
     balance(
         sources,
         [binned],
@@ -127,6 +123,11 @@ def chain(raw, formats=()):
         resampling=c.balance.resampling,
         strict=c.strict,
     )
+    ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]
+    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
+        options = {"of": of, "variables": variables, "settings": plan.scaling[of]}
+        fit_scalers(sources, path, balance_path=balanced if plan.scalers_need_balance else None, **options)
+    merge_scalers(ranges, scalers, settings=plan.scaling, strict=c.strict)
     for output in plan.outputs:
         parts, structured = [], []
         for part in plan.parts(output):

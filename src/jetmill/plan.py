@@ -146,8 +146,13 @@ class Plan:
     @property
     def scaling(self) -> dict[str, ScalingOf]:
         """Scaling of jets and of each collection of constituents."""
-        of_jets = ScalingOf(**self.config.scaling.model_dump(exclude={"variables_per_range"}))
+        of_jets = ScalingOf(**self.config.scaling.model_dump(include=set(ScalingOf.model_fields)))
         return {"jets": of_jets} | {name: c.scaling for name, c in self.config.constituents.items()}
+
+    @property
+    def scalers_need_balance(self) -> bool:
+        """Whether scalers are fitted to jets that are not all training jets, each once, which balance decides."""
+        return self.config.scaling.fit_on == "written" and self.config.balance.resampling.resamples
 
     @property
     def outputs(self) -> tuple[str, ...]:

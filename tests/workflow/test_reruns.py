@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import workflow_runs as runs
+import yaml
 
 pytestmark = pytest.mark.workflow
 
@@ -41,7 +42,9 @@ CONFIGURATION = {
     "scaling={clip: 5}": SCALERS,
     "scaling={method: robust}": {"fit_scalers", *SCALERS},
     "balance={weights: [flat]}": BALANCE,
-    "balance={resampling: {method: count}}": {"plot_resampling", *BALANCE},
+    # Scalers are those of the jets that are written, which balance then decides.
+    "balance={resampling: {method: count}}": {"plot_resampling", "fit_scalers", *SCALERS, *BALANCE},
+    "scaling={fit_on: cleaned}": {"write_manifest"},  # every training jet is written once
     "balance={bins: {pt: [20, 1000, 3]}}": {"bin_jets", *BALANCE},
     "jets={select: [pt >= 30]}": CLEAN,
     "split={test: 0.3}": CLEAN,
@@ -49,6 +52,20 @@ CONFIGURATION = {
     "input={unreadable: skip}": {"write_manifest"},
     "seed=2": EVERYTHING,
 }
+
+
+def test_scalers_wait_for_balance_only_where_it_decides_what_is_written(tmp_path):
+    def needed(**changes):
+        config = runs.changed(yaml.safe_load((runs.ROOT / "config/config.yaml").read_text()), changes)
+        run = runs.snakemake(tmp_path, "-n", "results/scalers.json", config=config)
+        assert run.code == 0, run.output
+        return set(run.jobs) - {"total"}
+
+    alone = {"make_toy", "clean", "list_batches", "fit_scalers", "merge_scalers"}
+    resampled = {"resampling": {"method": "count"}}
+    assert needed() == alone
+    assert needed(balance=resampled) == alone | {"bin_jets", "balance"}
+    assert needed(balance=resampled, scaling={"fit_on": "cleaned"}) == alone
 
 
 @pytest.mark.parametrize(("change", "expected"), CONFIGURATION.items(), ids=[c.split("=")[0] for c in CONFIGURATION])

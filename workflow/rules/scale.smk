@@ -1,6 +1,7 @@
 rule fit_scalers:
     input:
-        "<results>/clean/batches.json",
+        batches="<results>/clean/batches.json",
+        balance="<results>/balance.h5" if PLAN.scalers_need_balance else [],
     output:
         "<results>/scalers/range_{range}.json",
     log:

@@ -56,6 +56,12 @@ class Sample(Model):
 class Scaling(ScalingOf):
     """Scalers of jets: (x - shift) / scale, from the values of training jets that are not missing."""
 
+    fit_on: Literal["written", "cleaned"] = Field(
+        "written",
+        description="jets that scalers of jets and constituents are fitted to; written: the training jets as they are"
+        " written, each as often as resampling takes it, so that the inputs have mean 0 and deviation 1; cleaned: every"
+        " training jet once, as cleaned, whether it is written or not",
+    )
     variables_per_range: int = Field(24, ge=1, description="variables that one fit_scalers job computes")
 
 

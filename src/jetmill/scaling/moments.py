@@ -1,13 +1,14 @@
-"""What is known of the values of a variable: moments that can be added up, and exact quartiles."""
+"""What is known of the values of a variable: moments that can be added up, and what else scaling needs."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from jetmill.files import made_earlier
+from jetmill.scaling.quartiles import Quartiles
 from jetmill.scaling.sentinels import Ends
 
 
@@ -22,19 +23,24 @@ class Moments:
     maximum: float = -np.inf
 
     @classmethod
-    def of(cls, values: np.ndarray) -> "Moments":
-        """Return the moments of values (n,), NaN left out, computed in float64."""
-        if (missing := np.isnan(values)).any():
-            values = values[~missing]
+    def of(cls, values: np.ndarray, times: np.ndarray | None = None) -> "Moments":
+        """Return the moments of values (n,), each once or `times` (n,) integers, NaN left out, computed in float64."""
+        values, times = counted(values, times)
         if not len(values):
             return cls()
         low, high = values.min(), values.max()
+
+        def total(terms: np.ndarray) -> np.float64:
+            return terms.sum() if times is None else np.dot(times, terms)
+
         values = values.astype(np.float64)
-        mean = values.mean()
+        count = len(values) if times is None else int(times.sum())
+        mean = total(values) / count
         values -= mean
         # The second term corrects the rounding of the mean (Chan, Golub, LeVeque 1983, eq. 1.7).
-        squares = np.dot(values, values) - values.sum() ** 2 / len(values)
-        return cls(len(values), float(mean), float(squares), float(low), float(high))
+        weighted = values if times is None else times * values
+        squares = np.dot(weighted, values) - total(values) ** 2 / count
+        return cls(count, float(mean), float(squares), float(low), float(high))
 
     def __add__(self, other: "Moments") -> "Moments":
         """Return the moments of both sets of values together (Chan, Golub, LeVeque 1983, eq. 2.1)."""
@@ -80,65 +86,72 @@ class Statistics:
     missing: int = 0
     ends: Ends = field(default_factory=Ends)
 
-    @classmethod
-    def of(cls, blocks: Callable[[], Iterable[np.ndarray]], *, log: bool, quartiles: bool) -> "Statistics":
-        """Return the statistics of values that come in blocks (n,), read as often as it takes."""
-        moments, log_moments, missing, ends = Moments(), Moments(), 0, Ends()
-        for block in blocks():
-            gone = np.isnan(block)
-            values = block[~gone] if gone.any() else block
-            moments, missing, ends = moments + Moments.of(values), missing + int(gone.sum()), ends + Ends.of(values)
-            if log:
-                log_moments += Moments.of(logarithm(values))
-        scaled = (lambda: map(logarithm, blocks())) if log else blocks
-        of_scaled = exact_quartiles(scaled) if quartiles else None
-        return cls(moments, log_moments if log else None, of_scaled, missing, ends)
-
     @property
     def scaled(self) -> Moments:
         """Moments of what is scaled: the values or their logarithms."""
         return self.moments if self.log_moments is None else self.log_moments
 
 
+class Accumulator:
+    """The statistics of a variable from its values in blocks: in one pass, or in two if there are quartiles.
+
+    Parameters
+    ----------
+    log
+        Whether logarithms are scaled.
+    quartiles
+        Whether quartiles are wanted; then every block must come again after `look_closer`.
+    """
+
+    def __init__(self, *, log: bool, quartiles: bool):
+        self._moments, self._log_moments = Moments(), Moments() if log else None
+        self._missing, self._ends = 0, Ends()
+        self._quartiles = Quartiles() if quartiles else None
+
+    def add(self, values: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Take values (n,) into account, NaN where missing, each once or `times` (n,) integers."""
+        known, of_known = counted(values, times)
+        self._moments += Moments.of(known, of_known)
+        self._ends += Ends.of(known, of_known)
+        self._missing += int(np.isnan(values).sum() if times is None else times[np.isnan(values)].sum())
+        if self._log_moments is not None:
+            known = logarithm(known)
+            self._log_moments += Moments.of(known, of_known)
+        if self._quartiles is not None:
+            self._quartiles.add(known, of_known)
+
+    def look_closer(self) -> bool:
+        """End the first pass; return whether there must be a second one, of `add_again`."""
+        if self._quartiles is not None:
+            self._quartiles.look_closer()
+        return self._quartiles is not None
+
+    def add_again(self, values: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Take a block into account in the second pass."""
+        if self._quartiles is not None:
+            known, of_known = counted(values, times)
+            self._quartiles.add_again(known if self._log_moments is None else logarithm(known), of_known)
+
+    def result(self) -> Statistics:
+        """Return the statistics of all values."""
+        quartiles = None if self._quartiles is None else self._quartiles.result()
+        return Statistics(self._moments, self._log_moments, quartiles, self._missing, self._ends)
+
+
+def counted(values: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the values that are not missing and count at least once, and how often each does (None: once)."""
+    counts = ~np.isnan(values)
+    if times is not None:
+        counts &= times > 0
+    if counts.all():
+        return values, times
+    return values[counts], None if times is None else times[counts]
+
+
 def logarithm(values: np.ndarray) -> np.ndarray:
     """Return the natural logarithm, NaN where there is none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(values > 0, np.log(values), np.nan).astype(values.dtype, copy=False)
-
-
-def exact_quartiles(blocks: Callable[[], Iterable[np.ndarray]]) -> tuple[float, float, float]:
-    """Return the quartiles, as ``numpy.percentile(x, [25, 50, 75])``, of values in single precision.
-
-    Memory does not grow with the values and their order does not matter: the bits of a float32,
-    read as an integer, are in the order of the numbers, so two passes that count the upper and
-    the lower 16 bits find any place in the sorted values.
-
-    Parameters
-    ----------
-    blocks
-        Returns the values, (n,) each, NaN left out; called twice.
-    """
-    upper = np.zeros(2**16, dtype=np.int64)
-    for key in map(_ordered, blocks()):
-        upper += np.bincount(key >> 16, minlength=2**16)
-    ends = np.cumsum(upper)
-    count = int(ends[-1])
-    if not count:
-        return (np.nan, np.nan, np.nan)
-    places = [q * (count - 1) for q in (0.25, 0.5, 0.75)]
-    ranks = sorted({int(end) for place in places for end in (np.floor(place), np.ceil(place))})
-    bins = {rank: int(np.searchsorted(ends, rank, side="right")) for rank in ranks}
-    lower = {b: np.zeros(2**16, dtype=np.int64) for b in bins.values()}
-    for key in map(_ordered, blocks()):
-        for b, counts in lower.items():
-            counts += np.bincount(key[key >> 16 == b] & 0xFFFF, minlength=2**16)
-    value = {}
-    for rank, b in bins.items():
-        before = ends[b] - upper[b]
-        low = int(np.searchsorted(np.cumsum(lower[b]), rank - before, side="right"))
-        value[rank] = _number((b << 16) + low)
-    first, second, third = (float(np.interp(place, ranks, [value[r] for r in ranks])) for place in places)
-    return first, second, third
 
 
 def write_statistics(statistics: Mapping[str, Mapping[str, Statistics]], path: str | Path) -> None:
@@ -166,15 +179,3 @@ def _statistics(row: Mapping) -> Statistics:
         row["missing"],
         Ends(**row["ends"]),
     )
-
-
-def _ordered(values: np.ndarray) -> np.ndarray:
-    """Return integers (int64) in the order of the numbers, NaN left out."""
-    bits = values[~np.isnan(values)].astype(np.float32).view(np.uint32)
-    return np.where(bits >> 31, ~bits, bits | np.uint32(2**31)).astype(np.int64)
-
-
-def _number(key: int) -> float:
-    """Return the number that `_ordered` made an integer of."""
-    bits = np.uint32(key ^ 2**31 if key >> 31 else key ^ 0xFFFFFFFF)
-    return float(bits.view(np.float32))

@@ -41,15 +41,15 @@ class Ends:
     below_high: float = -np.inf
 
     @classmethod
-    def of(cls, values: np.ndarray) -> "Ends":
-        """Return the ends of values (n,) without NaN.
+    def of(cls, values: np.ndarray, times: np.ndarray | None = None) -> "Ends":
+        """Return the ends of values (n,) without NaN, each once or `times` (n,) integers.
 
         The neighbour of a value that occurs once is not looked for: that costs as much as the moments do.
         """
         if not len(values):
             return cls()
-        low, n_low, above = _end(values, values.min(), np.minimum, np.inf)
-        high, n_high, below = _end(values, values.max(), np.maximum, -np.inf)
+        low, n_low, above = _end(values, times, values.min(), np.minimum, np.inf)
+        high, n_high, below = _end(values, times, values.max(), np.maximum, -np.inf)
         return cls(low, n_low, above, high, n_high, below)
 
     def __add__(self, other: "Ends") -> "Ends":
@@ -89,11 +89,14 @@ def sentinels(ends: Ends, moments: "Moments") -> list[tuple[float, int]]:
     return found
 
 
-def _end(values: np.ndarray, end: np.generic, ufunc: np.ufunc, none: float) -> tuple[float, int, float]:
-    n = int(np.count_nonzero(values == end))
+def _end(
+    values: np.ndarray, times: np.ndarray | None, end: np.generic, ufunc: np.ufunc, none: float
+) -> tuple[float, int, float]:
+    there = values == end
+    n_there = int(np.count_nonzero(there))
     # Twice as fast as a masked reduction.
-    following = none if n == 1 else float(ufunc.reduce(np.where(values == end, values.dtype.type(none), values)))
-    return float(end), n, following
+    following = none if n_there == 1 else float(ufunc.reduce(np.where(there, values.dtype.type(none), values)))
+    return float(end), n_there if times is None else int(times[there].sum()), following
 
 
 def _spread_of_others(moments: "Moments", value: float, n: int) -> float:

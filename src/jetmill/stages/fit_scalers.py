@@ -2,56 +2,87 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from jetmill.columns import Batch, constituent, variable
-from jetmill.files import complete
-from jetmill.scaling.moments import Statistics, write_statistics
+from jetmill.files import complete, open_made_earlier
+from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
+from jetmill.writing.picking import Choice
 
-# Values that are read at a time.
-BLOCK_ROWS = 2**18
+# Jets whose values are read at a time; fewer where each has many constituents.
+BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13
+# Variables that are gone through together: quartiles take up to 4 MB for each.
+TOGETHER = 64
 
 logger = logging.getLogger(__name__)
 
 
 def fit_scalers(
-    batches: Sequence[str | Path], output: str | Path, *, of: str, variables: Sequence[str], settings: ScalingSettings
+    batches: Sequence[tuple[str, str | Path]],
+    output: str | Path,
+    *,
+    of: str,
+    variables: Sequence[str],
+    settings: ScalingSettings,
+    balance_path: str | Path | None = None,
 ) -> None:
     """Go through some variables of the training jets, block by block, in constant memory.
 
     Parameters
     ----------
     batches
-        Column files of all batches.
+        Sample and column file of all batches.
     output
         JSON file, see `jetmill.scaling.moments.write_statistics`.
     of
         ``jets`` or a collection of constituents, whose variables these are.
     settings
         How they will be scaled, which decides what must be known.
+    balance_path
+        Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
     """
-    found = {}
-    for name in variables:
-        robust = settings.method == "robust" and is_scaled(name, settings)
-
-        def blocks(name: str = name) -> Iterator[np.ndarray]:
-            return _training_values(batches, of, name)
-
-        found[name] = Statistics.of(blocks, log=name in settings.log, quartiles=robust)
-        logger.info("%12d values  %s", found[name].moments.count, name)
+    found: dict[str, Statistics] = {}
+    with nullcontext() if balance_path is None else open_made_earlier(balance_path) as balance_file:
+        for start in range(0, len(variables), TOGETHER):
+            together = {
+                name: Accumulator(
+                    log=name in settings.log, quartiles=settings.method == "robust" and is_scaled(name, settings)
+                )
+                for name in variables[start : start + TOGETHER]
+            }
+            for name, values, times in _blocks(batches, of, list(together), balance_file):
+                together[name].add(values, times)
+            again = [name for name, statistics in together.items() if statistics.look_closer()]
+            for name, values, times in _blocks(batches, of, again, balance_file):
+                together[name].add_again(values, times)
+            found |= {name: statistics.result() for name, statistics in together.items()}
+    for name, statistics in found.items():
+        logger.info("%12d values  %s", statistics.moments.count, name)
     with complete(output) as partial:
         write_statistics({of: found}, partial)
 
 
-def _training_values(batches: Sequence[str | Path], of: str, name: str) -> Iterator[np.ndarray]:
-    for path in batches:
+def _blocks(
+    batches: Sequence[tuple[str, str | Path]], of: str, variables: Sequence[str], balance_file: h5py.File | None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
+    n_jets = BLOCK_ROWS if of == "jets" else BLOCK_ROWS_OF_CONSTITUENTS
+    for sample, path in batches if variables else ():
+        choice = None if balance_file is None else Choice.read(balance_file, "train", sample)
         with Batch(path) as batch:
-            rows, column = batch.rows(TRAIN), variable(name)
-            if of != "jets":
-                rows, column = batch.constituents(of, rows)[1], constituent(of, name)
-            for start in range(rows.start, rows.stop, BLOCK_ROWS):
-                yield batch.read(column, slice(start, min(start + BLOCK_ROWS, rows.stop)))
+            jets = batch.rows(TRAIN)
+            for start in range(jets.start, jets.stop, n_jets):
+                rows = slice(start, min(start + n_jets, jets.stop))
+                times = None if choice is None else choice.of(batch, rows).times
+                if of != "jets":
+                    counts, rows = batch.constituents(of, rows)
+                    times = None if times is None else np.repeat(times, counts)
+                for name in variables:
+                    column = variable(name) if of == "jets" else constituent(of, name)
+                    yield name, batch.read(column, rows), times

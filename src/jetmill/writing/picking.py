@@ -97,23 +97,74 @@ class Picked:
         return counts[self.repeat], [column[places] for column in columns]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which jets of a sample are in an output, and how often: the tables of balance.h5 that say so.
+
+    Attributes
+    ----------
+    axes
+        Of the balancing histogram.
+    n_cells
+        How many cells it has.
+    copies, threshold : ndarray of int64, uint64, shape (n_classes * n_cells,), or None
+        As in `jetmill.balancing.tables`; None if every jet is in the output once.
+    """
+
+    axes: Sequence[Axis]
+    n_cells: int
+    copies: np.ndarray | None
+    threshold: np.ndarray | None
+
+    @classmethod
+    def read(cls, balance_file: h5py.File, output: str, sample: str) -> "Choice":
+        """Read the tables of an output and a sample."""
+        axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
+        n_cells = int(np.prod([len(axis) for axis in axes]))
+        if f"{COPIES}/{output}" not in balance_file:
+            return cls(axes, n_cells, None, None)
+        # Flat tables: a cell is numbered as it lies in memory.
+        tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (COPIES, THRESHOLD))
+        return cls(axes, n_cells, *tables)
+
+    def of(self, batch: Batch, rows: slice) -> "Chosen":
+        """Decide how often consecutive jets of a batch are in the output."""
+        key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), cells_of(batch, self.axes, rows)
+        if self.copies is None or self.threshold is None:
+            return Chosen(key, label, cell, None)
+        at = label * np.int64(self.n_cells) + cell
+        return Chosen(key, label, cell, copies(self.copies[at], self.threshold[at], selection_key(key)))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Consecutive jets of a batch, and how often each is in an output.
+
+    Attributes
+    ----------
+    key : ndarray of uint64; label : ndarray of uint8; cell : ndarray of uint32; all of shape (n,)
+    times : ndarray of int64, shape (n,), or None
+        How often each is taken; None if every jet is taken once.
+    """
+
+    key: np.ndarray
+    label: np.ndarray
+    cell: np.ndarray
+    times: np.ndarray | None
+
+
 def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
     """Decide, batch by batch, which jets are in a part and how often."""
     split = SPLITS.index(split_of(source.output))
-    axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
     for sample, path in source.batches:
+        choice = Choice.read(balance_file, source.output, sample)
         with Batch(path) as batch:
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
-            key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), cells_of(batch, axes, rows)
-        if f"{COPIES}/{source.output}" not in balance_file:
+            chosen = choice.of(batch, rows)
+        key, label, cell, times = chosen.key, chosen.label, chosen.cell, chosen.times
+        if times is None:
             yield Picked(path, sample, rows, None, mix(key), label, cell)
             continue
-        # Flat tables: a cell is numbered as it lies in memory.
-        table, threshold = (
-            balance_file[f"{group}/{source.output}/{sample}"][()].reshape(-1) for group in (COPIES, THRESHOLD)
-        )
-        at = label * np.int64(len(table) // len(balance_file.attrs["classes"])) + cell
-        times = copies(table[at], threshold[at], selection_key(key))
         repeat = np.repeat(np.arange(len(key)), times)
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
