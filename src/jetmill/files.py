@@ -138,8 +138,11 @@ def sha256(path: str | Path) -> str:
 def missing_sources(path: str | Path, dataset: Any) -> list[str]:
     """Return the files that a dataset of the HDF5 file `path` points to and that are not there.
 
-    HDF5 would silently return zeros in their place.
+    HDF5 would silently return its fill value in their place. It looks for them beside the file and, if that is a
+    link, beside what the link points to. (It looks in the working directory too, where they are those of another file.)
     """
     if not dataset.is_virtual:
         return []
-    return [s.file_name for s in dataset.virtual_sources() if not (Path(path).parent / s.file_name).exists()]
+    beside = {Path(path).parent, Path(path).resolve().parent}
+    sources = (source.file_name for source in dataset.virtual_sources())
+    return [name for name in sources if not any((directory / name).exists() for directory in beside)]

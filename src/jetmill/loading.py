@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest
-from jetmill.files import missing_sources
 from jetmill.scaling.moments import logarithm
 from jetmill.writing import layout
 
@@ -149,8 +148,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
     with _readable(path) as file:
         if layout.INPUTS not in file:
             raise JetmillError(f"{path}: holds no '{layout.INPUTS}'; it is not a file of finished jets")
-        if gone := missing_sources(path, file[layout.INPUTS]):
-            raise JetmillError(f"{path}: points to '{gone[0]}', which is not there; move both together")
+        layout.check_parts(path, file[layout.INPUTS])
 
         def columns(group: str) -> dict[str, np.ndarray]:
             return {name: d[rows] for name, d in file[group].items()} if group in file else {}

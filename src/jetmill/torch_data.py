@@ -10,10 +10,9 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
 
 from jetmill.errors import JetmillError
-from jetmill.files import missing_sources
 from jetmill.loading import _readable as readable
 from jetmill.streaming import Stream
-from jetmill.writing.layout import LABELS, open_finished
+from jetmill.writing.layout import LABELS, check_parts, open_finished
 
 Tensors = dict[str, torch.Tensor]
 
@@ -67,8 +66,7 @@ class FileDataset(Dataset):
         with readable(path) as file:
             if LABELS not in file:
                 raise JetmillError(f"{path}: holds no '{LABELS}'; it is not a file of finished jets")
-            if gone := missing_sources(path, file[LABELS]):
-                raise JetmillError(f"{path}: points to '{gone[0]}', which is not there; move both together")
+            check_parts(path, file[LABELS])
             known: list[str] = []
             file.visititems(lambda name, item: known.append(name) if isinstance(item, h5py.Dataset) else None)
             self._n_jets = file[LABELS].shape[0]

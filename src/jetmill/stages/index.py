@@ -11,6 +11,11 @@ import numpy as np
 from jetmill.files import complete, open_made_earlier
 from jetmill.writing.layout import blocks, create, reopen_finished
 
+NOTE = (
+    "This file points to its parts, by paths relative to it. Where they are not there, floats read as NaN, integers as"
+    " the largest (with a sign: the smallest) one. Copy the parts too, or write one file with write.merge: true."
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,7 +29,8 @@ def write_index(
 ) -> None:
     """Join parts into one file that only points to them (a virtual dataset), or that holds copies.
 
-    The pointers are relative, so the directory can be moved as a whole.
+    The pointers are relative, so the directory can be moved as a whole. Where a part is not there, HDF5 reads
+    values that no jet has (`no_data`); the attributes ``parts`` and ``note`` of the file say so.
 
     Parameters
     ----------
@@ -33,6 +39,7 @@ def write_index(
     """
     output = Path(output)
     shapes = [_shapes(path) for path in parts]
+    relative = [] if merge else [str(Path(path).relative_to(output.parent)) for path in parts]
     with complete(output) as partial, h5py.File(partial, "w") as file:
         for name in shapes[0]:
             # Samples may store a number in different types, and a part without jets may not know its type.
@@ -52,13 +59,32 @@ def write_index(
                 layout = h5py.VirtualLayout(whole, dtype)
                 # As h5py does for every other dataset: the file must not depend on the time.
                 layout.dcpl.set_obj_track_times(False)
-                for path, start, n in zip(parts, starts, lengths, strict=False):
-                    relative = str(Path(path).relative_to(output.parent))
-                    layout[start : start + n] = h5py.VirtualSource(relative, name, (n, *tail), dtype)
-                file.create_virtual_dataset(name, layout)
+                for path, start, n in zip(relative, starts, lengths, strict=False):
+                    layout[start : start + n] = h5py.VirtualSource(path, name, (n, *tail), dtype)
+                file.create_virtual_dataset(name, layout, fillvalue=no_data(dtype))
         _copy_attributes(parts[0], file)
+        if not merge:
+            file.attrs.update({"parts": relative, "note": NOTE})
         file.attrs.update(attributes or {})
     logger.info("%12d jets in %d parts", sum(next(iter(shape.values()))[0][0] for shape in shapes), len(parts))
+
+
+def no_data(dtype: np.dtype) -> Any:
+    """Return what cannot be mistaken for a value: NaN, the largest unsigned or the smallest signed integer, True.
+
+    True marks slots as used and inputs as missing, and these inputs are NaN. Records have all this by field.
+    """
+    if dtype.names:
+        record = np.zeros((), dtype)
+        for name in dtype.names:
+            record[name] = no_data(dtype[name])
+        return record[()]
+    if dtype.kind == "f":
+        return dtype.type(np.nan)
+    if dtype.kind == "b":
+        return np.True_
+    limits = np.iinfo(dtype)
+    return dtype.type(limits.max if dtype.kind == "u" else limits.min)
 
 
 def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -42,6 +42,7 @@ def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: 
     """
     output = Path(output)
     with complete_directory(output) as partial, layout.reopen_finished(index) as file:
+        layout.check_parts(index, file[layout.LABELS])
         n_jets = file[layout.LABELS].shape[0]
         sources = dict(_features(file))
         for number, start in enumerate(range(0, n_jets, records_per_file), start=1):

@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.files import complete, open_made_earlier
+from jetmill.errors import JetmillError
+from jetmill.files import complete, missing_sources, open_made_earlier
 from jetmill.writing.compression import filters, know_all_filters
 from jetmill.writing.rows import Rows, take
 
@@ -47,6 +48,23 @@ def reopen_finished(path: str | Path) -> h5py.File:
     """Open a finished file in a later job, or say how to have it made anew."""
     know_all_filters()
     return open_made_earlier(path)
+
+
+def check_parts(path: str | Path, dataset: h5py.Dataset) -> None:
+    """Raise JetmillError if a file points to parts that are not there, for which HDF5 makes up values.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dataset
+        Any of its datasets.
+    """
+    if gone := missing_sources(path, dataset):
+        raise JetmillError(
+            f"{path}: points to '{gone[0]}', which is not there; copy its parts too, or write one file with"
+            " write.merge: true"
+        )
 
 
 def collections(file: h5py.File) -> list[str]:
