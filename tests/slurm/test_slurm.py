@@ -145,7 +145,7 @@ def failing(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded default, smaller, run without Slurm."""
     directory = tmp_path_factory.mktemp("local")
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"output_dir": "results"}
     for sample in config["samples"].values():
         sample["toy"] |= {"files": 1, "jets": 3000}
     config["scaling"]["variables_per_range"] = 40

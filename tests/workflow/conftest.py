@@ -97,7 +97,7 @@ def brought_up_to_date(
 @pytest.fixture(scope="session")
 def default_config() -> dict[str, Any]:
     """The embedded default with fewer toy jets."""
-    config = yaml.safe_load((runs.ROOT / "config/config.yaml").read_text())
+    config = yaml.safe_load((runs.ROOT / "config/config.yaml").read_text()) | {"output_dir": "results"}
     for sample in config["samples"].values():
         sample["toy"] |= {"files": 2, "jets": 3000}
     return config

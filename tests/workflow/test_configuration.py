@@ -1,5 +1,6 @@
 """Where the configuration comes from, and what a user is told about mistakes in it."""
 
+import re
 import shutil
 
 import pytest
@@ -167,3 +168,75 @@ def test_a_key_given_twice_is_refused_in_every_file(repository, ntuples):
     run = runs.snakemake(repository, "-n")
     assert run.code == 1
     assert "config/config.yaml: seed: given twice, in lines 4 and " in run.output
+
+
+# --- what runs code ---
+
+
+def test_templates_are_refused_and_the_embedded_one_before_it_runs(repository):
+    """Snakemake evaluates what `--configfile` names before it looks at the workflow: see SECURITY.md."""
+    ran = repository / "ran"
+    template = yaml.safe_dump(
+        {"__use_yte__": True, "__definitions__": ["import pathlib", f"pathlib.Path({str(ran)!r}).touch()"]}
+    )
+    (repository / "my.yaml").write_text(template)
+    for arguments in (["--configfile", str(repository / "my.yaml")], []):
+        ran.unlink(missing_ok=True)
+        (repository / "config/config.yaml").write_text(template)
+        run = runs.snakemake(repository, "-n", *arguments)
+        assert run.code == 1
+        lines = run.output.split(HEADLINE)[1].strip().splitlines()
+        assert [line.split(": ")[1] for line in lines] == ["__definitions__", "__use_yte__"]
+        assert "Traceback" not in run.output
+    assert not ran.exists()
+
+
+def test_plug_ins_and_networks_are_named_before_they_run(ntuples, tmp_path):
+    plugin, network = tmp_path / "mine.py", tmp_path / "net.onnx"
+    plugin.write_text("print('the plug-in runs')\ndef make(jets):\n    return {'double': 2 * jets['pt']}\n")
+    network.write_bytes(b"")
+    config = runs.changed(
+        ntuples.config,
+        {
+            "jets": {
+                "transforms": [{"plugin": str(plugin), "function": "make", "reads": ["pt"], "makes": ["double"]}],
+                "networks": [{"file": str(network), "name": "score", "variables": ["pt"]}],
+            }
+        },
+    )
+    run = runs.snakemake(tmp_path, "-n", "-q", "all", config=config)
+    named = f"Runs code that the configuration names: plug-in {plugin}, network {network}"
+    assert run.output.index(named) < run.output.index("the plug-in runs")
+
+
+# --- results of others ---
+
+
+def test_the_embedded_default_leaves_other_results_alone(repository, ntuples, finished, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("user")
+    shutil.copytree(finished().directory / "results", directory / "results")
+    shutil.copytree(repository / "config", directory / "config")
+    run = rehearse(directory)
+    assert "results/toy/train.h5" in run.output
+    assert not set(re.findall(r"results/(?!toy/)\S+", run.output))
+
+
+def test_results_of_other_samples_are_replaced_only_if_asked(repository, ntuples, tmp_path):
+    """Both have samples of these names, and only the files show that they are others."""
+    samples = dict(zip(("tt", "qcd"), ntuples.config["samples"].values(), strict=True))
+    config = {**ntuples.config, "samples": samples, "report": {"plots": False}}
+    run = runs.snakemake(tmp_path, "--cores", "2", config=config)
+    assert run.code == 0, run.output
+    before = (run.results / "manifest.json").read_bytes()
+    toys = [*("--config", "output_dir=results"), "--configfile", str(repository / "config/config.yaml")]
+    for arguments in (["-n"], ["--cores", "2"]):
+        refused = runs.snakemake(tmp_path, *arguments, *toys)
+        assert refused.code == 1
+        assert "output_dir: results holds results of other samples: tt (" in refused.output
+        assert "Choose another output_dir, or add `--config replace=true`" in refused.output
+        assert "Traceback" not in refused.output
+    assert (run.results / "manifest.json").read_bytes() == before
+    assert rehearse(tmp_path, *toys[:2], "replace=true", *toys[2:]).jobs["make_toy"] == 8
+    # It is no setting of the results.
+    again = runs.snakemake(tmp_path, "--cores", "2", "--config", "replace=true", config=config)
+    assert "Nothing to be done" in again.output

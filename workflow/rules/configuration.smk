@@ -4,7 +4,9 @@ from pathlib import Path
 from snakemake.logging import logger
 
 try:
+    from jetmill.config.user_code import user_code
     from jetmill.config.yaml_files import read_yaml
+    from jetmill.earlier_results import check_samples
     from jetmill.errors import JetmillError
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
@@ -42,6 +44,18 @@ if not given:
     configfile: embedded
 
 
+# Checking the configuration runs them, jobs do so again. A warning is seen with every --quiet.
+if workflow.is_main_process and (named := user_code(config)):
+    logger.warning(f"Runs code that the configuration names: {', '.join(named)}")
+
 # In an environment that Snakemake makes for jobs there are other packages than here.
 jobs_run_here = not workflow.deployment_settings.deployment_method
 PLAN = or_stop(MISTAKES, Plan.from_raw, config, jobs_run_here=jobs_run_here)
+
+if workflow.is_main_process and not PLAN.config.replace:
+    or_stop(
+        "These results are not replaced:",
+        check_samples,
+        PLAN.config.output_dir,
+        PLAN.files,
+    )

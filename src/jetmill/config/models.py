@@ -226,6 +226,12 @@ class Config(Model):
     """Everything."""
 
     output_dir: str = Field("results", description="where everything is written")
+    replace: bool = Field(
+        False,
+        exclude=True,
+        description="whether results of other samples in `output_dir` may be replaced; for the command line, once:"
+        " `--config replace=true`",
+    )
     seed: int = Field(1, ge=0, lt=2**32, description="of every random number")
     strict: bool = Field(
         True,

@@ -1,0 +1,63 @@
+"""Results that are in an output directory already, and whether a run may replace them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from os.path import normpath, realpath
+from pathlib import Path
+
+from jetmill.errors import JetmillError
+
+Files = Mapping[str, Sequence[str]]
+
+
+def check_samples(output_dir: str | Path, files: Files) -> None:
+    """See that results in a directory, if there are any, are of the samples of this run.
+
+    A sample may be new, and files may be added to one or taken from it: the results then change as the configuration
+    says. A sample that is gone, or whose files are all others, means results of something else. Toys may go.
+
+    Parameters
+    ----------
+    files
+        Sample to its input files, of this run.
+
+    Raises
+    ------
+    JetmillError
+        If a sample of the results is not one of this run.
+    """
+    earlier = _samples(Path(output_dir))
+    if others := [name for name in earlier if not _same(earlier[name], files.get(name, ()))]:
+        raise JetmillError(
+            f"output_dir: {output_dir} holds results of other samples: {_named(earlier, others)}; this run has"
+            f" {_named(files, files)}. Choose another output_dir, or add `--config replace=true` to replace them"
+        )
+
+
+def _samples(output_dir: Path) -> dict[str, list[str]]:
+    """Return the samples of the results in a directory and their input files; none if there is no manifest.
+
+    Toys are left out: nothing is lost with them.
+    """
+    files: dict[str, list[str]] = {}
+    try:
+        manifest = json.loads((output_dir / "manifest.json").read_text())
+        toys = f"{manifest['config']['output_dir']}/toy/"
+        for entry in manifest["inputs"]:
+            if not entry["path"].startswith(toys):
+                files.setdefault(entry["sample"], []).append(entry["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # There is none, or it is damaged: `verify` says so, and a run writes another.
+        return {}
+    return files
+
+
+def _same(earlier: Sequence[str], now: Sequence[str]) -> bool:
+    """Say whether two lists have a file in common, however they name it."""
+    # Symbolic links are followed last, which takes the system a while for many files.
+    return any(not {*map(of, earlier)}.isdisjoint(map(of, now)) for of in (normpath, realpath))
+
+
+def _named(files: Files, names: Sequence[str] | Files) -> str:
+    """Name some samples with one file of each."""
+    return ", ".join(f"{name} ({files[name][0]}{', ...' if len(files[name]) > 1 else ''})" for name in names)
