@@ -35,18 +35,18 @@ test-packages:
 	apt-get install --quiet --yes --no-install-recommends slurmctld slurmd slurm-client munge xrootd-server
 
 clean:
-	rm -rf $(VENV) results .snakemake
+	rm -rf $(VENV) results/toy
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
 # PyTorch, TensorFlow, atlas-ftag-tools and weaver read the results in tests. They are large; READERS=no
 # skips them and these tests.
 $(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-readers.txt requirements-htcondor.txt
-	$(VENV)/bin/pip install --quiet --requirement requirements-test.txt
-	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/htcondor --requirement requirements-htcondor.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-test.txt
+	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/htcondor --require-hashes --requirement requirements-htcondor.txt
 	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-readers.txt
 	touch $@

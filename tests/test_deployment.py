@@ -149,11 +149,11 @@ def test_jobs_in_a_conda_environment_import_the_jetmill_that_snakemake_runs_with
     run = tmp_path / "run"
     arguments = ["--snakefile", ROOT / "Snakefile", "--directory", run, "--cores", "1", "--config"]
     arguments += ["samples={tt: {toy: {process: ttbar, files: 1, jets: 500}}}"]
-    arguments += ["--software-deployment-method", "conda", "--", "results/toy/tt_0000.root"]
+    arguments += ["--software-deployment-method", "conda", "--", "results/toy/toy/tt_0000.root"]
     done = snakemake(*arguments, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stdout
     assert "Activating conda environment" in done.stdout
-    assert (run / "results/toy/tt_0000.root").stat().st_size > 0
+    assert (run / "results/toy/toy/tt_0000.root").stat().st_size > 0
 
     (python,) = run.glob(".snakemake/conda/*/bin/python")
     alone = subprocess.run([python, "-c", "import numpy, jetmill"], capture_output=True, text=True, check=False)
@@ -183,9 +183,22 @@ def test_the_container_has_the_pinned_packages_and_the_python_they_are_pinned_fo
     pinned, itself = installs
     assert pinned[-2:] == ["--requirement", "/opt/jetmill/requirements.txt"]
     assert "--no-deps" in itself
-    packages = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "#-"]
+    packages = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "# "]
     assert packages
     assert all(re.match(r"[\w.\[\]-]+==", line) for line in packages)
     (image,) = instructions("FROM")
     assert image == ["python:3.11-slim"]
     assert requirements()["python"] == ">=3.11"
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt", "requirements-htcondor.txt"])
+def test_packages_are_pinned_with_hashes(name):
+    """One package without a hash, and pip refuses all of them."""
+    text = "\n".join(line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#"))
+    packages = re.findall(r"^\S+==\S+ \\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n?)+", text, flags=re.MULTILINE)
+    assert packages
+    assert "".join(packages).strip() == text.strip()
+    (command,) = [
+        line for line in (ROOT / "Makefile").read_text().splitlines() if line.endswith(f"--requirement {name}")
+    ]
+    assert "--require-hashes" in command
