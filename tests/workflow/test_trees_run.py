@@ -101,9 +101,13 @@ def plain(clusters, jet):
 
 
 def scale_up(c, maps):
-    x = sum(c["E"] >= edge for edge in ENERGY[1:-1])
-    y = sum(abs(c["eta"]) >= edge for edge in ABS_ETA[1:-1])
-    size = 0.1 if c["E"] / maps["Scale"][x, y] > 350 else abs(maps["Mean"][x, y] - 1)
+    def value(name, energy):
+        x = sum(energy >= edge for edge in ENERGY[1:-1])
+        y = sum(abs(c["eta"]) >= edge for edge in ABS_ETA[1:-1])
+        return maps[name][x, y]
+
+    p = c["E"] / value("Scale", c["E"])
+    size = 0.1 if p > 350 else abs(value("Mean", p) - 1)
     factor = 1 if c["taste"] == 0 else 1 + size
     return c | {"pt": c["pt"] * factor, "E": c["E"] * factor}
 
