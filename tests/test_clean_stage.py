@@ -229,7 +229,7 @@ def test_split_by_modulo(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
-    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (spool, "SPOOL_BYTES", 0)],
+    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (spool, "RUN_BYTES", 0)],
 )
 def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
     monkeypatch.setattr(module, limit, value)
@@ -242,7 +242,7 @@ def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch,
 
 
 def test_spooling_where_there_is_no_directory_yet(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "SPOOL_BYTES", 30)
+    monkeypatch.setattr(spool, "RUN_BYTES", 30)
     columns, _ = cleaned(files, tmp_path / "new/b.h5")
     assert len(columns["key"])
 
@@ -393,25 +393,26 @@ def test_an_event_id_that_is_a_float(tmp_path, write_root, dtype):
 
 
 @pytest.mark.parametrize(
-    ("branch", "first", "second"),
-    [("Jet_mass", np.float32, np.float64), ("event", np.uint32, np.uint64), ("Jet_nTracks", np.uint8, np.int32)],
+    ("branch", "types", "stored"),
+    [
+        ("Jet_mass", [np.float32, np.float64], np.float64),
+        ("event", [np.uint32, np.uint64], np.uint64),
+        ("event", [np.uint64, np.int64], np.uint64),
+        ("Jet_nTracks", [np.uint8, np.int32], np.float64),
+    ],
 )
-def test_files_with_other_types(tmp_path, write_root, branch, first, second):
+def test_files_with_other_types(tmp_path, write_root, branch, types, stored):
     paths = []
-    for i, dtype in enumerate((first, second)):
-        content = jets(30, i)
-        paths.append(
-            write_root(tmp_path / f"{i}.root", content | {branch: ak.values_astype(ak.Array(content[branch]), dtype)})
-        )
-        if not branch.startswith("Jet"):
-            values = np.arange(30).astype(dtype)
-            write_root(paths[-1], content | {branch: values})
-    message = refusal(paths, tmp_path / "b.h5")
-    assert message.startswith(f"{paths[1]}: '{branch.removeprefix('Jet_')}' is stored as")
-    assert "different samples" in message
-    # The wider type first holds the narrower one exactly.
-    columns, _ = cleaned(paths[::-1], tmp_path / "c.h5")
-    assert len(columns["key"]) == len(expected(paths)[0]["pt"])
+    for i, dtype in enumerate(types):
+        content, per_event = jets(30, i), not branch.startswith("Jet")
+        other = np.arange(30).astype(dtype) if per_event else ak.values_astype(ak.Array(content[branch]), dtype)
+        paths.append(write_root(tmp_path / f"{i}.root", content | {branch: other}))
+    truth, _ = expected(paths)
+    name, column = ("event", "event/event") if per_event else (branch[4:], f"variables/{branch[4:]}")
+    for order in (paths, paths[::-1]):
+        columns, _ = cleaned(order, tmp_path / "c.h5")
+        assert columns[column].dtype == stored
+        np.testing.assert_array_equal(np.sort(columns[column]), np.sort(truth[name].astype(stored)))
 
 
 def test_a_damaged_file_among_others_leaves_nothing(files, tmp_path):

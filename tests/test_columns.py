@@ -1,10 +1,11 @@
 import h5py
 import numpy as np
 import pytest
+from batches import write_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jetmill.columns import Batch, write_batch
+from jetmill.columns import Batch
 from jetmill.randomness import mix
 
 SIZES = [40, 0, 23]

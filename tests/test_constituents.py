@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from jetmill.batch_list import write_batch_list
 from jetmill.cleaning.spool import Spool
 from jetmill.columns import Batch
 from jetmill.config.checks import load as load_config
@@ -242,41 +243,48 @@ def test_small_integers_are_stored_as_they_are_and_read_as_floats(tmp_path, chan
         same(stored(path), expected(*made))
 
 
-@pytest.mark.parametrize("later", ["i2", "i1", "f4", "?"])
-def test_a_small_integer_of_another_type_in_a_later_file(tmp_path, later):
+@pytest.mark.parametrize(
+    ("later", "stored_as", "read_as"),
+    [
+        ("i2", np.int16, np.float32),
+        ("i1", np.int16, np.float32),
+        ("?", np.uint8, np.float32),
+        ("f4", np.float32, np.float32),
+        ("i4", np.float64, np.float64),
+    ],
+)
+def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored_as, read_as):
     first = dump(tmp_path / "a.h5")
     second = dump(tmp_path / "b.h5", seed=1, first=N, types={"hits": later})
-    path = clean([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "c.h5", config())
-    same(stored(path), expected(*first) | expected(*second))
-    with h5py.File(path) as file:
-        assert file["constituents/tracks/variables/hits"].dtype == (np.uint8 if later == "?" else np.float32)
+    wanted, hits = expected(*first) | expected(*second), "constituents/tracks/variables/hits"
+    for n, order in enumerate(("ab", "ba")):
+        path = clean([tmp_path / f"{name}.h5" for name in order], tmp_path / f"{n}.h5", config())
+        same(stored(path), wanted)
+        (listed,) = write_batch_list([path], tmp_path / "batches.json")
+        with h5py.File(path) as file, Batch(path, listed.types) as batch:
+            assert file[hits].dtype == stored_as
+            assert batch.read(hits).dtype == read_as
+            np.testing.assert_array_equal(batch.read(hits), file[hits][()])
 
 
-def test_a_larger_integer_in_a_later_file_is_refused(tmp_path):
-    dump(tmp_path / "a.h5")
-    dump(tmp_path / "b.h5", types={"hits": "i4"})
-    message = "b.h5: 'hits' is stored as float64 here and as uint8 in the first file of the batch"
-    with pytest.raises(JetmillError, match=message):
-        clean([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "c.h5", config())
-
-
-def test_rows_are_forgotten_after_a_column_became_wider(tmp_path):
-    hits = "constituents/tracks/variables/hits"
-    with Spool(tmp_path) as spool:
+def test_rows_are_forgotten_with_their_types(tmp_path):
+    hits, own = "constituents/tracks/labels/hits", {"key": np.dtype(np.uint64)}
+    with Spool(tmp_path, own) as spool:
         spool.expect({hits: np.dtype(np.uint8)}, "a.h5")
-        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8)})
-        mark = spool.mark()
+        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8), "key": np.array([5, 6, 7], dtype=np.uint64)})
+        spool.mark()
         spool.expect({hits: np.dtype(np.int16)}, "b.h5")
-        spool.append({hits: np.array([-4, 5], dtype=np.int16)})
-        assert spool.column(hits).tolist() == [1, 2, 3, -4, 5]
-        spool.roll_back(mark)
-        assert spool.column(hits).tolist() == [1, 2, 3]
-        spool.append({hits: np.array([6.5], dtype=np.float32)})
-        assert spool.column(hits).tolist() == [1, 2, 3, 6.5]
+        spool.append({hits: np.array([-4], dtype=np.int16), "key": np.array([4], dtype=np.uint64)})
+        spool.roll_back()
+        spool.expect({hits: np.dtype(np.uint8)}, "c.h5")
+        spool.append({hits: np.array([9], dtype=np.uint8), "key": np.array([1], dtype=np.uint64)})
+        (block,) = spool.blocks()
+        assert block.read("key").tolist() == [5, 6, 7, 1]
+        assert spool.seen.found == {hits: {"uint8": "a.h5"}}
 
 
 def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
-    with Spool(tmp_path) as spool:
+    with Spool(tmp_path, {}) as spool:
         spool.expect({"hits": np.dtype(np.uint8)}, "a.h5")
         with pytest.raises(TypeError, match="hits: float32 for a column of uint8"):
             spool.append({"hits": np.array([1.5], dtype=np.float32)})

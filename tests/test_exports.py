@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from batches import write_batch
 from blocks import statistics_of
 
-from jetmill.columns import write_batch
 from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict

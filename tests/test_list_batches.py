@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import uproot
+from batches import write_batch
 
-from jetmill.columns import write_batch
 from jetmill.config.checks import load
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.list_batches import list_batches

@@ -3,8 +3,9 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from batches import write_batch
 
-from jetmill.columns import Batch, write_batch
+from jetmill.columns import Batch
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS
 from jetmill.writing.picking import PartOf, final_order, pick

@@ -1,10 +1,10 @@
-import json
 import os
 
 import pytest
 
 from jetmill.config.checks import load
 from jetmill.errors import JetmillError
+from jetmill.files import write_json
 from jetmill.plan import Plan
 
 
@@ -293,7 +293,7 @@ def test_how_much_the_parts_read(raw_config, tmp_path):
         {"bytes": 10_000_000, "splits": [8, 2, 0]},
     ]
     rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": [], "warnings": []}
-    (tmp_path / "clean/batches.json").write_text(json.dumps([rest | batch for batch in batches]))
+    write_json(tmp_path / "clean/batches.json", {"types": {}, "batches": [rest | batch for batch in batches]})
     assert work.cleaned_megabytes() == 22
     assert work.cleaned_megabytes("train", "0001") == (6 + 8) / 4
     assert work.cleaned_megabytes("val", "0000") == 1 + 2

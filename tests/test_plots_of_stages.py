@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from batches import write_batch
 
 from jetmill import plotting
 from jetmill.batch_list import read_batch_list, write_batch_list
-from jetmill.columns import write_batch
 from jetmill.stages import plot_constituents as stage
 
 

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from batches import write_batch
 from blocks import exact_quartiles, statistics_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from jetmill.columns import write_batch
 from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_weights, norm_dict, scale_dict

@@ -8,16 +8,18 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from batches import write_batch
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
 from jetmill.balancing.binning import axes_of
 from jetmill.batch_list import write_batch_list
-from jetmill.columns import Batch, write_batch
+from jetmill.columns import Batch
 from jetmill.config.checks import load as load_config
 from jetmill.config.cleaning import ScalingOf
 from jetmill.config.models import Resampling
 from jetmill.errors import JetmillError
+from jetmill.files import read_json, write_json
 from jetmill.loading import load
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN
@@ -665,9 +667,9 @@ def test_float16(run, tmp_path):
 
 
 def test_float16_overflow_names_the_variables(run, tmp_path):
-    scalers = json.loads(run.scalers.read_text())
+    scalers = read_json(run.scalers)
     scalers["jets"]["pt"]["scale"], scalers["jets"]["DeepCSV_vertexMass"]["default"] = 1e-4, 1e9
-    (tmp_path / "s.json").write_text(json.dumps(scalers))
+    write_json(tmp_path / "s.json", scalers)
 
     with pytest.raises(JetmillError, match=r"2 scaled variable\(s\) do not fit into float16.*65504") as error:
         run.write(tmp_path / "o.h5", scalers=tmp_path / "s.json", precision="float16")
@@ -755,7 +757,7 @@ def test_manifest(run, tmp_path):
     written = [*parts, tmp_path / "tfrecords"]
     write_index(parts[:2], tmp_path / "train.h5", merge=False)
     write_index(parts[:2], tmp_path / "merged.h5", merge=True)
-    (tmp_path / "scalers.json").write_text(json.dumps({"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}}))
+    write_json(tmp_path / "scalers.json", {"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}})
     batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
     batches[1].warnings.append("a file was skipped")
     more = {

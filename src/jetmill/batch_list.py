@@ -1,14 +1,14 @@
 """The list of cleaned batches and of what each holds, so that later jobs need not look into all of them."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from jetmill.columns import Batch
-from jetmill.files import complete, made_earlier
+from jetmill.files import read_json, write_json
+from jetmill.promotion import Types, merge
 
 CONSTITUENT_STEPS = ("read", "selected", "kept")
 
@@ -33,6 +33,8 @@ class CleanedBatch:
         The files it was made of, as the manifest names them.
     warnings
         Those of the clean job.
+    types
+        Column to the type that it is read in, the same for all batches of a list: it holds the values of all.
     """
 
     sample: str
@@ -43,24 +45,32 @@ class CleanedBatch:
     constituents: dict[str, list[int]]
     inputs: list[dict[str, Any]]
     warnings: list[str]
+    types: dict[str, str]
 
 
 def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[CleanedBatch]:
-    """Write the list of column files as JSON, and return it; paths are relative to the list."""
-    batches = [_read_batch(path) for path in paths]
+    """Write the list of column files as JSON, and return it; paths are relative to the list.
+
+    Raises
+    ------
+    JetmillError
+        If no type holds all values of a column.
+    """
+    found = [_read_batch(path) for path in paths]
+    types = {name: str(dtype) for name, dtype in merge(of_batch for _, of_batch in found).read().items()}
+    batches = [CleanedBatch(**entry, types=types) for entry, _ in found]
     base = Path(output).parent
-    entries = [asdict(replace(b, path=relpath(b.path, base))) for b in batches]
-    with complete(output) as partial:
-        partial.write_text(json.dumps(entries))
+    entries = [entry | {"path": relpath(entry["path"], base)} for entry, _ in found]
+    write_json(output, {"types": types, "batches": entries})
     return batches
 
 
 def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     """Read a list of column files, in the order of the samples and files of the configuration."""
-    base = Path(path).parent
-    with made_earlier(path):
-        entries = json.loads(Path(path).read_text())
-    return [CleanedBatch(**entry | {"path": str(base / entry["path"])}) for entry in entries]
+    base, found = Path(path).parent, read_json(path)
+    return [
+        CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=found["types"]) for entry in found["batches"]
+    ]
 
 
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
@@ -68,15 +78,17 @@ def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, 
     return [(step, sum(flow[i][1] for flow in flows)) for i, (step, _) in enumerate(flows[0])]
 
 
-def _read_batch(path: str | Path) -> CleanedBatch:
+def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
+    """Return what is listed of a batch, and the types of its columns."""
     with Batch(path) as batch:
-        return CleanedBatch(
-            batch.attribute("sample"),
-            str(path),
-            Path(path).stat().st_size,
-            batch.attribute("splits").tolist(),
-            batch.attribute("cutflow"),
-            batch.attribute("constituents"),
-            batch.attribute("inputs"),
-            batch.attribute("warnings"),
-        )
+        listed = {
+            "sample": batch.attribute("sample"),
+            "path": str(path),
+            "bytes": Path(path).stat().st_size,
+            "splits": batch.attribute("splits").tolist(),
+            "cutflow": batch.attribute("cutflow"),
+            "constituents": batch.attribute("constituents"),
+            "inputs": batch.attribute("inputs"),
+            "warnings": batch.attribute("warnings"),
+        }
+        return listed, Types(**batch.attribute("types"))

@@ -22,7 +22,7 @@ Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes),
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,15 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, first_line
-from jetmill.files import complete, put
+from jetmill.files import check_attributes, create_dataset, create_hdf5, hdf5_damage_named
 from jetmill.splitting import SPLITS
 
 KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
 ADDITIONAL_LABELS, CONSTITUENTS, WEIGHTS = "additional_labels", "constituents", "weights"
+
+_ADVICE = (
+    "Remove it and batches.json beside the directories of the samples, and start again: Snakemake then makes them anew"
+)
 
 
 def offsets(collection: str) -> str:
@@ -46,6 +50,16 @@ def offsets(collection: str) -> str:
 def counts(collection: str) -> str:
     """Return the name of the column of their numbers while a batch is read."""
     return f"{CONSTITUENTS}/{collection}/counts"
+
+
+def is_counts(name: str) -> bool:
+    """Say whether a column holds numbers of constituents."""
+    return name.startswith(f"{CONSTITUENTS}/") and name.count("/") == 2
+
+
+def collection_of(name: str) -> str | None:
+    """Return the collection that a column is of, None if it is of jets."""
+    return name.split("/")[1] if name.startswith(f"{CONSTITUENTS}/") else None
 
 
 def variable(name: str) -> str:
@@ -63,10 +77,13 @@ def is_constituent_variable(name: str) -> bool:
     return name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
 
 
-def as_read(name: str, values: np.ndarray) -> np.ndarray:
-    """Return stored values of a column as what follows computes with: variables of constituents are floats."""
+def as_read(name: str, values: np.ndarray, types: Mapping[str, str]) -> np.ndarray:
+    """Return stored values of a column in the type that all jets of a run have it in.
+
+    Where the run is not known (`types` lacks the column), variables of constituents are floats.
+    """
     small = values.dtype.kind != "f" and is_constituent_variable(name)
-    return values.astype(np.float32) if small else values
+    return values.astype(types.get(name, np.float32 if small else values.dtype), copy=False)
 
 
 def constituent_label(collection: str, label: str) -> str:
@@ -74,27 +91,50 @@ def constituent_label(collection: str, label: str) -> str:
     return f"{CONSTITUENTS}/{collection}/labels/{label}"
 
 
-def write_batch(path: str | Path, columns: Iterator[tuple[str, np.ndarray]], attributes: dict[str, Any]) -> None:
-    """Write a batch, one column at a time, under its final name only when complete.
+def write_batch(
+    path: str | Path,
+    columns: Mapping[str, tuple[int, np.dtype]],
+    pieces: Iterable[tuple[str, int, np.ndarray]],
+    attributes: dict[str, Any],
+) -> None:
+    """Write a batch, piece by piece, under its final name only when complete.
 
     Parameters
     ----------
     columns
-        Pairs of dataset name and values (n_jets,), rows already grouped and sorted.
+        Dataset name to its length and type.
+    pieces
+        Dataset name, first row and values (n,): rows already grouped and sorted.
     attributes
         Arrays are stored as they are, everything else as JSON.
     """
-    with complete(path) as partial, h5py.File(partial, "w") as file:
-        for name, values in columns:
-            put(file, name, values)
+    with create_hdf5(path) as file:
+        datasets = {name: create_dataset(file, name, (length,), dtype) for name, (length, dtype) in columns.items()}
+        for name, start, values in pieces:
+            datasets[name][start : start + len(values)] = values
+            datasets[name].flush()
         for name, value in attributes.items():
             file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
 
 
 class Batch(AbstractContextManager):
-    """A batch of cleaned jets, open for reading."""
+    """A batch of cleaned jets, open for reading.
 
-    def __init__(self, path: str | Path):
+    Parameters
+    ----------
+    path
+        The column file.
+    types
+        Types to read columns in, those of all batches together (`jetmill.batch_list.CleanedBatch`).
+
+    Raises
+    ------
+    JetmillError
+        If the file is gone or damaged; so do all methods, as checksums are checked where something is read.
+    """
+
+    def __init__(self, path: str | Path, types: Mapping[str, str] | None = None):
+        self.path, self._types = path, types or {}
         try:
             self._file = h5py.File(path, "r")
         except FileNotFoundError:
@@ -103,12 +143,13 @@ class Batch(AbstractContextManager):
                 " Snakemake then makes it anew"
             ) from None
         except OSError as error:
-            raise JetmillError(
-                f"{path}: damaged ({first_line(error)}); remove it and batches.json beside the directories of the"
-                " samples, and start again: Snakemake then makes them anew"
-            ) from None
-        self.path = path
-        self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
+            raise JetmillError(f"{path}: damaged ({first_line(error)}). {_ADVICE}") from None
+        with self._damage_named():
+            check_attributes(self._file)
+            self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
+
+    def _damage_named(self) -> AbstractContextManager[None]:
+        return hdf5_damage_named(self.path, _ADVICE)
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
@@ -128,17 +169,19 @@ class Batch(AbstractContextManager):
 
     def rows_with_keys(self, split: int, part: int, n_parts: int) -> slice:
         """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""
-        rows, keys = self.rows(split), self._file[KEY]
-        ends = [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
-        return slice(*(_first_row(keys, rows, end) for end in ends))
+        rows, ends = self.rows(split), [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
+        with self._damage_named():
+            return slice(*(_first_row(self._file[KEY], rows, end) for end in ends))
 
     def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
         """Read consecutive rows of one column, as `as_read` returns them."""
-        return as_read(name, self._file[name][rows])
+        with self._damage_named():
+            values = self._file[name][rows]
+        return as_read(name, values, self._types)
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""
-        ends = self._file[offsets(collection)][rows.start : rows.stop + 1]
+        ends = self.read(offsets(collection), slice(rows.start, rows.stop + 1))
         return np.diff(ends), slice(int(ends[0]), int(ends[-1]))
 
     def split_codes(self) -> np.ndarray:

@@ -1,12 +1,17 @@
-"""Files that appear under their name only when they are complete."""
+"""Files that appear under their name only when they are complete, and are checked where they are read.
+
+Working files, which later jobs read, have checksums: those in HDF5 of every chunk, of what describes the
+chunks, and of the attributes; those in JSON of the whole text.
+"""
 
 import errno
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +20,15 @@ from jetmill.errors import JetmillError, first_line
 
 if TYPE_CHECKING:
     import h5py
+    import numpy as np
 
 # A full disk, a quota, a limit, a file system that is read-only or broken, no permission.
 _OF_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES}
+
+
+# What a working file has its checksum under; the size of its chunks.
+CHECKSUM, CHUNK_BYTES = "sha256", 2**18
+MAKE_AGAIN = "Remove it and start again: Snakemake then makes it anew"
 
 
 class UnwritableError(JetmillError):
@@ -100,33 +111,125 @@ def _reason_of_system(error: BaseException | None) -> str | None:
 
 
 @contextmanager
-def made_earlier(path: str | Path) -> Iterator[None]:
+def made_earlier(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
     """Say what to do about a file of an earlier job that is damaged or gone."""
     try:
         yield
     except FileNotFoundError as error:
         raise JetmillError(f"{path}: no such file; start snakemake again, which makes it anew") from error
     except (OSError, ValueError, KeyError) as error:
-        raise JetmillError(
-            f"{path}: damaged ({first_line(error)}). Remove it and start again: Snakemake then makes it anew"
-        ) from error
+        raise JetmillError(f"{path}: damaged ({first_line(error)}). {advice}") from error
 
 
-def open_made_earlier(path: str | Path) -> "h5py.File":
-    """Open an HDF5 file of an earlier job for reading."""
+@contextmanager
+def open_made_earlier(path: str | Path) -> "Iterator[h5py.File]":
+    """Open an HDF5 file of an earlier job for reading; an error of HDF5 while it is open is damage of the file."""
     import h5py  # takes a tenth of a second, which jobs without HDF5 need not spend
 
     with made_earlier(path):
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
+    with file, hdf5_damage_named(path):
+        check_attributes(file)
+        yield file
 
 
-def put(file: "h5py.File", name: str, values: Any, **options: Any) -> None:
-    """Create a dataset and write it at once.
+@contextmanager
+def hdf5_damage_named(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
+    """Turn what HDF5 raises where a file or a checksum is damaged into a JetmillError that names the file."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        # All messages of HDF5 begin so; some concern a file that is written meanwhile.
+        if not re.match("['\"]?(Unable to|Can't|checksum)(?!.*(write|create|flush))", str(error)):
+            raise
+        raise JetmillError(f"{path}: damaged ({first_line(error)}). {advice}") from error
+
+
+@contextmanager
+def create_hdf5(path: str | Path) -> "Iterator[h5py.File]":
+    """Give a working file to fill with `put` or `create_dataset`; it appears under its name when complete.
+
+    All of it is under a checksum. The attributes of the file are so too, those of groups and datasets are not.
+    """
+    import h5py
+
+    # Files as of HDF5 1.10 have checksums of what describes the data. Without times: bytes depend on content alone.
+    of_file, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    of_file.set_obj_track_times(False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    with (
+        complete(path) as partial,
+        h5py.File(h5py.h5f.create(os.fsencode(partial), h5py.h5f.ACC_TRUNC, of_file, access)) as file,
+    ):
+        yield file
+        file.attrs[CHECKSUM] = _of_attributes(file)
+
+
+def check_attributes(file: "h5py.File") -> None:
+    """Raise OSError if the attributes of a working file are not those that were written."""
+    try:
+        right = CHECKSUM not in file.attrs or file.attrs[CHECKSUM] == _of_attributes(file)
+    except Exception:  # what HDF5 takes for a text can be anything
+        right = False
+    if not right:
+        raise OSError("checksum of the attributes is wrong")
+
+
+def _of_attributes(file: "h5py.File") -> str:
+    values = {name: value for name, value in file.attrs.items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=lambda x: x.tolist()).encode()).hexdigest()
+
+
+def create_dataset(
+    file: "h5py.File", name: str, shape: tuple[int, ...], dtype: "np.dtype", **options: Any
+) -> "h5py.Dataset":
+    """Create a dataset in chunks, each with a checksum."""
+    import h5py
+
+    *groups, _ = name.split("/")
+    for n in range(1, len(groups) + 1):
+        if "/".join(groups[:n]) not in file:
+            of_group = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+            of_group.set_obj_track_times(False)
+            h5py.h5g.create(file.id, "/".join(groups[:n]).encode(), gcpl=of_group)
+    if 0 in shape:  # has no chunks
+        return file.create_dataset(name, shape, dtype)
+    chunks = (min(shape[0], max(1, CHUNK_BYTES // dtype.itemsize)),) if len(shape) == 1 else True
+    return file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True, **options)
+
+
+def put(file: "h5py.File", name: str, values: "np.ndarray", **options: Any) -> None:
+    """Create a dataset as `create_dataset` does and write it at once.
 
     A dataset that is not flushed is written when it is closed, where h5py does not raise if the disk is full.
     """
-    dataset = file.create_dataset(name, data=values, **options)
+    dataset = create_dataset(file, name, values.shape, values.dtype, **options)
+    dataset[...] = values
     dataset.flush()
+
+
+def write_json(path: str | Path, content: Mapping[str, Any], indent: int | None = None) -> None:
+    """Write a mapping as JSON, in front of its items ``sha256``: that of the text with zeros in its own place."""
+    text = json.dumps({CHECKSUM: "0" * 64, **content}, indent=indent)
+    with complete(path) as partial:
+        partial.write_text(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    JetmillError
+        If it is damaged or gone.
+    """
+    with made_earlier(path):
+        content = json.loads(text := Path(path).read_text())
+        found = content.pop(CHECKSUM, None) if isinstance(content, dict) else None
+        if not isinstance(found, str) or found != hashlib.sha256(text.replace(found, "0" * 64, 1).encode()).hexdigest():
+            raise ValueError("its checksum is wrong or not there")
+    return content
 
 
 def sha256(path: str | Path) -> str:

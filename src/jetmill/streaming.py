@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from jetmill import columns as store
@@ -21,6 +20,7 @@ from jetmill.config.checks import load
 from jetmill.config.models import Config
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError, nearest
+from jetmill.files import open_made_earlier
 from jetmill.randomness import generator, mix
 from jetmill.scaling.scalers import read_scalers
 from jetmill.sources import open_source
@@ -72,7 +72,7 @@ class Stream:
         known = (*SPLITS, *([VAL_RESAMPLED] if self._run.config.balance.resampling.validation else []))
         if output not in known:
             raise JetmillError(f"no output '{output}'; there are {', '.join(known)}.{nearest(output, known)}")
-        with h5py.File(self._run.balance, "r") as file:
+        with open_made_earlier(self._run.balance) as file:
             self.n_jets = int(written_jets(file, output)[0].sum())
         self.batch_size, self._output, self._seed = batch_size, output, seed
         self._n_slices = max(1, -(-self.n_jets // jets_in_memory))
@@ -97,8 +97,8 @@ class Stream:
     def _slice(self, k: int, n_slices: int, epoch: int) -> tuple[dict[str, Rows], np.ndarray]:
         """Return one of equal ranges of the keys of all batches, and the order of its jets."""
         run = self._run
-        with h5py.File(run.balance, "r") as file:
-            picked = list(pick(PartOf(self._output, (k, n_slices), run.batches), file))
+        with open_made_earlier(run.balance) as file:
+            picked = list(pick(PartOf(self._output, (k, n_slices), run.batches, run.column_types), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
         order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
         return scaled_rows(picked, run.tables, run.scalers, run.config.content), order
@@ -150,12 +150,15 @@ class DumpStream:
         for number, path in enumerate(self._files):
             with open_source(path, settings.input, settings.constituents) as source:
                 types = recipes.types_of(path, source)
+                # Computed with as in the run, unless the type of the file holds more.
+                of_run = {n: t for n, t in run.column_types.items() if n in types and np.can_cast(types[n], t)}
                 for chunk in recipes.chunks(source):
                     if not len(chunk.entry):
                         continue
                     cleaned, _ = recipes.clean(chunk, number)
                     columns = {
-                        name: store.as_read(name, x.astype(types.get(name, x.dtype))) for name, x in cleaned.items()
+                        name: store.as_read(name, x.astype(types.get(name, x.dtype)), of_run)
+                        for name, x in cleaned.items()
                     }
                     cell, inside = cell_or_none([columns[store.variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
@@ -207,6 +210,7 @@ class _Run:
     tables: Tables
     scalers: dict
     batches: list[tuple[str, str]]
+    column_types: Mapping[str, str]
 
     @classmethod
     def of(cls, configuration: Configuration) -> "_Run":
@@ -217,12 +221,13 @@ class _Run:
         for path in (balance, scalers, batches):
             if not path.exists():
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
-        with h5py.File(balance, "r") as file:
+        with open_made_earlier(balance) as file:
             tables = Tables.read(file)
-        found = [(batch.sample, batch.path) for batch in read_batch_list(batches)]
+        listed = read_batch_list(batches)
+        found = [(batch.sample, batch.path) for batch in listed]
         if gone := [path for _, path in found if not Path(path).exists()]:
             raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
-        return cls(config, balance, tables, read_scalers(scalers), found)
+        return cls(config, balance, tables, read_scalers(scalers), found, listed[0].types)
 
     @property
     def types(self) -> dict[str, str]:

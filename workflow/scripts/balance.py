@@ -10,8 +10,9 @@ with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     resampling = SimpleNamespace(**params.resampling)
     resampling.components = [SimpleNamespace(**component) for component in resampling.components]
+    listed = read_batch_list(given.batches)
     balance(
-        [(batch.sample, batch.path) for batch in read_batch_list(given.batches)],
+        [(batch.sample, batch.path) for batch in listed],
         given.bins,
         snakemake.output[0],
         bins=params.bins,
@@ -20,4 +21,5 @@ with job_log(snakemake.log[0]):
         weights=params.weights,
         resampling=resampling,
         strict=params.strict,
+        types=listed[0].types,
     )

@@ -6,5 +6,6 @@ from jetmill.stages.bin_jets import bin_jets
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    batches = [(batch.sample, batch.path) for batch in read_batch_list(snakemake.input[0])[params.batches]]
-    bin_jets(batches, snakemake.output[0], bins=params.bins, n_classes=params.n_classes)
+    listed = read_batch_list(snakemake.input[0])[params.batches]
+    batches = [(batch.sample, batch.path) for batch in listed]
+    bin_jets(batches, snakemake.output[0], bins=params.bins, n_classes=params.n_classes, types=listed[0].types)

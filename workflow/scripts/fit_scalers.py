@@ -9,6 +9,13 @@ from jetmill.stages.fit_scalers import fit_scalers
 with job_log(snakemake.log[0]):
     of, variables = snakemake.params.range
     settings = SimpleNamespace(**snakemake.params.settings)
-    batches = [(batch.sample, batch.path) for batch in read_batch_list(snakemake.input.batches)]
-    balance = snakemake.input.balance or None
-    fit_scalers(batches, snakemake.output[0], of=of, variables=variables, settings=settings, balance_path=balance)
+    listed = read_batch_list(snakemake.input.batches)
+    fit_scalers(
+        [(batch.sample, batch.path) for batch in listed],
+        snakemake.output[0],
+        of=of,
+        variables=variables,
+        settings=settings,
+        balance_path=snakemake.input.balance or None,
+        types=listed[0].types,
+    )

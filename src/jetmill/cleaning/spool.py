@@ -1,19 +1,146 @@
-"""Columns that grow by chunks: in memory while small, in unnamed files beyond."""
+"""The columns of a batch while it is read, and its jets in the order of their keys, in bounded memory.
 
-import os
-from collections.abc import Mapping
+What is read stays in memory up to `RUN_BYTES`. Beyond that its jets are sorted by key and its columns written one
+after the other to an unnamed file: a run. Keys are uniform. So a range of keys is a block of jets of about the size
+that is wanted, and lies in one piece in each column of each run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 
-from jetmill.columns import KEY, LABEL, is_constituent_variable
-from jetmill.errors import JetmillError
+from jetmill.columns import KEY, collection_of, is_counts
+from jetmill.promotion import Types, merge
+from jetmill.ragged import values_of
 
-# All columns together stay in memory up to this many bytes.
-SPOOL_BYTES = 128_000_000
+# What stays in memory: bytes of all columns, and values of the longest one.
+RUN_BYTES, RUN_VALUES = 64_000_000, 2**22
+# What is put in order at a time.
+BLOCK_JETS, BLOCK_VALUES = 2**22, 2**24
+
+Columns = Mapping[str, np.ndarray]
+
+
+class _Scratch:
+    """Large arrays that are used again: the kernel clears each new one."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def array(self, purpose: str, dtype: np.dtype, length: int) -> np.ndarray:
+        """Return an array (length,), valid until the next one for the same purpose is asked for."""
+        n_bytes = length * dtype.itemsize
+        if purpose not in self._arrays or len(self._arrays[purpose]) < n_bytes:
+            self._arrays[purpose] = np.empty(n_bytes, dtype=np.uint8)
+        return self._arrays[purpose][:n_bytes].view(dtype)
+
+
+class _InMemory:
+    """Columns in the pieces in which they were read."""
+
+    def __init__(self, types: Mapping[str, np.dtype], pieces: Sequence[Columns] = ()):
+        self.types, self.pieces = types, list[Columns]()
+        self.n_bytes, self.lengths = 0, dict.fromkeys(types, 0)
+        for columns in pieces:
+            self.append(columns)
+
+    def append(self, columns: Columns) -> None:
+        self.pieces.append(columns)
+        for name, values in columns.items():
+            self.n_bytes += values.nbytes
+            self.lengths[name] += len(values)
+
+    def read_into(self, name: str, rows: slice, column: np.ndarray) -> None:  # noqa: ARG002
+        """Read a column, always all of it."""
+        np.concatenate([columns[name] for columns in self.pieces], out=column)
+
+
+@dataclass(frozen=True)
+class _OnDisk:
+    """Columns in a file, their jets sorted by key.
+
+    Attributes
+    ----------
+    starts
+        Column to where it starts in the file, in bytes.
+    lengths
+        Column to the number of its values.
+    end
+        Where the run ends in the file.
+    """
+
+    file: Any
+    types: Mapping[str, np.dtype]
+    starts: Mapping[str, int]
+    lengths: Mapping[str, int]
+    end: int
+
+    def read_into(self, name: str, rows: slice, column: np.ndarray) -> None:
+        """Read consecutive rows of a column."""
+        dtype = self.types[name]
+        stored = column if dtype == column.dtype else np.empty(len(column), dtype)
+        self.file.seek(self.starts[name] + rows.start * dtype.itemsize)
+        self.file.readinto(stored.data.cast("B"))
+        if stored is not column:
+            column[...] = stored
+
+
+_Run = _InMemory | _OnDisk
+
+
+@dataclass(frozen=True)
+class Block:
+    """The jets of a range of keys.
+
+    Attributes
+    ----------
+    types
+        Type of each column.
+    """
+
+    types: Mapping[str, np.dtype]
+    _runs: Sequence[_Run]
+    # Of each run: the rows of jets (under None), and of the constituents of each collection.
+    _rows: Sequence[Mapping[str | None, slice]]
+    _scratch: _Scratch
+
+    def __len__(self) -> int:
+        """Return the number of jets."""
+        return self._length(KEY)
+
+    def read(self, name: str) -> np.ndarray:
+        """Return a column."""
+        return self._read_into(np.empty(self._length(name), self.types[name]), name)
+
+    def take(self, name: str, places: np.ndarray) -> np.ndarray:
+        """Return the values at some places of a column, to be used before the next are asked for."""
+        dtype = self.types[name]
+        column = self._read_into(self._scratch.array("column", dtype, self._length(name)), name)
+        # All places are in range; "wrap" is the quickest way not to check.
+        return column.take(places, out=self._scratch.array("taken", dtype, len(places)), mode="wrap")
+
+    def places(self, order: np.ndarray) -> Iterator[tuple[str | None, np.ndarray]]:
+        """Yield the places of the jets in another order, under None, and of the constituents of each collection."""
+        yield None, order
+        for name in self.types:
+            if is_counts(name):
+                yield collection_of(name), values_of(order, self.read(name).astype(np.int64))
+
+    def _read_into(self, column: np.ndarray, name: str) -> np.ndarray:
+        stop, of = 0, rows_of(name)
+        for run, rows in zip(self._runs, self._rows, strict=True):
+            start, stop = stop, stop + _n(rows[of])
+            if stop > start:
+                run.read_into(name, rows[of], column[start:stop])
+        return column
+
+    def _length(self, name: str) -> int:
+        return sum(_n(rows[rows_of(name)]) for rows in self._rows)
 
 
 class Spool(AbstractContextManager):
@@ -22,92 +149,134 @@ class Spool(AbstractContextManager):
     Parameters
     ----------
     directory
-        Where the unnamed files go that hold what does not fit into memory.
+        Where the unnamed file goes that holds what does not fit into memory.
+    own
+        Types of columns that are made here, whatever the types in the files.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, own: dict[str, np.dtype]):
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
-        self._start()
-
-    def _start(self) -> None:
-        self._stack = ExitStack()
-        self._types: dict[str, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
-        self._files: dict[str, Any] = {}
+        self._directory, self._stack, self._scratch = directory, ExitStack(), _Scratch()
+        self._own = own
+        self._file: Any = None
+        self._seen, self._seen_of_file = Types(), Types()
+        self._runs: list[_OnDisk] = []
+        self._rest = _InMemory({})
+        self.mark()
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def expect(self, types: Mapping[str, np.dtype], path: str | Path) -> None:
-        """Take the types of the columns from the first file; a later one may not need wider ones.
+    @property
+    def n_jets(self) -> int:
+        """Number of jets so far."""
+        return sum(run.lengths[KEY] for run in self._runs) + self._rest.lengths.get(KEY, 0)
 
-        Small integers of constituents are free to change: their column becomes float32, if that holds both types.
+    @property
+    def seen(self) -> Types:
+        """In which types the files have the columns, and what integers."""
+        return merge([self._seen, self._seen_of_file])
+
+    def mark(self) -> None:
+        """Keep all there is, whatever becomes of the next file."""
+        self._seen, self._seen_of_file = self.seen, Types()
+        self._marked = len(self._runs), len(self._rest.pieces)
+
+    def roll_back(self) -> None:
+        """Forget all since the last `mark`."""
+        n_runs, n_pieces = self._marked
+        self._seen_of_file = Types()
+        self._runs = self._runs[:n_runs]
+        self._rest = _InMemory(self._rest.types, self._rest.pieces[:n_pieces])
+
+    def expect(self, types: Mapping[str, np.dtype], path: str | None = None) -> None:
+        """Say in which types the columns of the next file come; columns of no file (`path`) have any type."""
+        types = {name: dtype.newbyteorder("=") for name, dtype in types.items()}
+        if path is not None:
+            self._seen_of_file.add(Types({name: {str(dtype): path} for name, dtype in types.items()}))
+        if types | self._own != self._rest.types:
+            self._flush()
+            self._rest = _InMemory(types | self._own)
+
+    def append(self, columns: Columns) -> None:
+        """Add some rows to every column; raises TypeError for floats where integers are expected."""
+        types = self._rest.types
+        for name, values in columns.items():
+            if values.dtype.kind == "f" and types[name].kind != "f":
+                raise TypeError(f"{name}: {values.dtype} for a column of {types[name]}")
+        columns = {name: np.ascontiguousarray(values, dtype=types[name]) for name, values in columns.items()}
+        self._seen_of_file.count(columns)
+        self._rest.append(columns)
+        if self._rest.n_bytes >= RUN_BYTES or max(self._rest.lengths.values()) >= RUN_VALUES:
+            self._flush()
+
+    def blocks(self) -> list[Block]:
+        """Return all jets in ranges of keys, one after the other.
 
         Raises
         ------
         JetmillError
-            If it does.
+            If no type holds all values of a column.
         """
-        if not self._files:
-            self._types |= types
-            size = SPOOL_BYTES // len(self._types)
-            for name in self._types:
-                file = SpooledTemporaryFile(mode="w+b", max_size=size, dir=str(self._directory))  # noqa: SIM115
-                self._files[name] = self._stack.enter_context(file)
-        for name, dtype in types.items():
-            known = self._types[name]
-            if np.can_cast(dtype, known, casting="safe"):
-                continue
-            if not (is_constituent_variable(name) and np.result_type(known, dtype, np.float32) == np.float32):
-                raise JetmillError(
-                    f"{path}: '{name.rpartition('/')[2]}' is stored as {dtype} here and as {known}"
-                    " in the first file of the batch; put files of different versions into different samples"
-                )
-            self._make_float(name)
+        types = {**self._rest.types, **self.seen.stored()}
+        lengths = [*(run.lengths for run in self._runs), self._rest.lengths]
+        n_values = max(sum(of_run.get(name, 0) for of_run in lengths) for name in types)
+        n_jets = self.n_jets
+        n_blocks = max(1, -(-n_values // BLOCK_VALUES), -(-n_jets // BLOCK_JETS))
+        if self._runs or n_blocks > 1:
+            self._flush()
+        # What is in memory is not sorted, and one block.
+        runs: list[_Run] = [*self._runs] or [self._rest]
+        rows = [self._ranges(run, n_blocks) for run in runs]
+        return [Block(types, runs, [of_run[n] for of_run in rows], self._scratch) for n in range(n_blocks)]
 
-    def _make_float(self, name: str) -> None:
-        column, file = self.column(name).astype(np.float32), self._files[name]
-        file.seek(0)
-        file.write(column.data)
-        self._types[name] = column.dtype
+    def _ranges(self, run: _Run, n: int) -> list[dict[str | None, slice]]:
+        """Return the rows of jets and constituents of a run in each of `n` equal ranges of keys."""
 
-    def mark(self) -> dict[str, int]:
-        """Return how many rows the columns have, for `roll_back`."""
-        return {name: file.tell() // self._types[name].itemsize for name, file in self._files.items()}
+        def column(name: str) -> np.ndarray:
+            values = np.empty(run.lengths[name], run.types[name])
+            if len(values):
+                run.read_into(name, slice(0, len(values)), values)
+            return values
 
-    def roll_back(self, mark: Mapping[str, int]) -> None:
-        """Forget all rows since `mark` was taken, and the types of the columns if there were none yet."""
-        if not mark:
-            self._stack.close()
-            self._start()
-        for name, n_rows in mark.items():
-            self._files[name].seek(n_rows * self._types[name].itemsize)
-            self._files[name].truncate()
+        keys = column(KEY)
+        ends = np.array([-(-part * 2**64 // n) for part in range(1, n)], dtype=np.uint64)
+        cuts: dict[str | None, np.ndarray] = {None: np.array([0, *np.searchsorted(keys, ends), len(keys)])}
+        for name in run.types:
+            if is_counts(name):
+                cuts[collection_of(name)] = np.concatenate([[0], np.cumsum(column(name), dtype=np.int64)])[cuts[None]]
+        return [{of: slice(int(cut[k]), int(cut[k + 1])) for of, cut in cuts.items()} for k in range(n)]
 
-    def append(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Add some rows to every column; raises TypeError for floats where integers are expected."""
-        for name, values in columns.items():
-            if values.dtype.kind == "f" and self._types[name].kind != "f":
-                raise TypeError(f"{name}: {values.dtype} for a column of {self._types[name]}")
-            self._files[name].write(np.ascontiguousarray(values, dtype=self._types[name]).data)
+    def _flush(self) -> None:
+        """Write what is in memory to the file; what was there at the last `mark` becomes a run of its own."""
+        n_runs, n_pieces = self._marked
+        types, kept, new = self._rest.types, self._rest.pieces[:n_pieces], self._rest.pieces[n_pieces:]
+        if kept:
+            self._write(_InMemory(types, kept))
+            n_runs = len(self._runs)
+        if new:
+            self._write(_InMemory(types, new))
+        self._marked, self._rest = (n_runs, 0), _InMemory(types)
 
-    def column(self, name: str) -> np.ndarray:
-        """Return a whole column, (n_jets,)."""
-        dtype = self._types[name]
-        column = np.empty(self._files[name].seek(0, os.SEEK_END) // dtype.itemsize, dtype=dtype)
-        self.read_into(name, column)
-        return column
+    def _write(self, run: _InMemory) -> None:
+        """Sort jets in memory by key and write them to the end of the file."""
+        if self._file is None:
+            self._file = self._stack.enter_context(TemporaryFile(dir=self._directory))  # noqa: SIM115
+        end = self._runs[-1].end if self._runs else 0
+        self._file.seek(end)
+        block, starts = Block(run.types, [run], self._ranges(run, 1), self._scratch), {}
+        for of, places in block.places(np.argsort(block.read(KEY), kind="stable")):
+            for name in run.types:
+                if rows_of(name) == of:
+                    starts[name] = end
+                    end += self._file.write(block.take(name, places).data.cast("B"))
+        self._runs.append(_OnDisk(self._file, run.types, starts, run.lengths, end))
 
-    def read_into(self, name: str, column: np.ndarray) -> None:
-        """Read a whole column into an array of its type and length."""
-        file = self._files[name]
-        file.seek(0)
-        file.readinto(column.data)
 
-    def dtype(self, name: str) -> np.dtype:
-        """Return the type of a column."""
-        return self._types[name]
+def rows_of(name: str) -> str | None:
+    """Return the collection whose constituents a column has a row for, None if it has one for each jet."""
+    return None if is_counts(name) else collection_of(name)
 
-    def names(self) -> list[str]:
-        """Return the names of the columns."""
-        return list(self._files)
+
+def _n(rows: slice) -> int:
+    return rows.stop - rows.start

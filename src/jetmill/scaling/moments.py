@@ -1,13 +1,12 @@
 """What is known of the values of a variable: moments that can be added up, and what else scaling needs."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from jetmill.files import made_earlier
+from jetmill.files import read_json, write_json
 from jetmill.scaling.quartiles import Quartiles
 from jetmill.scaling.sentinels import Ends
 
@@ -156,17 +155,15 @@ def logarithm(values: np.ndarray) -> np.ndarray:
 
 def write_statistics(statistics: Mapping[str, Mapping[str, Statistics]], path: str | Path) -> None:
     """Write the statistics of a range of variables, by object, as JSON, every float exact."""
-    table = {of: {name: asdict(s) for name, s in rows.items()} for of, rows in statistics.items()}
-    Path(path).write_text(json.dumps(table, indent=1))
+    write_json(path, {of: {name: asdict(s) for name, s in rows.items()} for of, rows in statistics.items()})
 
 
 def read_statistics(paths: Iterable[str | Path]) -> dict[str, dict[str, Statistics]]:
     """Join the statistics of several ranges of variables."""
     joined: dict[str, dict[str, Statistics]] = {}
     for path in paths:
-        with made_earlier(path):
-            for of, rows in json.loads(Path(path).read_text()).items():
-                joined.setdefault(of, {}).update({name: _statistics(row) for name, row in rows.items()})
+        for of, rows in read_json(path).items():
+            joined.setdefault(of, {}).update({name: _statistics(row) for name, row in rows.items()})
     return joined
 
 

@@ -1,6 +1,5 @@
 """Scalers: from what is known of a variable to the scaling it gets."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import made_earlier
+from jetmill.files import read_json, write_json
 from jetmill.scaling.moments import Moments, Statistics, logarithm
 from jetmill.scaling.sentinels import sentinels
 from jetmill.scaling.settings import ScalingSettings, is_scaled
@@ -184,26 +183,23 @@ def write_scalers(
         }
         for of, rows in scalers.items()
     }
-    Path(path).write_text(json.dumps(table, indent=1))
+    write_json(path, table, indent=1)
 
 
 def read_scalers(path: str | Path) -> dict[str, dict[str, Scaler]]:
     """Read ``scalers.json``, in the order of the variables."""
-    with made_earlier(path):
-        return {
-            of: {
-                name: Scaler(row["shift"], row["scale"], row["default"], row["log"], row["clip"] or np.inf)
-                for name, row in rows.items()
-            }
-            for of, rows in json.loads(Path(path).read_text()).items()
+    return {
+        of: {
+            name: Scaler(row["shift"], row["scale"], row["default"], row["log"], row["clip"] or np.inf)
+            for name, row in rows.items()
         }
+        for of, rows in read_json(path).items()
+    }
 
 
 def read_warnings(path: str | Path) -> list[str]:
     """Read the warnings in ``scalers.json``."""
-    with made_earlier(path):
-        table = json.loads(Path(path).read_text())
-        return [warning for rows in table.values() for row in rows.values() for warning in row["warnings"]]
+    return [warning for rows in read_json(path).values() for row in rows.values() for warning in row["warnings"]]
 
 
 def _applied(s: Scaler) -> dict[str, Any]:

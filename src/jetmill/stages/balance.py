@@ -29,7 +29,7 @@ from jetmill.balancing.tables import (
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns import KEY, LABEL, Batch
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier, put
+from jetmill.files import create_hdf5, open_made_earlier, put
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
@@ -52,6 +52,7 @@ def balance(
     weights: Mapping[str, Mapping[str, str]],
     resampling: "Resampling",
     strict: bool,
+    types: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
@@ -63,6 +64,8 @@ def balance(
         Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
     weights
         Name of each table to the arguments of `weight_table`: method, and reference as a class.
+    types
+        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
 
     Raises
     ------
@@ -81,7 +84,7 @@ def balance(
             raise JetmillError(
                 f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
             )
-    with warnings_kept() as warnings, complete(output) as partial, h5py.File(partial, "w") as file:
+    with warnings_kept() as warnings, create_hdf5(output) as file:
         file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
         for axis in axes:
             put(file, f"{EDGES}/{axis.variable}", axis.edges)
@@ -89,7 +92,7 @@ def balance(
             write_table(file, f"{COUNTS}/{sample}", table)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
-                _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples)
+                _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples, types)
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
@@ -165,6 +168,7 @@ def _resample(
     resampling: "Resampling",
     classes: Sequence[str],
     samples: Sequence[str],
+    types: Mapping[str, str] | None,
 ) -> None:
     """Decide how often each jet of an output is taken, and write the tables that say so."""
     split = SPLITS.index(split_of(output))
@@ -193,7 +197,7 @@ def _resample(
     def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield group (component, class, cell) and selection key of the jets of each batch."""
         for sample, path in batches:
-            with Batch(path) as batch:
+            with Batch(path, types) as batch:
                 rows = batch.rows(split)
                 label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
             component = of_cells[samples.index(sample)].reshape(-1)[cell]

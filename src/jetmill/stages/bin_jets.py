@@ -4,13 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from jetmill.balancing.binning import axes_of, shape
 from jetmill.balancing.tables import COUNTS, write_table
 from jetmill.columns import LABEL, Batch
-from jetmill.files import complete
+from jetmill.files import create_hdf5
 from jetmill.splitting import SPLITS
 from jetmill.writing.picking import cells_of
 
@@ -23,6 +22,7 @@ def bin_jets(
     *,
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     n_classes: int,
+    types: Mapping[str, str] | None = None,
 ) -> None:
     """Write the counts of each sample, see `jetmill.balancing.tables`.
 
@@ -32,6 +32,8 @@ def bin_jets(
         Sample and column file of each batch.
     bins
         Variable to segments ``(low, high, number of bins)``.
+    types
+        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
 
     Raises
     ------
@@ -42,12 +44,12 @@ def bin_jets(
     n_cells = int(np.prod(shape(axes)))
     counts: dict[str, np.ndarray] = {}
     for sample, path in batches:
-        with Batch(path) as batch:
+        with Batch(path, types) as batch:
             cell = cells_of(batch, axes)
             group = (batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)) * n_cells + cell
         found = np.bincount(group, minlength=len(SPLITS) * n_classes * n_cells)
         counts[sample] = counts.get(sample, 0) + found
         logger.info("%12d jets in %d of %d cells  %s", len(cell), len(np.unique(cell)), n_cells, path)
-    with complete(output) as partial, h5py.File(partial, "w") as file:
+    with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))

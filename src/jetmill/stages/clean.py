@@ -5,7 +5,7 @@ which jets stay. Then the columns of the batch are put in their final order one 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ import numpy as np
 
 from jetmill import columns as store
 from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
+from jetmill.cleaning.sorting import ROW, sort_jets
 from jetmill.cleaning.spool import Spool
-from jetmill.config.cleaning import Cleaning, Split
+from jetmill.config.cleaning import Cleaning
 from jetmill.errors import JetmillError
 from jetmill.files import sha256, unwritable_named
 from jetmill.logs import warnings_kept
-from jetmill.ragged import values_of
 from jetmill.randomness import keys
 from jetmill.sources import Chunk, Source, UnreadableError, open_source
 from jetmill.sources.damage import damage_named
 from jetmill.sources.remote import is_remote
-from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
+from jetmill.splitting import SPLITS
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +57,19 @@ def clean_batch(
     recipes = Recipes(settings, sample)
     counts, inputs = recipes.nothing(), []
     before = {path: _state(path) for path in map(str, files)}
-    with unwritable_named(Path(output)), Spool(Path(output).parent) as spool, warnings_kept() as warnings:
+    with (
+        unwritable_named(Path(output)),
+        Spool(Path(output).parent, recipes.own_types) as spool,
+        warnings_kept() as warnings,
+    ):
         for number, path in enumerate(map(str, files), start=first_file):
-            mark = spool.mark()
+            spool.mark()
             try:
                 entry, of_file = _clean_file(path, number, spool, recipes)
             except UnreadableError as error:
                 if settings.input.unreadable == "error":
                     raise
-                spool.roll_back(mark)
+                spool.roll_back()
                 logger.warning("skipped %s", error)
                 inputs.append({"path": path, "skipped": str(error).removeprefix(f"{path}: "), "jets": 0, "kept": 0})
             else:
@@ -74,7 +78,7 @@ def clean_batch(
         if skipped := sum("skipped" in entry for entry in inputs):
             logger.warning("%d of %d files skipped", skipped, len(inputs))
         if skipped == len(inputs):
-            spool.expect(recipes.types_without_files(), output)
+            spool.expect(recipes.types_without_files())
         if counts.ambiguous:
             logger.warning("%d jets fit more than one class; the first one counts", counts.ambiguous)
         for name, (n_read, n_selected, n_kept) in counts.constituents.items():
@@ -134,6 +138,9 @@ class Recipes:
         self.settings, self.sample = settings, sample
         self.jets = JetRecipe(settings, sample)
         self.constituents = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
+        self.own_types: dict[str, np.dtype] = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
+        if settings.split.by == "jet":
+            self.own_types[ROW] = np.dtype(np.int64)
 
     def nothing(self) -> _Counts:
         """Return the counts before anything is read."""
@@ -178,7 +185,7 @@ class Recipes:
     def types_without_files(self) -> dict[str, np.dtype]:
         """Return types for columns without rows.
 
-        What keeps the type of the files is bool: joined with the columns of other batches it becomes theirs.
+        What keeps the type of the files is bool; those of other batches decide in which type it is read.
         """
         as_in_file = [*self.settings.input.event_id, *self.settings.jets.additional_labels]
         types = self.jets.types(dict.fromkeys(as_in_file, np.dtype(bool)))
@@ -196,6 +203,8 @@ def _clean_file(path: str, number: int, spool: Spool, recipes: Recipes) -> tuple
         for chunk in recipes.chunks(source):
             columns, of_chunk = recipes.clean(chunk, number)
             counts += of_chunk
+            if ROW in recipes.own_types:
+                columns[ROW] = spool.n_jets + np.arange(len(columns[store.KEY]))
             spool.append(columns)
     checksum = None
     if settings.input.checksum and not is_remote(path):
@@ -212,52 +221,14 @@ def _check_integers(path: str | Path, key: str, types: Mapping[str, np.dtype], n
             raise JetmillError(f"{path}: '{name}' of {key} is {types[name]}; it must be an integer")
 
 
-def _split(spool: Spool, settings: Cleaning) -> np.ndarray:
-    """Return the split of each jet, uint8 (n_jets,); by event or modulo it depends on the event alone."""
-    split: Split = settings.split
-    # The models guarantee shares or lists of remainders; mypy cannot see which.
-    if split.by == "jet":
-        n_jets = len(spool.column(store.LABEL))
-        return split_by_jet(n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
-    event = [spool.column(f"{store.EVENT}/{name}") for name in settings.input.event_id]
-    if split.by == "event":
-        event_keys = keys(settings.seed, "split", of=event)
-        return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]
-    return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
-
-
 def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
-    """Put the columns of a batch in their order, one by one, and write them."""
-    split, labels = _split(spool, settings), spool.column(store.LABEL)
-    order = np.lexsort((spool.column(store.KEY), split))
-    n_classes = len(settings.classes)
-    counts = np.bincount(split * np.int64(n_classes) + labels, minlength=len(SPLITS) * n_classes).reshape(-1, n_classes)
-    columns = _in_order(spool, order, settings.constituents)
-    store.write_batch(output, columns, attributes | {"splits": counts.sum(axis=1), "class_counts": counts})
+    """Put the jets of a batch in their order and write them."""
+    jets = sort_jets(spool, settings)
+    counts = jets.class_counts
+    attributes |= {"types": spool.seen.as_json(), "splits": counts.sum(axis=1), "class_counts": counts}
+    store.write_batch(output, jets.columns, jets.pieces, attributes)
     for title, left in attributes["cutflow"]:
         logger.info("%12d jets  %s", left, title)
     for name, in_split in zip(SPLITS, counts, strict=True):
         by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.classes, in_split, strict=True))
         logger.info("%12d jets  in %s (%s)", in_split.sum(), name, by_class)
-
-
-def _in_order(spool: Spool, order: np.ndarray, collections: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the columns of a batch with their jets in another order; those of constituents to be used at once."""
-    of_constituents = [name for name in spool.names() if name.startswith(store.CONSTITUENTS)]
-    for name in spool.names():
-        if name not in of_constituents:
-            yield name, spool.column(name)[order]
-    for collection in collections:
-        counts = spool.column(store.counts(collection)).astype(np.int64)
-        yield store.offsets(collection), np.concatenate([[0], np.cumsum(counts[order])])
-        places = values_of(order, counts)
-        # By type: what a column is read into, and what it is put in order in. The kernel clears each new array.
-        arrays: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
-        for name in of_constituents:
-            if name.startswith(f"{store.CONSTITUENTS}/{collection}/") and name != store.counts(collection):
-                if (dtype := spool.dtype(name)) not in arrays:
-                    arrays[dtype] = np.empty(len(places), dtype), np.empty(len(places), dtype)
-                column, ordered = arrays[dtype]
-                spool.read_into(name, column)
-                # All places are in range; "wrap" is the quickest way not to check.
-                yield name, column.take(places, out=ordered, mode="wrap")

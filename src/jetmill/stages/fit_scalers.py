@@ -1,7 +1,7 @@
 """Statistics of a range of variables, from the training jets of all batches."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.columns import Batch, constituent, variable
-from jetmill.files import complete, open_made_earlier
+from jetmill.files import open_made_earlier
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
 from jetmill.splitting import TRAIN
@@ -31,6 +31,7 @@ def fit_scalers(
     variables: Sequence[str],
     settings: ScalingSettings,
     balance_path: str | Path | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> None:
     """Go through some variables of the training jets, block by block, in constant memory.
 
@@ -46,6 +47,8 @@ def fit_scalers(
         How they will be scaled, which decides what must be known.
     balance_path
         Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
+    types
+        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
     """
     found: dict[str, Statistics] = {}
     with nullcontext() if balance_path is None else open_made_earlier(balance_path) as balance_file:
@@ -56,26 +59,29 @@ def fit_scalers(
                 )
                 for name in variables[start : start + TOGETHER]
             }
-            for name, values, times in _blocks(batches, of, list(together), balance_file):
+            for name, values, times in _blocks(batches, of, list(together), balance_file, types):
                 together[name].add(values, times)
             again = [name for name, statistics in together.items() if statistics.look_closer()]
-            for name, values, times in _blocks(batches, of, again, balance_file):
+            for name, values, times in _blocks(batches, of, again, balance_file, types):
                 together[name].add_again(values, times)
             found |= {name: statistics.result() for name, statistics in together.items()}
     for name, statistics in found.items():
         logger.info("%12d values  %s", statistics.moments.count, name)
-    with complete(output) as partial:
-        write_statistics({of: found}, partial)
+    write_statistics({of: found}, output)
 
 
 def _blocks(
-    batches: Sequence[tuple[str, str | Path]], of: str, variables: Sequence[str], balance_file: h5py.File | None
+    batches: Sequence[tuple[str, str | Path]],
+    of: str,
+    variables: Sequence[str],
+    balance_file: h5py.File | None,
+    types: Mapping[str, str] | None,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
     n_jets = BLOCK_ROWS if of == "jets" else BLOCK_ROWS_OF_CONSTITUENTS
     for sample, path in batches if variables else ():
         choice = None if balance_file is None else Choice.read(balance_file, "train", sample)
-        with Batch(path) as batch:
+        with Batch(path, types) as batch:
             jets = batch.rows(TRAIN)
             for start in range(jets.start, jets.stop, n_jets):
                 rows = slice(start, min(start + n_jets, jets.stop))

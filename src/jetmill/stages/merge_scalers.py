@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jetmill.files import complete
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
 from jetmill.scaling.settings import ScalingSettings
@@ -33,8 +32,7 @@ def merge_scalers(
     """
     statistics = read_statistics(ranges)
     scalers, warnings = fit_all(statistics, settings, strict=strict)
-    with complete(output) as partial:
-        write_scalers(scalers, statistics, warnings, partial)
+    write_scalers(scalers, statistics, warnings, output)
     for warning in (w for rows in warnings.values() for of_variable in rows.values() for w in of_variable):
         logger.warning("%s", warning)
     logger.info("%d scalers", sum(map(len, scalers.values())))

@@ -1,7 +1,7 @@
 """Which jets of each batch a part takes, how often and in which order, and their columns."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -31,19 +31,22 @@ class PartOf:
         Number k, of how many n: the part takes the k-th of n equal ranges of keys of each batch.
     batches
         Sample and column file of each batch.
+    types
+        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
     """
 
     output: str
     slice_of_keys: tuple[int, int]
     batches: Sequence[tuple[str, str | Path]]
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
     ) -> "PartOf":
         """Return a part that is drawn from some of the listed batches."""
-        found = [(batch.sample, batch.path) for batch in read_batch_list(batch_list)[batches]]
-        return cls(output, slice_of_keys, found)
+        found = read_batch_list(batch_list)
+        return cls(output, slice_of_keys, [(batch.sample, batch.path) for batch in found[batches]], found[0].types)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Picked:
     order : ndarray of uint64, shape (n,)
         Key by which the part is shuffled.
     label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
+    types
+        Column to the type that it is read in.
     """
 
     path: str | Path
@@ -71,24 +76,25 @@ class Picked:
     order: np.ndarray
     label: np.ndarray
     cell: np.ndarray
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
 
     def names(self, group: str) -> list[str]:
         """Return the names of the columns in a group."""
-        with Batch(self.path) as batch:
+        with Batch(self.path, self.types) as batch:
             return batch.names(group)
 
     def read(self, names: Sequence[str]) -> list[np.ndarray]:
         """Read columns of the picked jets, each (n,)."""
-        with Batch(self.path) as batch:
+        with Batch(self.path, self.types) as batch:
             columns = [batch.read(name, self.rows) for name in names]
         return columns if self.repeat is None else [column[self.repeat] for column in columns]
 
     def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Read datasets of a collection: how many constituents each jet has, and the values of all."""
-        with Batch(self.path) as batch:
+        with Batch(self.path, self.types) as batch:
             counts, rows = batch.constituents(collection, self.rows)
             columns = [batch.read(name, rows) for name in names]
         if self.repeat is None:
@@ -158,17 +164,17 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
     split = SPLITS.index(split_of(source.output))
     for sample, path in source.batches:
         choice = Choice.read(balance_file, source.output, sample)
-        with Batch(path) as batch:
+        with Batch(path, source.types) as batch:
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
             chosen = choice.of(batch, rows)
         key, label, cell, times = chosen.key, chosen.label, chosen.cell, chosen.times
         if times is None:
-            yield Picked(path, sample, rows, None, mix(key), label, cell)
+            yield Picked(path, sample, rows, None, mix(key), label, cell, source.types)
             continue
         repeat = np.repeat(np.arange(len(key)), times)
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
-        yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat])
+        yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat], source.types)
 
 
 def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
