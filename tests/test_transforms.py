@@ -402,7 +402,7 @@ def test_pixels_are_those_of_digitize():
     "options", [{"n": 0}, {"n": 2.5}, {"n": math.inf}, {"half_width": 0}, {"half_width": -1}, {"half_width": math.inf}]
 )
 def test_there_must_be_pixels(options):
-    with pytest.raises(JetmillError, match="image_pixels: n must be a whole number above 0"):
+    with pytest.raises(JetmillError, match="image_pixels: n must be a whole number from 1 to 65536"):
         transforms.image_pixels(np.zeros(1), np.zeros(1), **options)
 
 

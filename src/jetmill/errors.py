@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
+# Characters of a line of a message.
+LONGEST = 1500
+
 
 class JetmillError(Exception):
     """A mistake in the input or the configuration, told in one sentence without a traceback."""
@@ -13,12 +16,20 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
+def one_line(text: object) -> str:
+    """Return text for a message: in one line, and cut off where it gets too long."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}..."
+
+
 def nearest(name: str | Iterable[str], known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known name closest to `name` (or to one of them), or nothing."""
     lowered = {k.lower(): k for k in known}
+    wanted_names = [name] if isinstance(name, str) else name
     close = [
         (SequenceMatcher(None, wanted, match).ratio(), lowered[match])
-        for wanted in map(str.lower, [name] if isinstance(name, str) else name)
+        # It takes long to compare long names, and helps nobody.
+        for wanted in (wanted.lower() for wanted in wanted_names if len(wanted) <= 200)
         for match in get_close_matches(wanted, lowered, n=1, cutoff=0.6)
     ]
     return f" Did you mean '{max(close)[1]}'?" if close else ""

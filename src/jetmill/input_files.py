@@ -7,7 +7,7 @@ from os.path import exists, normpath
 from pathlib import Path
 
 from jetmill.config.models import Sample
-from jetmill.errors import JetmillError
+from jetmill.errors import JetmillError, one_line
 from jetmill.sources.remote import NOT_REMOTE, is_remote
 
 
@@ -27,7 +27,7 @@ def find_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str,
         try:
             files[name] = _files(name, sample, toy_files)
         except JetmillError as error:
-            problems.append(str(error))
+            problems.append(one_line(error))
         else:
             problems += _repeated(name, files[name], first)
     return files, problems
@@ -80,7 +80,11 @@ def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
             lines = Path(sample.files).read_text().splitlines()
         except OSError as error:
             raise JetmillError(f"samples.{name}.files: {sample.files}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise JetmillError(f"samples.{name}.files: {sample.files}: is not a text file of a path per line") from None
         entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    if binary := [entry for entry in entries if "\0" in entry]:
+        raise JetmillError(f"samples.{name}.files: {one_line(binary[0])}: is not a path")
     found: list[str] = []
     for entry in entries:
         if is_remote(entry) and "*" in entry:

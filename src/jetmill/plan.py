@@ -7,9 +7,11 @@ from os.path import exists, getsize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jetmill.balancing.table_size import table_numbers
 from jetmill.config.checks import load, readable_samples
 from jetmill.config.cleaning import Cleaning, ScalingOf
 from jetmill.config.models import Config, weight_name
+from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
 from jetmill.input_files import find_files, remote_files
 from jetmill.packages import COMPRESSION, FORMATS, NETWORKS, PROTOCOLS, Package
@@ -93,7 +95,9 @@ class Plan:
         try:
             config = load(raw)
         except JetmillError as error:
-            problems = [str(error), *find_files(readable_samples(raw), "{}_{:04d}")[1]]
+            # What has too much in it is not looked at any more.
+            samples = {} if excesses(raw) else readable_samples(raw)
+            problems = [str(error), *find_files(samples, "{}_{:04d}")[1]]
             raise JetmillError("\n".join(problems)) from None
         return cls(config, jobs_run_here=jobs_run_here)
 
@@ -252,6 +256,11 @@ class Plan:
     def slice_of_keys(self, output: str, part: str) -> tuple[int, int]:
         """Return which range of keys a part takes of its batches: its number, of how many."""
         return (0, 1) if self.config.write.shuffle == "batch" else (int(part), len(self.parts(output)))
+
+    @property
+    def table_numbers(self) -> int:
+        """How many numbers a table of the bins has."""
+        return table_numbers(self.config.balance.bins, len(self.config.classes))
 
     @property
     def weights(self) -> dict[str, dict[str, str]]:

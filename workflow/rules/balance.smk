@@ -10,7 +10,7 @@ rule bin_jets:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=lambda w, attempt: 1000 * attempt,
+        mem_mb=bin_memory,
         runtime=lambda w, attempt: 20 * attempt,
     params:
         batches=lambda w: PLAN.bin_groups[w.group],
@@ -36,7 +36,7 @@ rule balance:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=lambda w, attempt: 1000 * attempt,
+        mem_mb=balance_memory,
         runtime=all_time,
     params:
         bins=CONFIG.balance.bins,

@@ -146,6 +146,8 @@ rule plot_closure:
         "<logs>/plot_closure.log",
     conda:
         "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=table_memory,
     params:
         batches=PLAN.sources("0"),
         slice_of_keys=PLAN.slice_of_keys("train", "0"),
@@ -202,6 +204,8 @@ rule write_manifest:
     conda:
         "../../envs/jetmill.yaml"
     threads: 2
+    resources:
+        mem_mb=table_memory,
     params:
         config=CONFIG.model_dump(mode="json"),
         user_files=lambda _: {

@@ -1,5 +1,12 @@
 # What jobs ask a batch system for, from what they read, and more with each attempt: memory in MB and
 # time in minutes. Measured peaks are less than half of these.
+from jetmill.balancing.table_size import (
+    balance_megabytes,
+    bin_megabytes,
+    lookup_megabytes,
+)
+
+LOOKUP = lookup_megabytes(PLAN.table_numbers, len(PLAN.weights))
 
 
 # Not from input.size_mb, which is slow: rehearsing 14,000 jobs would take half as long again.
@@ -16,9 +23,25 @@ def part_memory(times):
 
     def memory(w, attempt):
         read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
-        return round(attempt * (700 + times * read))
+        return round(attempt * (700 + times * read + LOOKUP))
 
     return memory
+
+
+def bin_memory(w, attempt):
+    samples = {batch.sample for batch in PLAN.batches[PLAN.bin_groups[w.group]]}
+    return round(attempt * (1000 + bin_megabytes(PLAN.table_numbers, len(samples))))
+
+
+def balance_memory(w, attempt):
+    pools = CONFIG.balance.resampling.pools
+    tables = balance_megabytes(PLAN.table_numbers, len(CONFIG.samples), pools)
+    return round(attempt * (1000 + tables))
+
+
+def table_memory(w, attempt):
+    """Return the memory of a job that looks into the tables of bins."""
+    return round(attempt * (1000 + LOOKUP))
 
 
 def part_time(w, attempt):

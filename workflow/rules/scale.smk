@@ -65,7 +65,7 @@ rule export:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=lambda w, attempt: 1000 * attempt,
+        mem_mb=table_memory,
         runtime=all_time,
     params:
         labels=PLAN.weighted_labels,

@@ -2,22 +2,27 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from jetmill.balancing.binning import Axis
+from jetmill.balancing.table_size import MAX_NUMBERS, table_numbers
 from jetmill.config.cleaning import Constituents, ScalingOf, Step, inputs_of, made_by
 from jetmill.config.errors import sentences
 from jetmill.config.models import Config, Sample, weight_name
+from jetmill.config.sizes import excesses
 from jetmill.config.types import REST
-from jetmill.errors import JetmillError, nearest
+from jetmill.errors import JetmillError, nearest, one_line
 from jetmill.scaling.settings import is_scaled
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.plugins import load_plugin
 from jetmill.variables.systematics import VARIATIONS
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform, find
+
+MAX_LINES = 50
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -26,16 +31,25 @@ def load(raw: Mapping[str, Any]) -> Config:
     Raises
     ------
     JetmillError
-        With one line per problem: the key, what was found, what is allowed, the nearest right name.
+        With one line per problem, the first 50: the key, what was found, what is allowed, the nearest right name.
     """
+    if problems := excesses(raw):
+        raise JetmillError("\n".join(problems))
     try:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise JetmillError("\n".join(sentences(error, Config))) from None
+        raise JetmillError(_lines(sentences(error, Config))) from None
     checks = (_jets, _constituents, _balance, _classes, _resampling, _write, _names, _split, _systematics)
-    if mismatches := [f"{key}: {sentence}" for check in checks for key, sentence in check(config)]:
-        raise JetmillError("\n".join(mismatches))
+    mismatches = (f"{key}: {sentence}" for check in checks for key, sentence in check(config))
+    # One more, to see whether there are. To look for what was meant by thousands of names takes minutes.
+    if found := list(islice(mismatches, MAX_LINES + 1)):
+        raise JetmillError(_lines(found))
     return config
+
+
+def _lines(problems: list[str]) -> str:
+    lines = [one_line(problem) for problem in problems[:MAX_LINES]]
+    return "\n".join([*lines, *(["and more mistakes: these first"] if len(problems) > MAX_LINES else [])])
 
 
 def readable_samples(raw: Mapping[str, Any]) -> dict[str, Sample]:
@@ -137,9 +151,27 @@ def _constituents(config: Config) -> Problems:
 
 
 def _balance(config: Config) -> Problems:
+    yield from _bins(config)
     for weight in config.balance.weights:
         if isinstance(weight, dict):
             yield from _among("balance.weights", [weight["reference"]], "classes", config.classes)
+
+
+def _bins(config: Config) -> Problems:
+    bins, n_samples = config.balance.bins, len(config.samples)
+    for variable, segments in bins.items():
+        edges = Axis.from_segments(variable, segments).edges
+        if (edges[1:] <= edges[:-1]).any():
+            yield f"balance.bins.{variable}", "some bins are so narrow that their edges are the same number"
+    n_components = config.balance.resampling.pools or 1
+    numbers = table_numbers(bins, len(config.classes)) * (n_samples + n_components)
+    if numbers > MAX_NUMBERS:
+        shape = " x ".join(str(sum(n for _, _, n in segments)) for segments in bins.values())
+        yield (
+            "balance.bins",
+            f"{shape} bins, {len(config.classes)} classes, {n_samples} samples and {n_components} components make"
+            f" tables of {numbers:,} numbers; {MAX_NUMBERS:,} fit into memory. Take fewer bins",
+        )
 
 
 def _resampling(config: Config) -> Problems:

@@ -5,7 +5,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from jetmill.config.types import REST, Expr, Fraction, Model, Name, Names, no_repeats
+from jetmill.config.types import (
+    REST,
+    Expr,
+    Factor,
+    Fraction,
+    Model,
+    Name,
+    Names,
+    Numbers,
+    PathText,
+    Prefix,
+    Text,
+    Value,
+    no_repeats,
+)
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, Transform
 
@@ -18,7 +32,7 @@ def _plain_cut(cut: Any) -> Any:
 class Matched(Model):
     """Objects that jets are matched to, generated jets for instance. The key above is the prefix of their variables."""
 
-    branches: str = Field(description="prefix of their branches, GenJet for GenJet_pt")
+    branches: Text = Field(description="prefix of their branches, GenJet for GenJet_pt")
     index: Name = Field(description="variable of jets that holds the index, genJetIdx for Jet_genJetIdx")
     beyond: Literal["error", "missing"] = Field(
         "error",
@@ -34,16 +48,16 @@ class Input(Model):
         "root",
         description="root: trees; hdf5: structured datasets of jets (n,) and constituents (n, slots), as ATLAS dumps",
     )
-    tree: str = Field("Events", description="root: name of the tree")
+    tree: Text = Field("Events", min_length=1, description="root: name of the tree")
     level: Literal["event", "jet"] = Field(
         "event", description="root: what an entry is, event (branches of jets are jagged) or jet"
     )
-    jets: str = Field(
+    jets: Text = Field(
         "Jet",
         description="root: prefix of the branches of jets, Jet_pt is the variable pt, may be empty;"
         " hdf5: dataset of jets, by default jets",
     )
-    event: str = Field("", description="root: prefix of the branches of events, if they have one, as EventInfoAuxDyn")
+    event: Text = Field("", description="root: prefix of the branches of events, if they have one, as EventInfoAuxDyn")
     matched: dict[Name, Matched] = Field(
         {},
         description="trees of events: objects that jets are matched to; {gen: {branches: GenJet, index: genJetIdx}}"
@@ -66,7 +80,9 @@ class Input(Model):
         description="what a file is that is damaged, cut short or out of reach: error, or skip to go on without any of"
         " its jets, with a warning and a note in the manifest. A branch, tree or dataset that is not there is an error",
     )
-    timeout: int = Field(120, ge=1, description="remote files: seconds to wait for the answer to a request")
+    timeout: int = Field(
+        120, ge=1, le=86_400, description="remote files: seconds to wait for the answer to a request, a day at most"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -95,8 +111,8 @@ class Cut(Model):
 class Sentinels(Model):
     """Which values mean that there is none. NaN and infinities always do."""
 
-    values: list[float] = Field([], description="numbers that mean missing in every variable")
-    values_of: dict[Name, list[float]] = Field({}, description="further such numbers of single variables")
+    values: Numbers = Field([], description="numbers that mean missing in every variable")
+    values_of: dict[Name, Numbers] = Field({}, description="further such numbers of single variables")
 
 
 class Missing(Sentinels):
@@ -111,14 +127,14 @@ class Missing(Sentinels):
 class Step(Model):
     """A transform by its name, or a function of a plug-in; its results are new variables, float32."""
 
-    name: str | None = Field(None, description="a transform, see docs/transforms.md; its name alone does as well")
+    name: Text | None = Field(None, description="a transform, see docs/transforms.md; its name alone does as well")
     roles: dict[str, Name] = Field(
         {}, description="role of the transform: the variable that plays it, if named otherwise"
     )
-    prefix: str | None = Field(None, description="of the names of the results, in place of that of the transform")
-    options: dict[str, float] = Field({}, description="options of the transform")
-    plugin: str | None = Field(None, description="a Python file of yours")
-    function: str | None = Field(None, description="function of the plug-in")
+    prefix: Prefix | None = Field(None, description="of the names of the results, in place of that of the transform")
+    options: dict[str, Value] = Field({}, description="options of the transform")
+    plugin: PathText | None = Field(None, description="a Python file of yours")
+    function: Text | None = Field(None, description="function of the plug-in")
     reads: Names = Field([], description="plug-in: variables that it is given")
     reads_jets: Names = Field([], description="plug-in of constituents: variables of jets that it is given")
     makes: Names = Field([], description="plug-in: variables that it makes")
@@ -150,7 +166,7 @@ class NeuralNetwork(Model):
     """A network in ONNX format whose output becomes a variable of jets."""
 
     name: Name = Field(description="of the variable")
-    file: str = Field(description="the .onnx file")
+    file: PathText = Field(description="the .onnx file")
     constituents: Name | None = Field(
         None,
         description="a collection whose constituents, as they are stored, are its inputs: (jets, slots, variables), and"
@@ -163,7 +179,7 @@ class NeuralNetwork(Model):
     slots: int | None = Field(
         None, ge=1, le=65535, description="constituents: how many of each jet it is given; by default their max"
     )
-    column: int = Field(0, ge=0, description="which of its outputs, from 0")
+    column: int = Field(0, ge=0, le=65535, description="which of its outputs, from 0")
     odds: bool = Field(
         False, description="make p / (1 - p) of the output p, the weight that turns one class into another"
     )
@@ -178,7 +194,7 @@ class NeuralNetwork(Model):
 class Jets(Model):
     """Which jets, and what of them."""
 
-    units: dict[Name, float] = Field(
+    units: dict[Name, Factor] = Field(
         {},
         description="variable: number to multiply it by when it is read, as 0.001, whatever it is used for: inputs,"
         " cuts, classes, weights, reference, additional_labels (these become floats; numbers that mean missing stay)",
@@ -222,8 +238,8 @@ class Split(Model):
     )
     test: Fraction | list[int] = Field(0.2, description="share for testing; by modulo: the remainders")
     val: Fraction | list[int] = Field(0.1, description="share of the rest for validation; by modulo: the remainders")
-    modulo: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
-        None, description="by modulo: the divisor, at most 1,000,000, as there is a table of the remainders"
+    modulo: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
+        None, description="by modulo: the divisor, 10,000 at most"
     )
 
     @model_validator(mode="after")
@@ -249,15 +265,17 @@ class ScalingOf(Model):
         description="standard: mean and standard deviation; robust: median and distance of the quartiles",
     )
     log: Names = Field([], description="variables of which the logarithm is scaled; not above 0 is missing")
-    unscaled: list[str] = Field(
+    unscaled: list[Text] = Field(
         ["*isDefaults*"], description="variables that stay as they are (shift 0, scale 1), names or patterns"
     )
     default: Literal["below_minimum", "mean"] = Field(
         "below_minimum", description="what a missing value becomes: the minimum minus default_offset, or the mean"
     )
-    default_offset: float = Field(0.001, description="of below_minimum")
-    defaults: dict[Name, float] = Field({}, description="what it becomes in single variables, in their own unit")
-    clip: Annotated[float, Field(gt=0)] | None = Field(None, description="limit scaled values to minus and plus this")
+    default_offset: Value = Field(0.001, description="of below_minimum; 1e30 at most")
+    defaults: dict[Name, Value] = Field({}, description="what it becomes in single variables, in their own unit")
+    clip: Annotated[Value, Field(ge=0.001)] | None = Field(
+        None, description="limit scaled values to minus and plus this, 0.001 at least"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScalingOf":
@@ -269,13 +287,13 @@ class ScalingOf(Model):
 class Origin(Model):
     """Where the constituents are in a tree: nested by jet, unless links are given."""
 
-    branches: str | None = Field(
+    branches: Text | None = Field(
         None, description="prefix of their branches, PFCands for PFCands_pt; by default the name of the collection"
     )
-    links: str | None = Field(None, description="prefix of a table of index lists, as JetPFCands in NanoAOD")
-    jet_index: str = Field("jetIdx", description="branch of that table: index of the jet")
-    index: str | None = Field(None, description="branch of that table: index in branches, as pFCandsIdx")
-    element_links: str | None = Field(None, description="variable of jets that holds ATLAS ElementLinks to branches")
+    links: Text | None = Field(None, description="prefix of a table of index lists, as JetPFCands in NanoAOD")
+    jet_index: Text = Field("jetIdx", description="branch of that table: index of the jet")
+    index: Text | None = Field(None, description="branch of that table: index in branches, as pFCandsIdx")
+    element_links: Text | None = Field(None, description="variable of jets that holds ATLAS ElementLinks to branches")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Origin":
@@ -290,7 +308,7 @@ class Constituents(Model):
     """Constituents of a jet: tracks, for instance. The key above is the name of the collection."""
 
     tree: Origin = Field(Origin(), description="root: where they are in the tree")
-    units: dict[Name, float] = Field({}, description="variable: number to multiply it by when it is read")
+    units: dict[Name, Factor] = Field({}, description="variable: number to multiply it by when it is read")
     define: dict[Name, Expr] = Field({}, description="new variables by expression, in this order; float32")
     missing: Sentinels = Field(Sentinels(), description="which values are missing")
     select: list[Expr] = Field([], description="keep constituents for which all of these are true")
@@ -303,7 +321,7 @@ class Constituents(Model):
     max: int = Field(40, ge=1, le=65535, description="slots of the output; further constituents are cut off")
     variables: Names = Field(min_length=1, description="inputs of the tagger, in this order")
     labels: Names = Field([], description="truth of each constituent: integers, -1 in empty slots")
-    label_classes: dict[Name, Annotated[list[str], Field(min_length=1, max_length=127)]] = Field(
+    label_classes: dict[Name, Annotated[list[Text], Field(min_length=1, max_length=127)]] = Field(
         {}, description="label: names of its values from 0 on; such labels are int8 and get class weights"
     )
     scaling: ScalingOf = Field(ScalingOf(), description="scalers")
@@ -375,11 +393,11 @@ class Systematics(Model):
     variations: list[
         Literal["reconstruction_efficiency", "energy_scale_up", "energy_scale_down", "energy_resolution", "position"]
     ] = Field(min_length=1, description="which ones")
-    maps: str | None = Field(
+    maps: PathText | None = Field(
         None,
         description="ROOT file with TH2 in GeV and |eta|: Scale of E, Mean and RMS of p = E / Scale",
     )
-    unit: float = Field(1, gt=0, description="energies times this are in GeV: 0.001 for MeV")
+    unit: Annotated[Factor, Field(gt=0)] = Field(1, description="energies times this are in GeV: 0.001 for MeV")
     empty: Literal["fallback", "error"] = Field("fallback", description="what an empty bin of a map is")
     jets: dict[Literal["pt", "eta", "phi", "mass"], Name] = Field(
         {}, description="variables of jets to compute anew from the varied constituents: pt, eta, phi, mass"

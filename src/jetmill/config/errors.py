@@ -5,13 +5,15 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from jetmill.errors import nearest
+from jetmill.errors import nearest, one_line
 
+_LIMITS = ("gt", "ge", "lt", "le", "min_length", "max_length")
+_SCALARS = (str, int, float, bool)
 _TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return one line ``key: what is wrong, what was found, what is allowed`` for each mistake.
+    """Return one line ``key: what is wrong, what was found, what is allowed`` for each mistake, 200 at most.
 
     Parameters
     ----------
@@ -19,7 +21,8 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
         The model of the whole configuration, for the keys that are allowed where one is unknown.
     """
     # Of the alternatives of one key, the first that failed says enough.
-    problems = {_place(item): _sentence(item, model) for item in reversed(error.errors())}
+    items = error.errors(include_url=False)[:200]
+    problems = {_place(item): _sentence(item, model) for item in reversed(items)}
     return list(reversed(problems.values()))
 
 
@@ -29,7 +32,7 @@ def _place(item: Any) -> str:
     steps = [p for p in item["loc"] if not (isinstance(p, str) and ("[" in p or "-" in p or p in _TYPE_NAMES))]
     if item["type"] == "missing" and isinstance(steps[-1], int):
         steps.pop()
-    return ".".join(map(str, steps))
+    return ".".join(map(one_line, steps))
 
 
 def _sentence(item: Any, model: type[BaseModel]) -> str:
@@ -40,16 +43,33 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
         return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
     if kind == "missing":
         return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
-    expected = str(item.get("ctx", {}).get("expected", ""))
+    context = item.get("ctx", {})
+    expected = str(context.get("expected", ""))
+    limit = next((_number(context[key]) for key in _LIMITS if key in context), "")
     message = {
         "string_pattern_mismatch": "must be a name of letters, digits and _",
         "model_type": "must be a section of keys",
         "dict_type": "must be a section of keys",
         "literal_error": f"must be {expected}",
+        "greater_than": f"must be above {limit}",
+        "greater_than_equal": f"must be at least {limit}",
+        "less_than": f"must be below {limit}",
+        "less_than_equal": f"must be at most {limit}",
+        "too_short": f"must have at least {limit} entr{'y' if limit == '1' else 'ies'}",
+        "too_long": f"must have at most {limit} entries",
+        "string_too_short": "must not be empty",
+        "string_too_long": f"must have at most {limit} characters",
     }.get(kind, item["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    plain = isinstance(found, str | int | float | bool | list) and len(str(found)) < 80 and f"'{found}'" not in message
+    plain_list = isinstance(found, list) and len(found) < 20 and all(isinstance(x, _SCALARS) for x in found)
+    shown = repr(found) if isinstance(found, _SCALARS) or plain_list else ""
+    plain = 0 < len(shown) < 80 and f"'{found}'" not in message
     choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
-    return f"{place}: {message}{f' (found: {found!r})' if plain else ''}.{nearest(str(found), choices)}"
+    hint = nearest(found, choices) if isinstance(found, str) else ""
+    return f"{place}: {message}{f' (found: {shown})' if plain else ''}.{hint}"
+
+
+def _number(limit: float) -> str:
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
 
 
 def _section(place: list[Any], model: Any) -> type[BaseModel]:

@@ -20,7 +20,22 @@ from jetmill.config.cleaning import (
     Systematics,
     Variation,
 )
-from jetmill.config.types import Model, Name, Names, Segments, no_repeats
+from jetmill.config.types import (
+    MAX_AXES,
+    MAX_BINS,
+    FileText,
+    Model,
+    Name,
+    Names,
+    NumberOfFiles,
+    NumberOfJets,
+    OutputPath,
+    Ratio,
+    Segments,
+    Value,
+    Weight,
+    no_repeats,
+)
 from jetmill.files import sha256
 from jetmill.variables.systematics import VARIATIONS
 from jetmill.writing.content import Content
@@ -32,14 +47,14 @@ class Toy(Model):
     process: Literal["ttbar", "qcd", "zprime"] = Field(
         description="spectrum and flavour content of the jets: ttbar; qcd with root, zprime with hdf5"
     )
-    files: int = Field(4, ge=1, description="number of files")
-    jets: int = Field(25_000, ge=1, description="jets per file, about")
+    files: NumberOfFiles = Field(4, description="number of files, 99,999 at most")
+    jets: int = Field(25_000, ge=1, le=1_000_000, description="jets per file, about; 1,000,000 at most")
 
 
 class Sample(Model):
     """One physics process: either `files` or `toy`."""
 
-    files: str | list[str] | None = Field(
+    files: FileText | list[FileText] | None = Field(
         None,
         description="paths or globs, or the name of a .txt file with one of them per line; a file may be listed only"
         " once in all samples, also through links; copies are a warning",
@@ -69,13 +84,11 @@ class Component(Model):
     """Some samples in some cells: low pT from one process, high pT from another."""
 
     samples: list[Name] = Field(min_length=1, description="samples that give the jets")
-    bins: dict[Name, tuple[float, float]] = Field(
+    bins: dict[Name, tuple[Value, Value]] = Field(
         {}, description="variable of balance.bins: [low, high], both edges of bins; other variables in full"
     )
-    fraction: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="share of this component of all jets, for all components or none"
-    )
-    max_jets: Annotated[int, Field(ge=1)] | None = Field(None, description="jets of this component, at most")
+    fraction: Ratio | None = Field(None, description="share of this component of all jets, for all components or none")
+    max_jets: NumberOfJets | None = Field(None, description="jets of this component, at most")
 
 
 class Resampling(Model):
@@ -90,21 +103,21 @@ class Resampling(Model):
     target: str | None = Field(
         None, description="of importance, pdf, countup: a class, or (not countup) average or flat"
     )
-    shares: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+    shares: dict[Name, Ratio] = Field(
         {}, description="class: number of its jets relative to other classes; 1 if not given"
     )
-    max_upsampling: Annotated[float, Field(gt=0)] | None = Field(
+    max_upsampling: Ratio | None = Field(
         None,
         description="pdf (default 1), countup (default: any): jets written of a class, at most, for each one there is",
     )
-    num_jets: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    num_jets: NumberOfJets | Literal["auto"] = Field(
         "auto", description="training jets to write, all classes together; auto: as many as possible"
     )
     components: list[Component] = Field([], description="if given, only their samples and cells are used")
     validation: bool = Field(
         False, description="whether to write validation jets that are resampled in the same way, val_resampled.h5, too"
     )
-    num_jets_validation: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    num_jets_validation: NumberOfJets | Literal["auto"] = Field(
         "auto", description="resampled validation jets to write"
     )
 
@@ -132,15 +145,22 @@ class Resampling(Model):
         """Whether any jets are repeated or left out."""
         return self.method != "none" or bool(self.components) or self.num_jets != "auto"
 
+    @property
+    def pools(self) -> int:
+        """Number of the components that jets are taken from; all of them are one if none are given."""
+        return max(1, len(self.components)) if self.resamples else 0
+
 
 class Balance(Model):
     """How classes of unlike spectra are made comparable."""
 
     bins: dict[Name, Segments] = Field(
         min_length=1,
-        description="variable: [low, high, number of bins], or a list of such segments that join",
+        max_length=MAX_AXES,
+        description="variable: [low, high, number of bins], or a list of such segments that join; 100,000 bins of a"
+        " variable at most, and bins x classes x (samples + components) of 100,000,000",
     )
-    weights: list[Literal["average", "flat"] | dict[Literal["reference"], Name]] = Field(
+    weights: list[Weight] = Field(
         [], description="weight tables: average, flat, {reference: class}; the first one becomes jets/weight"
     )
     weight_columns: Names = Field(
@@ -154,6 +174,8 @@ class Balance(Model):
         for name, segments in self.bins.items():
             if any(low >= high for low, high, _ in segments):
                 raise ValueError(f"bins.{name}: low must be below high")
+            if sum(n for _, _, n in segments) > MAX_BINS:
+                raise ValueError(f"bins.{name}: has more than {MAX_BINS:,} bins")
             if any(a[1] != b[0] for a, b in pairwise(segments)):
                 raise ValueError(f"bins.{name}: each segment must start where the one before ends")
         no_repeats("weights", [weight_name(w) for w in self.weights])
@@ -162,11 +184,11 @@ class Balance(Model):
 
 
 class Parts(Model):
-    """Number of files of each split."""
+    """Number of files of each split: 99,999 at most, as each is made by a job."""
 
-    train: int = Field(1, ge=1, description="of the training split")
-    val: int = Field(1, ge=1, description="of the validation split")
-    test: int = Field(1, ge=1, description="of the test split")
+    train: NumberOfFiles = Field(1, description="of the training split")
+    val: NumberOfFiles = Field(1, description="of the validation split")
+    test: NumberOfFiles = Field(1, description="of the test split")
 
 
 class Write(Model):
@@ -200,7 +222,7 @@ class Write(Model):
             " for weaver",
         )
     )
-    records_per_file: int = Field(100_000, ge=1, description="tfrecords: jets in a file")
+    records_per_file: int = Field(100_000, ge=1, le=10**9, description="tfrecords: jets in a file")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Write":
@@ -219,13 +241,15 @@ class Report(Model):
     """Plots."""
 
     plots: bool = Field(True, description="whether to make any")
-    jets: int = Field(100_000, ge=1, description="jets that the plots of variables use, at most")
+    jets: int = Field(
+        100_000, ge=1, le=10_000_000, description="jets that the plots of variables use, at most; up to 10,000,000"
+    )
 
 
 class Config(Model):
     """Everything."""
 
-    output_dir: str = Field("results", description="where everything is written")
+    output_dir: OutputPath = Field("results", description="where everything is written; without { } < >")
     replace: bool = Field(
         False,
         exclude=True,

@@ -17,6 +17,9 @@ import numpy as np
 from jetmill.errors import JetmillError, nearest
 from jetmill.ragged import broadcast, largest_in_jet, sum_in_jet
 
+# On a side of an image.
+MAX_PIXELS = 65_536
+
 
 def cartesian(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return px = pt cos phi, py = pt sin phi, pz = pt sinh eta, in the unit of pt, each (n,).
@@ -164,9 +167,10 @@ def image_pixels(eta: np.ndarray, phi: np.ndarray, n: int = 64, half_width: floa
     JetmillError
         If there is no pixel, or no width.
     """
-    if not (n >= 1 and float(n).is_integer() and 0 < half_width < np.inf):
+    if not (1 <= n <= MAX_PIXELS and float(n).is_integer() and 0 < half_width < np.inf):
         raise JetmillError(
-            f"image_pixels: n must be a whole number above 0 and half_width above 0; found {n}, {half_width}"
+            f"image_pixels: n must be a whole number from 1 to {MAX_PIXELS} and half_width above 0;"
+            f" found {n:g}, {half_width:g}"
         )
     edges = np.linspace(-half_width, half_width, int(n) + 1)
 
@@ -377,6 +381,10 @@ def find(
                 f"transform '{name}' has no {kind} '{unknown[0]}'.{nearest(unknown[0], known)}"
                 f" Known: {', '.join(known) or 'none'}"
             )
+    if options:
+        # Without constituents it only looks at the options.
+        nothing = [np.empty(0)] * len(transform.inputs + transform.jet_inputs)
+        _results(transform, [*nothing, np.empty(0, int)] if transform.needs_counts else nothing, None, options)
     return transform
 
 

@@ -1,0 +1,32 @@
+"""How large the tables of bins are, and what memory the jobs that hold some of them need.
+
+A table has a number of 8 bytes for each class and bin. The factors are about twice the measured peaks, with a
+thousand to nine million bins, 1 to 6 classes, 1 to 8 samples and components.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+# In the tables of all samples and components: `balance` then asks for 16 GB.
+MAX_NUMBERS = 100_000_000
+MEGABYTES = 8e-6
+
+
+def table_numbers(bins: Mapping[str, Sequence[tuple[float, float, int]]], n_classes: int) -> int:
+    """Return how many numbers a table has, from ``balance.bins``."""
+    return n_classes * prod(sum(n for _, _, n in segments) for segments in bins.values())
+
+
+def bin_megabytes(numbers: int, n_samples: int) -> float:
+    """Return the memory that counting the jets of some samples takes."""
+    return MEGABYTES * numbers * (12 + 6 * n_samples)
+
+
+def balance_megabytes(numbers: int, n_samples: int, n_components: int) -> float:
+    """Return the memory that the decision on weights and quotas takes; 0 components without resampling."""
+    return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components)
+
+
+def lookup_megabytes(numbers: int, n_weights: int) -> float:
+    """Return the memory that a job takes which looks up quotas and weights of jets, or draws them."""
+    return MEGABYTES * numbers * (12 + 2 * n_weights)

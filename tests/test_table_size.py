@@ -1,0 +1,104 @@
+"""Jobs that hold tables of bins stay within the memory that they ask for."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jetmill.balancing.table_size import balance_megabytes, bin_megabytes, lookup_megabytes, table_numbers
+from jetmill.batch_list import write_batch_list
+from jetmill.columns import write_batch
+
+N_JETS, SAMPLES, CLASSES = 20_000, ["tt", "qcd"], ["b", "c", "light"]
+SMALL, LARGE = [0, 1, 10], [0, 1, 600]
+
+# Makes the tables of bins and what is looked up in them; prints the peak memory after each step, in MB.
+JOB = """
+import json, re, sys
+from pathlib import Path
+
+import h5py
+
+from jetmill.batch_list import read_batch_list
+from jetmill.config.models import Resampling
+from jetmill.stages.balance import balance
+from jetmill.stages.bin_jets import bin_jets
+from jetmill.stages.plot_balance import plot_balance
+from jetmill.writing.picking import PartOf, pick
+
+step, directory, bins, resampling = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
+batches = read_batch_list(directory / "batches.json")
+sources = [(batch.sample, batch.path) for batch in batches]
+tables = directory / "balance.h5"
+if step == "bin":
+    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3)
+if step == "balance":
+    settings = Resampling.model_validate(resampling)
+    weights = {name: {"method": name} for name in ("average", "flat")}
+    balance(sources, [directory / "bins.h5"], tables, bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"],
+            weights=weights, resampling=settings, strict=True)
+if step == "pick":
+    with h5py.File(tables) as file:
+        weights = {name: table[()] for name, table in file["weights"].items()}
+        list(pick(PartOf("train", (0, 1), sources), file))
+if step == "plot":
+    plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("batches")
+    rng = np.random.default_rng(1)
+    splits = np.array([N_JETS // 2, N_JETS // 4, N_JETS // 4])
+    paths = []
+    for sample in SAMPLES:
+        columns = {
+            "key": np.concatenate([np.sort(rng.integers(0, 2**64, n, dtype=np.uint64)) for n in splits]),
+            "label": rng.integers(0, len(CLASSES), N_JETS).astype(np.uint8),
+            **{f"variables/{name}": rng.random(N_JETS, dtype=np.float32) for name in ("pt", "eta")},
+        }
+        paths.append(path / f"{sample}.h5")
+        attributes = {"sample": sample, "splits": splits, "cutflow": [("read", N_JETS)]}
+        write_batch(paths[-1], iter(columns.items()), attributes | {"constituents": {}, "inputs": [], "warnings": []})
+    write_batch_list(paths, path / "batches.json")
+    return path
+
+
+def peaks(directory, segment, resampling):
+    """Return the peak memory of each step in a process of its own, MB."""
+    bins = json.dumps({"pt": [segment], "eta": [segment]})
+    found = {}
+    for step in ("bin", "balance", "pick", "plot"):
+        command = [sys.executable, "-c", JOB, step, str(directory), bins, json.dumps(resampling)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found[step] = float(done.stdout)
+    return found
+
+
+PARTS = [{"samples": [sample]} for sample in SAMPLES]
+
+
+@pytest.mark.parametrize(
+    ("resampling", "n_components"),
+    [({}, 0), ({"method": "pdf", "target": "flat"}, 1), ({"method": "count", "components": PARTS}, 2)],
+    ids=["weights", "resampled", "components"],
+)
+def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_components):
+    small, large = (peaks(directory, segment, resampling) for segment in (SMALL, LARGE))
+    numbers = table_numbers({"pt": [LARGE], "eta": [LARGE]}, len(CLASSES))
+    assert numbers == 600 * 600 * 3
+    asked = {
+        "bin": bin_megabytes(numbers, len(SAMPLES)),
+        "balance": balance_megabytes(numbers, len(SAMPLES), n_components),
+        "pick": lookup_megabytes(numbers, 2),
+        "plot": lookup_megabytes(numbers, 2),
+    }
+    more = {step: large[step] - small[step] for step in asked}
+    assert all(more[step] < asked[step] for step in asked), (more, asked)
+    # Nor is ten times as much asked for as is needed.
+    assert 10 * more["balance"] > asked["balance"], (more, asked)
