@@ -21,6 +21,7 @@ FULL = {
     "output_dir": "out",
     "seed": 1,
     "strict": True,
+    "replace": False,
     "samples": {
         "tt": {"toy": {"process": "ttbar", "files": 2, "jets": 100}},
         "qcd": {"files": ["input.root"]},
@@ -75,6 +76,7 @@ FULL = {
     "classes": {"b": "hadronFlavour == 5", "c": {"samples": ["tt"], "cut": "hadronFlavour == 4"}, "light": "rest"},
     "split": {"by": "modulo", "modulo": 5, "test": [1], "val": [2]},
     "scaling": {
+        "fit_on": "cleaned",
         "variables_per_range": 2,
         "method": "standard",
         "log": ["pt"],
@@ -188,7 +190,7 @@ TOO_MUCH = [
     ("balance.weights.1", {}, "must be average, flat or {reference: class}."),
     ("split.modulo", 10**10, "must be at most 10,000 (found: 10000000000)."),
     ("samples.tt.toy.files", 10**9, "must be at most 99,999 (found: 1000000000)."),
-    ("samples.tt.toy.jets", 10**9, "must be at most 1e+06 (found: 10000000.0)."),
+    ("samples.tt.toy.jets", 10**9, "must be at most 1,000,000 (found: 1000000000)."),
     ("write.parts.train", 2**63, "must be at most 99,999 (found: 9223372036854775808)."),
     ("write.records_per_file", 2**63, "must be at most 1,000,000,000 (found: 9223372036854775808)."),
     ("report.jets", 10**9, "must be at most 10,000,000 (found: 1000000000)."),

@@ -53,6 +53,19 @@ def test_maps_with_empty_cells(tmp_path):
     assert [axes.get_title() for axes in figure.axes[:2]] == ["b, as cleaned", "light, as cleaned"]
 
 
+def test_maps_of_many_bins_are_drawn_coarser(tmp_path):
+    edges = {"eta": np.linspace(-2.5, 2.5, 1001), "pt": np.geomspace(20, 1000, 151)}
+    table = np.random.default_rng(1).poisson(0.1, (2, 1000, 150))
+    figure = drawn(plotting.draw_maps(CLASSES, edges, {"as cleaned": table}), tmp_path)
+    maps = [axes.collections[0] for axes in figure.axes if axes.get_title()]
+    for mesh, counts in zip(maps, table, strict=True):
+        corners = mesh.get_coordinates()
+        area = np.outer(np.diff(corners[:, 0, 1]), np.diff(corners[0, :, 0]))
+        assert area.shape == (150, 200)
+        expected = counts.reshape(200, 5, 150).sum(axis=1).T
+        np.testing.assert_allclose(mesh.get_array().filled(0).reshape(150, 200) * area, expected, atol=1e-9)
+
+
 def test_variables_leave_missing_values_out(tmp_path):
     labels = np.array([0] * 50 + [1] * 50)
     values = np.concatenate([np.zeros(50), np.ones(25), np.full(25, np.nan)])

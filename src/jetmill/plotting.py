@@ -30,6 +30,8 @@ STYLE: Any = {
     "ytick.direction": "in",
     "ytick.right": True,
 }
+# A map is 2.9 inches wide.
+MAP_PIXELS = 200
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -121,13 +123,18 @@ def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts
 
 
 def draw_maps(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts: Mapping[str, np.ndarray]) -> Figure:
-    """Draw each class in the plane of the first two axes, a row for each entry of `counts` (see `draw_spectra`)."""
+    """Draw each class in the plane of the first two axes, a row for each entry of `counts` (see `draw_spectra`).
+
+    Neighbouring bins are drawn as one where there are more than a map has pixels.
+    """
     with mpl.rc_context(STYLE):
-        (x_name, x), (y_name, y) = list(edges.items())[:2]
+        (x_name, x_edges), (y_name, y_edges) = list(edges.items())[:2]
+        (x, x_starts), (y, y_starts) = _coarser(x_edges), _coarser(y_edges)
         figure = Figure(figsize=(2.9 * len(classes), 2.6 * len(counts)))
         plots = figure.subplots(len(counts), len(classes), squeeze=False, sharex=True, sharey=True)
         for row, (title, table) in enumerate(counts.items()):
             plane = table.sum(axis=tuple(range(3, table.ndim)))
+            plane = np.add.reduceat(np.add.reduceat(plane, x_starts, axis=1), y_starts, axis=2)
             area = np.outer(np.diff(x), np.diff(y))
             density = np.ma.masked_equal(plane, 0) / area
             norm = mpl.colors.LogNorm(density.min(), density.max())
@@ -287,6 +294,13 @@ def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Seque
         axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
     _log_scale(axes)
     axes.minorticks_off()
+
+
+def _coarser(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return edges of at most `MAP_PIXELS` bins, and which bin each of them starts with."""
+    n_bins = len(edges) - 1
+    starts = np.arange(0, n_bins, -(-n_bins // MAP_PIXELS))
+    return np.append(edges[starts], edges[-1]), starts
 
 
 def _log_scale(axes: Any) -> None:

@@ -47,6 +47,12 @@ arithmetic is 0 or 1. A sum can have 1000 terms, a chain of `&` or `|` any numbe
 **A name** that the tree does not hold as a variable of the jets (branch `Jet_<name>`) is looked up as
 a variable of the event (branch `<name>`) and given to each of its jets.
 
+**Limits** are far beyond what makes sense, and what is beyond them is refused before anything runs: 10,000 entries of
+a section or list (50,000 input files; more in a text file), 2,000 names in a list, 200 characters of a name; 10^12
+jets to write; 1e-6 to 1e6 for shares, fractions and `max_upsampling`; 1e30 in size for other numbers, which a float32
+must hold; 100,000 bins of a variable, and 100,000,000 for bins x classes x (samples + components), with which
+`balance` asks for 16 GB of memory.
+
 **Missing values** are NaN, infinities and what `jets.missing` says. They enter no scaler, and a cut
 or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such jets. In `define`, arithmetic
 with a missing value is missing, and a comparison with it is false (but `!=` true). Integers some of which are

@@ -88,7 +88,7 @@ MISTAKES = {
             ("balance:", "bins.pt", "low must be below high"),
             ("classes.b.cut:", "hadronFlavour = 5"),
             ("write.precision:", "'float16' or 'float32'", "(found: 'float64')"),
-            ("write.parts.train:", "greater than or equal to 1", "(found: 0)"),
+            ("write.parts.train:", "must be at least 1", "(found: 0)"),
         ],
     ),
     "between sections": (

@@ -48,9 +48,11 @@ rule plot_balance:
         ),
     log:
         "<logs>/plot_balance.log",
-    localrule: True
+    localrule: LOOKUP < 500
     conda:
         "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=table_memory,
     params:
         code=code_digest("stages.plot_balance"),
     message:
@@ -93,9 +95,11 @@ rule plot_resampling:
         ),
     log:
         "<logs>/plot_resampling/{output}.log",
-    localrule: True
+    localrule: LOOKUP < 500
     conda:
         "../../envs/jetmill.yaml"
+    resources:
+        mem_mb=table_memory,
     params:
         code=code_digest("stages.plot_resampling"),
     message:
