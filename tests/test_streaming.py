@@ -251,10 +251,10 @@ def test_any_size(one, batch_size, jets_in_memory):
 def test_workers_share_the_jets(one, n_workers, jets_in_memory):
     stream = one.stream(batch_size=200, jets_in_memory=jets_in_memory)
     by_worker = [list(stream.epoch(5, worker, n_workers)) for worker in range(n_workers)]
-    assert all(by_worker)
-    for batches in by_worker:
-        assert set(lengths(batches[:-1])) <= {200}
-    assert_same_jets(together([b for batches in by_worker for b in batches]), one.arrays("train"))
+    assert max(map(len, by_worker)) - min(map(len, by_worker)) <= 1
+    batches = [b for of_worker in by_worker for b in of_worker]
+    assert lengths(batches) == [200] * (stream.n_jets // 200) + [stream.n_jets % 200]
+    assert_same_jets(together(batches), one.arrays("train"))
 
 
 @pytest.mark.parametrize("n_workers", [2, 35])
@@ -343,7 +343,8 @@ def test_slices_are_as_large_as_asked(run, output, slices):
     n = len(list(stream.epoch()))
     assert n == len(stream)
     assert sum(slices) == stream.n_jets
-    assert len(slices) == -(-stream.n_jets // 500)
+    # The next power of two.
+    assert stream.n_jets / 500 <= len(slices) < 2 * stream.n_jets / 500
     # Repeats of a jet are in one slice.
     assert max(slices) < 500 + 6 * np.sqrt(500 * 3)
 

@@ -7,6 +7,8 @@ are the datasets of the finished files: ``jets/inputs``, ``jets/labels``, ``jets
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,20 @@ from jetmill.errors import JetmillError, nearest
 from jetmill.files import open_made_earlier
 from jetmill.randomness import generator, mix
 from jetmill.scaling.scalers import read_scalers
+from jetmill.sharing import batch_edges, share
 from jetmill.sources import open_source
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
 from jetmill.stages.clean import Recipes
 from jetmill.writing import layout
 from jetmill.writing.assembling import Tables, dataset_types, scaled_rows
-from jetmill.writing.picking import PartOf, pick
+from jetmill.writing.picking import PartOf, jets_of_keys, pick
 from jetmill.writing.rows import Rows, take
 
 Arrays = dict[str, np.ndarray]
 Configuration = str | Path | Mapping[str, Any]
+
+# Slices begin and end where these do.
+KEY_RANGES = 2**16
 
 
 class Stream:
@@ -48,7 +54,7 @@ class Stream:
     batch_size
         Jets in a batch; the last one of an epoch has the rest.
     jets_in_memory
-        Jets that are prepared and shuffled at a time, about.
+        Jets that are prepared and shuffled at a time, at most, but for fluctuations.
     seed
         Of the order.
 
@@ -75,30 +81,64 @@ class Stream:
         with open_made_earlier(self._run.balance) as file:
             self.n_jets = int(written_jets(file, output)[0].sum())
         self.batch_size, self._output, self._seed = batch_size, output, seed
-        self._n_slices = max(1, -(-self.n_jets // jets_in_memory))
+        self._jets_in_memory = jets_in_memory
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch with one worker."""
+        """Return the number of batches of an epoch, of all workers together."""
         return -(-self.n_jets // self.batch_size)
 
-    def epoch(self, number: int = 0, worker: int = 0, n_workers: int = 1) -> Iterator[Arrays]:
+    def epoch(
+        self, number: int = 0, worker: int = 0, n_workers: int = 1, *, rank: int = 0, world_size: int = 1
+    ) -> Iterator[Arrays]:
         """Return the batches of an epoch, in an order that depends on the seed and its number.
 
         Parameters
         ----------
         worker, n_workers
             Of several workers, which one this is: together they yield every jet once.
+        rank, world_size
+            Of several processes that train one model, each with workers of its own, which one this is: each yields
+            other jets and as many batches (`jetmill.sharing.batch_edges`).
         """
-        # At least a slice for each worker.
-        n_slices = max(self._n_slices, n_workers)
-        order = generator(self._seed, "slices", number).permutation(n_slices)[worker::n_workers]
-        return _in_batches((self._slice(int(k), n_slices, number) for k in order), self.batch_size, self._run.types)
+        edges = batch_edges(self.n_jets, self.batch_size, world_size)
+        mine = share(len(edges) - 1, rank, world_size, worker, n_workers)
+        ends = edges[mine.start : mine.stop + 1]
+        # What begins or ends within a slice has all of it prepared, by others too: there should be many.
+        at_least = 1 if n_workers * world_size == 1 else 8 * n_workers * world_size
+        slices = self._slices(number, at_least, int(ends[0]), int(ends[-1]))
+        return _in_batches(slices, np.diff(ends).tolist(), self._run.types)
+
+    @cached_property
+    def jets_of_keys(self) -> np.ndarray:
+        """Jets in each of `KEY_RANGES` equal ranges of keys, int64; they are counted when it is first asked for."""
+        with open_made_earlier(self._run.balance) as file:
+            return jets_of_keys(self._part(0, 1), file, KEY_RANGES)
+
+    def _part(self, k: int, n_slices: int) -> PartOf:
+        return PartOf(self._output, (k, n_slices), self._run.batches, self._run.column_types)
+
+    def _slices(self, epoch: int, at_least: int, start: int, stop: int) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
+        """Yield the slices of an epoch, as far as they are among the jets from `start` to `stop`."""
+        wanted = max(at_least, -(-self.n_jets // self._jets_in_memory))
+        n_slices = min(KEY_RANGES, 1 << (wanted - 1).bit_length())
+        order = generator(self._seed, "slices", epoch).permutation(n_slices)
+        if (start, stop) == (0, self.n_jets):
+            yield from (self._slice(int(k), n_slices, epoch) for k in order)
+            return
+        sizes = self.jets_of_keys.reshape(n_slices, -1).sum(axis=1)[order]
+        ends = np.cumsum(sizes)
+        for k, first, end in zip(order.tolist(), (ends - sizes).tolist(), ends.tolist(), strict=True):
+            if first < stop and end > start:
+                rows, places = self._slice(k, n_slices, epoch)
+                yield rows, places[max(start - first, 0) : stop - first]
+                # Before the next slice is made.
+                del rows, places
 
     def _slice(self, k: int, n_slices: int, epoch: int) -> tuple[dict[str, Rows], np.ndarray]:
         """Return one of equal ranges of the keys of all batches, and the order of its jets."""
         run = self._run
         with open_made_earlier(run.balance) as file:
-            picked = list(pick(PartOf(self._output, (k, n_slices), run.batches, run.column_types), file))
+            picked = list(pick(self._part(k, n_slices), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
         order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
         return scaled_rows(picked, run.tables, run.scalers, run.config.content), order
@@ -141,7 +181,7 @@ class DumpStream:
         self._seed = seed
 
     def __iter__(self) -> Iterator[Arrays]:
-        return _in_batches(self._chunks(), self.batch_size, self._run.types)
+        return _in_batches(self._chunks(), repeat(self.batch_size), self._run.types)
 
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         run, settings = self._run, self._run.config.cleaning
@@ -257,14 +297,16 @@ class _InMemory:
 
 
 def _in_batches(
-    slices: Iterable[tuple[dict[str, Rows], np.ndarray]], size: int, types: Mapping[str, str]
+    slices: Iterable[tuple[dict[str, Rows], np.ndarray]], sizes: Iterable[int], types: Mapping[str, str]
 ) -> Iterator[Arrays]:
-    """Yield batches of `size` jets from rows and their order; the last one has the rest."""
+    """Yield batches of so many jets each from rows and their order; the last one has the rest."""
 
     def taken(rows: dict[str, Rows], places: np.ndarray) -> Arrays:
         return {name: take(r, places).astype(types.get(name, r.dtype), copy=False) for name, r in rows.items()}
 
     rest: Arrays = {}
+    remaining = iter(sizes)
+    size = next(remaining, 0)
     for rows, order in slices:
         start = 0
         if rest:
@@ -275,10 +317,10 @@ def _in_batches(
                 del rows, order
                 continue
             yield rest
-            rest = {}
-        while len(order) - start >= size:
+            rest, size = {}, next(remaining, 0)
+        while 0 < size <= len(order) - start:
             yield taken(rows, order[start : start + size])
-            start += size
+            start, size = start + size, next(remaining, 0)
         if start < len(order):
             rest = taken(rows, order[start:])
         # Before the next slice is made.

@@ -1,5 +1,10 @@
-"""Jets for PyTorch: streams as iterable datasets, finished files as map-style datasets."""
+"""Jets for PyTorch: streams as iterable datasets, finished files as map-style datasets.
 
+In a distributed training each rank gets jets of its own, and as many batches as the others. Rank and number of ranks
+are those of ``torch.distributed`` where it is initialised, unless they are given.
+"""
+
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +12,12 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
 
 from jetmill.errors import JetmillError
 from jetmill.loading import _readable as readable
+from jetmill.sharing import batch_edges, share
 from jetmill.streaming import Stream
 from jetmill.writing.layout import LABELS, check_parts, open_finished
 
@@ -20,26 +27,51 @@ Tensors = dict[str, torch.Tensor]
 class StreamDataset(IterableDataset):
     """A `jetmill.Stream` for ``DataLoader(dataset, batch_size=None, num_workers=4)``.
 
-    Each worker yields batches of its own jets; together they yield every jet once. Each iteration is
-    another epoch, in another order, which with workers depends on ``torch.manual_seed``.
+    Each worker of each rank yields batches of its own jets; together they yield every jet once. Each iteration is
+    another epoch, in another order, which with workers depends on ``torch.manual_seed``. Ranks have to agree on the
+    order: with workers in a distributed training call `set_epoch` before each epoch, or all have the same order.
 
     Parameters
     ----------
     stream
         The stream, with the size of a batch.
+    rank, world_size
+        Number of this process, of how many.
     """
 
-    def __init__(self, stream: Stream):
-        self._stream = stream
+    def __init__(self, stream: Stream, *, rank: int | None = None, world_size: int | None = None):
+        self._stream, self._given = stream, _given(rank, world_size)
         self._n_iterations = 0
+        # Shared with workers, which live through several epochs if they are persistent.
+        self._epoch = torch.tensor(-1).share_memory_()
+        # Here rather than in each worker.
+        stream.jets_of_keys  # noqa: B018
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is next; without it each iteration is another one."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        """Return the number of batches of this rank in an epoch."""
+        world_size = _place(self._given)[1]
+        return (len(batch_edges(self._stream.n_jets, self._stream.batch_size, world_size)) - 1) // world_size
 
     def __iter__(self) -> Iterator[Tensors]:
+        (rank, world_size), info = _place(self._given), get_worker_info()
         epoch, self._n_iterations = self._n_iterations, self._n_iterations + 1
-        info = get_worker_info()
-        if info is None:
-            return map(_tensors, self._stream.epoch(epoch))
-        # New workers get a copy that has not counted, but another seed, which but for their number they share.
-        return map(_tensors, self._stream.epoch(info.seed - info.id + epoch, info.id, info.num_workers))
+        if self._epoch >= 0:
+            epoch = int(self._epoch)
+        elif info is not None and world_size > 1:
+            warnings.warn("call set_epoch(epoch) before each epoch; without it they have the same order", stacklevel=2)
+        elif info is not None:
+            # New workers get a copy that has not counted, but another seed, which but for their number they share.
+            epoch += info.seed - info.id
+        worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
+        return map(_tensors, self._stream.epoch(epoch, worker, n_workers, rank=rank, world_size=world_size))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers that are not forked do not know of torch.distributed.
+        return self.__dict__ | {"_given": self._given or _of_torch()}
 
 
 class FileDataset(Dataset):
@@ -110,20 +142,57 @@ class BlockSampler(Sampler):
     Parameters
     ----------
     n_rows, batch_size
-        Rows of the file, and of a block; the last one may be smaller.
+        Rows of the file, and of a block; the last one may be smaller, and with several ranks others too.
     seed
         Of the order; each iteration has another one.
+    rank, world_size
+        Number of this process, of how many.
     """
 
-    def __init__(self, n_rows: int, batch_size: int, *, seed: int = 0):
-        self._starts, self._n_rows, self._size = np.arange(0, n_rows, batch_size), n_rows, batch_size
-        self._rng = np.random.default_rng(seed)
+    def __init__(
+        self, n_rows: int, batch_size: int, *, seed: int = 0, rank: int | None = None, world_size: int | None = None
+    ):
+        self._n_rows, self._size, self._seed, self._given = n_rows, batch_size, seed, _given(rank, world_size)
+        self._n_iterations, self._epoch = 0, -1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is next; without it each iteration is another one."""
+        self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._starts)
+        """Return the number of blocks of this rank."""
+        world_size = _place(self._given)[1]
+        return (len(batch_edges(self._n_rows, self._size, world_size)) - 1) // world_size
 
     def __iter__(self) -> Iterator[slice]:
-        return (slice(int(s), int(min(s + self._size, self._n_rows))) for s in self._rng.permutation(self._starts))
+        rank, world_size = _place(self._given)
+        epoch, self._n_iterations = self._n_iterations, self._n_iterations + 1
+        edges = batch_edges(self._n_rows, self._size, world_size).tolist()
+        rng = np.random.default_rng([self._seed, epoch if self._epoch < 0 else self._epoch])
+        mine = share(len(edges) - 1, rank, world_size)
+        return (slice(edges[k], edges[k + 1]) for k in rng.permutation(len(edges) - 1)[mine].tolist())
+
+
+_Place = tuple[int, int]
+
+
+def _given(rank: int | None, world_size: int | None) -> _Place | None:
+    """Return rank and number of ranks if they are given, else None."""
+    if rank is None and world_size is None:
+        return None
+    if rank is None or world_size is None:
+        raise JetmillError("rank and world_size belong together; give both or none")
+    share(0, rank, world_size)
+    return rank, world_size
+
+
+def _of_torch() -> _Place | None:
+    """Return rank and number of ranks of torch.distributed, None where it is not initialised."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else None
+
+
+def _place(given: _Place | None) -> _Place:
+    return given or _of_torch() or (0, 1)
 
 
 def _tensors(arrays: dict[str, np.ndarray]) -> Tensors:

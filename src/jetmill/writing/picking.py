@@ -161,12 +161,7 @@ class Chosen:
 
 def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
     """Decide, batch by batch, which jets are in a part and how often."""
-    split = SPLITS.index(split_of(source.output))
-    for sample, path in source.batches:
-        choice = Choice.read(balance_file, source.output, sample)
-        with Batch(path, source.types) as batch:
-            rows = batch.rows_with_keys(split, *source.slice_of_keys)
-            chosen = choice.of(batch, rows)
+    for sample, path, rows, chosen in _choose(source, balance_file):
         key, label, cell, times = chosen.key, chosen.label, chosen.cell, chosen.times
         if times is None:
             yield Picked(path, sample, rows, None, mix(key), label, cell, source.types)
@@ -175,6 +170,32 @@ def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
         yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat], source.types)
+
+
+def jets_of_keys(source: PartOf, balance_file: h5py.File, n_ranges: int) -> np.ndarray:
+    """Return how many jets a part takes of each of equal ranges of keys, int64 (n_ranges,).
+
+    Parameters
+    ----------
+    n_ranges
+        A power of two.
+    """
+    total = np.zeros(n_ranges, dtype=np.int64)
+    for *_, chosen in _choose(source, balance_file):
+        place = chosen.key // np.uint64(2**64 // n_ranges)
+        total += np.bincount(place.astype(np.int64), chosen.times, minlength=n_ranges).astype(np.int64)
+    return total
+
+
+def _choose(source: PartOf, balance_file: h5py.File) -> Iterator[tuple[str, str | Path, slice, Chosen]]:
+    """Yield sample and path of each batch of a part, its rows in the range of keys, and how often each is taken."""
+    split = SPLITS.index(split_of(source.output))
+    for sample, path in source.batches:
+        choice = Choice.read(balance_file, source.output, sample)
+        with Batch(path, source.types) as batch:
+            rows = batch.rows_with_keys(split, *source.slice_of_keys)
+            chosen = choice.of(batch, rows)
+        yield sample, path, rows, chosen
 
 
 def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:

@@ -1,0 +1,227 @@
+"""Two processes that train one model, with torch.distributed on this machine: other jets, as many batches."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_streaming import made
+
+import jetmill
+from jetmill.errors import JetmillError
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+from torch.utils.data import DataLoader
+
+from jetmill.torch_data import BlockSampler, FileDataset, StreamDataset
+
+pytestmark = [pytest.mark.readers, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
+
+WORLD = 2
+# One rank: it trains for some epochs and writes down which jets it saw. Seeds of ranks differ, as they do.
+RANK = """
+import json, sys
+import jetmill, torch, torch.distributed as dist
+from torch.utils.data import DataLoader
+from jetmill.torch_data import BlockSampler, FileDataset, StreamDataset
+
+def main():
+    kind, rank, world, meeting, config, path, options = json.loads(sys.argv[1])
+    torch.manual_seed(rank)
+    if kind == "stream":
+        stream = jetmill.Stream(config, options["output"], batch_size=options["size"], jets_in_memory=300)
+        data, sampler = StreamDataset(stream), None
+        of_epoch = data
+    else:
+        data = FileDataset(path)
+        of_epoch = sampler = BlockSampler(len(data), options["size"])
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
+    loader = DataLoader(
+        data,
+        batch_size=None,
+        sampler=sampler,
+        num_workers=options["workers"],
+        multiprocessing_context=options["start"] if options["workers"] else None,
+        persistent_workers=options["persistent"],
+    )
+    epochs = []
+    for epoch in options["epochs"]:
+        if epoch is not None:
+            of_epoch.set_epoch(epoch)
+        batches = []
+        for batch in loader:
+            batches.append(torch.stack([x for name, x in batch.items() if name.startswith("jets/event/")], 1).tolist())
+            # As backward does: it hangs if a rank has no batch left.
+            dist.all_reduce(torch.ones(1))
+        assert len(loader) == len(batches)
+        epochs.append(batches)
+    dist.destroy_process_group()
+    print(json.dumps(epochs))
+
+if __name__ == "__main__":
+    main()
+"""
+OPTIONS = {"output": "train", "size": 100, "workers": 0, "start": "fork", "persistent": False, "epochs": [0, 1, 0]}
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Return the jets of each batch of each epoch of each rank."""
+
+    def ranks(kind, run, world=WORLD, **options):
+        options = OPTIONS | options
+        script = tmp_path / "train.py"
+        script.write_text(RANK)
+        started = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    script,
+                    json.dumps(
+                        [
+                            kind,
+                            rank,
+                            world,
+                            str(tmp_path / "meeting"),
+                            run.config | {"output_dir": str(run.results)},
+                            str(run.results / f"{options['output']}.h5"),
+                            options,
+                        ]
+                    ),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(world)
+        ]
+        ended = [process.communicate(timeout=300) for process in started]
+        (tmp_path / "meeting").unlink(missing_ok=True)
+        for process, (_, told) in zip(started, ended, strict=True):
+            assert process.returncode == 0, told
+        return [json.loads(printed.splitlines()[-1]) for printed, _ in ended]
+
+    return ranks
+
+
+@pytest.fixture
+def two(tmp_path_factory):
+    return made("two", tmp_path_factory)
+
+
+@pytest.fixture
+def one(tmp_path_factory):
+    return made("one", tmp_path_factory)
+
+
+def events(run, output):
+    return np.stack([x for n, x in run.arrays(output).items() if n.startswith("jets/event/")], 1).astype(int).tolist()
+
+
+def assert_shared(by_rank, expected):
+    """Every jet of the file is in one batch of one rank in each epoch, as often as in the file."""
+    for of_epoch in zip(*by_rank, strict=True):
+        assert len({len(batches) for batches in of_epoch}) == 1
+        sizes = [len(batch) for batches in of_epoch for batch in batches]
+        assert max(sizes) - min(sizes) <= 1
+        jets = sorted(jet for batches in of_epoch for batch in batches for jet in batch)
+        assert jets == sorted(expected)
+
+
+def order(of_rank, epoch):
+    return [jet for batch in of_rank[epoch] for jet in batch]
+
+
+WORKERS = [
+    {"workers": 0},
+    {"workers": 3},
+    {"workers": 2, "persistent": True},
+    {"workers": 2, "start": "spawn"},
+]
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=str)
+def test_ranks_of_streams(two, train, options):
+    by_rank = train("stream", two, **options)
+    assert_shared(by_rank, events(two, "train"))
+    for of_rank in by_rank:
+        assert order(of_rank, 0) != order(of_rank, 1)
+        assert order(of_rank, 0) == order(of_rank, 2)
+
+
+def test_ranks_of_a_resampled_output(one, train):
+    """Where jets are there several times."""
+    assert_shared(train("stream", one, workers=1, epochs=[4]), events(one, "train"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ranks_of_files(two, train, workers):
+    by_rank = train("file", two, workers=workers)
+    assert_shared(by_rank, events(two, "train"))
+    for of_rank in by_rank:
+        assert order(of_rank, 0) != order(of_rank, 1)
+        assert order(of_rank, 0) == order(of_rank, 2)
+
+
+@pytest.mark.parametrize("kind", ["stream", "file"])
+def test_without_set_epoch_ranks_still_agree(kind, two, train):
+    by_rank = train(kind, two, epochs=[None, None])
+    assert_shared(by_rank, events(two, "train"))
+    for of_rank in by_rank:
+        assert order(of_rank, 0) != order(of_rank, 1)
+
+
+def test_workers_without_set_epoch_have_one_order(two, train):
+    by_rank = train("stream", two, workers=2, epochs=[None, None])
+    assert_shared(by_rank, events(two, "train"))
+    assert order(by_rank[0], 0) == order(by_rank[0], 1)
+
+
+# Ranks that are given, in one process
+
+
+def batches_of(dataset, sampler=None):
+    loader = DataLoader(dataset, batch_size=None, sampler=sampler)
+    return [np.stack([x.numpy() for n, x in b.items() if n.startswith("jets/event/")], 1).tolist() for b in loader]
+
+
+@pytest.mark.parametrize("world", [1, 3, 7])
+def test_ranks_that_are_given(two, world):
+    def stream():
+        return jetmill.Stream(two.config, "val", batch_size=64, jets_in_memory=200)
+
+    path, n = two.results / "val.h5", stream().n_jets
+    of_streams, of_files = [], []
+    for rank in range(world):
+        place = {"rank": rank, "world_size": world}
+        data, file, sampler = StreamDataset(stream(), **place), FileDataset(path), BlockSampler(n, 64, **place)
+        of_streams.append([batches_of(data)])
+        of_files.append([batches_of(file, sampler)])
+        assert len(data) == len(of_streams[-1][0]) == len(sampler) == len(of_files[-1][0])
+    expected = sorted(events(two, "val"))
+    for by_rank in (of_streams, of_files):
+        assert sorted(jet for of_rank in by_rank for jet in order(of_rank, 0)) == expected
+        assert len({len(of_rank[0]) for of_rank in by_rank}) == 1
+
+
+def test_set_epoch_makes_an_epoch_the_same_again(two):
+    stream = jetmill.Stream(two.config, "val", batch_size=64)
+    data, file = StreamDataset(stream), FileDataset(two.results / "val.h5")
+    sampler = BlockSampler(len(file), 64)
+    for of_epoch, read in ((data, lambda: batches_of(data)), (sampler, lambda: batches_of(file, sampler))):
+        found = []
+        for epoch in (3, 3, 4):
+            of_epoch.set_epoch(epoch)
+            found.append(read())
+        assert found[0] == found[1] != found[2]
+
+
+def test_half_of_a_rank(two):
+    stream = jetmill.Stream(two.config, "val")
+    for make in (lambda **place: StreamDataset(stream, **place), lambda **place: BlockSampler(10, 2, **place)):
+        for place in ({"rank": 1}, {"world_size": 2}):
+            with pytest.raises(JetmillError, match="rank and world_size belong together; give both or none"):
+                make(**place)
+        with pytest.raises(JetmillError, match=r"rank must be from 0 to 1, as there are 2 \(found: 2\)"):
+            make(rank=2, world_size=2)
