@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetmill.balancing.binning import Axis, axes_of, cell_index, cell_or_none, cells_between, shape
+from jetmill.balancing.binning import Axis, axes_of, cell_index, cells_between, refuse_outside, shape
 from jetmill.errors import JetmillError
 
 ETA = Axis.from_segments("eta", [(-2.5, 2.5, 50)])
@@ -22,7 +22,7 @@ def jets(dtype, n=20_000):
 def test_cells_agree_with_numpy_and_scipy(dtype):
     eta, pt = jets(dtype)
     cell = cell_index([eta, pt], AXES)
-    assert cell.dtype == np.uint32
+    assert cell.dtype == np.int32
     rows, edges = np.stack([eta, pt], axis=1).astype(np.float64), [ETA.edges, PT.edges]
     counts = np.histogramdd(rows, edges)[0]
     np.testing.assert_array_equal(np.bincount(cell, minlength=counts.size).reshape(shape(AXES)), counts)
@@ -58,29 +58,47 @@ def test_a_float32_on_the_outer_edge_is_inside(edge):
 @pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
-        (np.float32, [19.9, 30, 31], r"1 of 3 jets are outside the bins of 'pt' \(20 to 1000\).*19\.9 to 19\.9"),
-        (np.float64, [5, 30, 1001], r"2 of 3 jets are outside the bins of 'pt'.*5 to 1001"),
-        (np.float32, [np.nan, 30], r"1 of 2 jets are outside the bins of 'pt'.*missing"),
-        (np.float64, [np.nan, 2000], r"2 of 2 jets are outside the bins of 'pt'.*2000 to 2000"),
-        (np.float64, [np.nextafter(1000, 2000)], "1 of 1 jets are outside the bins of 'pt'"),
-        (np.float32, [np.inf], "1 of 1 jets are outside the bins of 'pt'"),
+        (
+            np.float32,
+            [19.9, 30, 31],
+            r"1 of 3 training jets are outside the bins of 'pt' \(20 to 1000\).*19\.9 to 19\.9",
+        ),
+        (np.float64, [5, 30, 1001], r"2 of 3 training jets are outside the bins of 'pt'.*5 to 1001"),
+        (np.float32, [np.nan, 30], r"1 of 2 training jets are outside the bins of 'pt'.*missing"),
+        (np.float64, [np.nan, 2000], r"2 of 2 training jets are outside the bins of 'pt'.*2000 to 2000"),
+        (np.float64, [np.nextafter(1000, 2000)], "1 of 1 training jets are outside the bins of 'pt'"),
+        (np.float32, [np.inf], "1 of 1 training jets are outside the bins of 'pt'"),
     ],
 )
 def test_jets_outside_are_an_error_that_names_the_variable(dtype, values, message):
     with pytest.raises(JetmillError, match=message) as error:
-        PT.index(np.array(values, dtype=dtype))
+        refuse_outside([np.array(values, dtype=dtype)], [PT])
     assert "jets.select" in str(error.value)
     assert "balance.bins.pt" in str(error.value)
+    assert "balance.outside: drop" in str(error.value)
 
 
-def test_jets_outside_may_be_without_a_cell():
+def test_the_first_variable_with_jets_outside_is_named():
     eta, pt = jets(np.float32)
+    refuse_outside([eta, pt], AXES)
+    pt[7] = 1001
+    with pytest.raises(JetmillError, match="1 of 20000 training jets are outside the bins of 'pt'"):
+        refuse_outside([eta, pt], AXES)
+    eta[3] = np.nan
+    with pytest.raises(JetmillError, match="1 of 20000 training jets are outside the bins of 'eta'"):
+        refuse_outside([eta, pt], AXES)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_jets_outside_have_no_cell(dtype):
+    eta, pt = jets(dtype)
     expected = cell_index([eta, pt], AXES)
     eta[::5], pt[1::5], pt[2::5] = 2.6, np.nan, 1000.1
-    cell, inside = cell_or_none([eta, pt], AXES)
-    np.testing.assert_array_equal(inside, np.arange(len(eta)) % 5 > 2)
-    np.testing.assert_array_equal(cell, np.where(inside, expected, 0))
-    assert cell.dtype == np.uint32
+    inside = np.arange(len(eta)) % 5 > 2
+    np.testing.assert_array_equal(cell_index([eta, pt], AXES), np.where(inside, expected, -1))
+    np.testing.assert_array_equal(
+        PT.index(np.array([19, np.nan, np.inf, -np.inf, 20, 1000], dtype)), [-1] * 4 + [0, 15]
+    )
 
 
 def test_no_jets():

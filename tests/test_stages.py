@@ -90,8 +90,8 @@ class Run:
                 clean_batch(self.roots[name], self.batches[name], settings=self.config.cleaning, **where)
         # Two groups, the second one of both samples.
         sources, self.bins = self.sources(), [directory / f"bins/{k}.h5" for k in range(2)]
-        bin_jets(sources[:1], self.bins[0], bins=BINS, n_classes=4)
-        bin_jets(sources[1:], self.bins[1], bins=BINS, n_classes=4)
+        bin_jets(sources[:1], self.bins[0], bins=BINS, n_classes=4, outside="error")
+        bin_jets(sources[1:], self.bins[1], bins=BINS, n_classes=4, outside="error")
         self.scalers = directory / "scalers.json"
         self.scale(self.scalers, width=4)
         self.balance = self.balanced()
@@ -176,7 +176,7 @@ def test_cells_and_counts(run):
             eta, pt = batch.read("variables/eta").astype(float), batch.read("variables/pt").astype(float)
             split, label = batch.split_codes(), batch.read("label")
             cell = cells_of(batch, axes_of(BINS))
-        assert cell.dtype == np.uint32
+        assert cell.dtype == np.int32
         bins = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
         np.testing.assert_array_equal(np.unravel_index(cell, SHAPE), bins)
         group = expected.setdefault(min(number, 1), {})
@@ -184,7 +184,9 @@ def test_cells_and_counts(run):
     assert [set(group) for group in expected.values()][-1] == {"tt", "qcd"}
     for path, group in zip(run.bins, expected.values(), strict=True):
         with h5py.File(path) as file:
-            assert set(file) == {"counts"}
+            assert set(file) == {"counts", "outside"}
+            assert set(file["outside"]) == set(group)
+            assert not any(table[()].any() for table in file["outside"].values())
             assert set(file["counts"]) == set(group)
             for sample, counts in group.items():
                 np.testing.assert_array_equal(file["counts"][sample][()], counts)
@@ -194,15 +196,15 @@ def test_cells_and_counts(run):
 def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
     columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
-    with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 jets are outside the bins of 'pt'"):
-        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4)
+    with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 training jets are outside the bins of 'pt'"):
+        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4, outside="error")
     assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):
     columns = {"label": np.zeros(0, np.uint8), "variables/eta": np.zeros(0), "variables/pt": np.zeros(0)}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([0, 0, 0])})
-    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4)
+    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4, outside="error")
     with h5py.File(tmp_path / "o.h5") as file:
         assert file["counts/tt"].shape == (3, 4, *SHAPE)
         assert not file["counts/tt"][()].any()
@@ -380,7 +382,7 @@ def counted(directory, counts):
     columns = {"key": key, "label": label.astype(np.uint8), "variables/x": (cell + 0.5) / 3}
     write_batch(directory / "batch.h5", iter(columns.items()), {"splits": np.bincount(split, minlength=3)})
     with h5py.File(directory / "bins.h5", "w") as file:
-        file["counts/tt"] = counts
+        file["counts/tt"], file["outside/tt"] = counts, np.zeros(counts.shape[:2], dtype=int)
     return [("tt", directory / "batch.h5")], [directory / "bins.h5"]
 
 
@@ -549,7 +551,7 @@ def test_values_of_a_part(run, tmp_path):
         types = {
             name: file[f"jets/{name}"].dtype for name in ("inputs", "labels", "bins", "weight", "sample", "event/event")
         }
-    assert types == {"inputs": "f4", "labels": "u1", "bins": "u1", "weight": "f4", "sample": "u1", "event/event": "u8"}
+    assert types == {"inputs": "f4", "labels": "u1", "bins": "i1", "weight": "f4", "sample": "u1", "event/event": "u8"}
     assert (jets.variables, jets.classes, jets.bin_variables) == (tuple(run.variables), tuple(CLASSES), tuple(BINS))
 
 

@@ -109,7 +109,8 @@ def make(results, raw):
         clean_batch(batch.files, columns, settings=config.cleaning, **where)
     batches = write_batch_list(cleaned, listed)
     sources = [(batch.sample, batch.path) for batch in batches]
-    bin_jets(sources, binned, bins=config.balance.bins, n_classes=len(config.classes))
+    settings = config.balance
+    bin_jets(sources, binned, bins=settings.bins, n_classes=len(config.classes), outside=settings.outside)
     balance(
         sources,
         [binned],
@@ -663,7 +664,7 @@ def test_weights_of_dumps(name, ordered, tmp_path_factory):
         expected = np.where(inside, table[found["jets/labels"], place[0], place[1]], 0)
         np.testing.assert_array_equal(found[dataset], expected.astype(np.float32))
         assert found[dataset].dtype == np.float32
-    np.testing.assert_array_equal(found["jets/bins"][inside], np.stack(place, axis=1)[inside])
+    np.testing.assert_array_equal(found["jets/bins"], np.where(inside[:, None], np.stack(place, axis=1), -1))
     np.testing.assert_array_equal(found["jets/sample"], 1)
     np.testing.assert_array_equal(found["jets/is_default"][:, 0], ~np.isfinite(pt))
 

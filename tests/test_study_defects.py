@@ -106,7 +106,7 @@ class Mill:
     def balance(self) -> None:
         settings, classes = self.config.balance, list(self.config.classes)
         binned = self.directory / "bins.h5"
-        bin_jets(self.sources, binned, bins=settings.bins, n_classes=len(classes))
+        bin_jets(self.sources, binned, bins=settings.bins, n_classes=len(classes), outside=settings.outside)
         balance(
             self.sources,
             [binned],
@@ -210,10 +210,10 @@ def test_b3_a_jet_outside_the_bins_is_an_error(tmp_path, eta, pt, axis):
     study = binned_statistic_2d([eta], [pt], None, "count", (50, 50), limits, expand_binnumbers=True).binnumber - 1
     assert study.min() == -1 or study.max() == 50  # -1 reads the last row of a table, 50 is an IndexError
     jets = toy()
-    jets["eta"][3], jets["pt"][3] = eta, pt
-    mill = Mill(tmp_path, {"top": [jets]})
+    jets["eta"][4], jets["pt"][4] = eta, pt
+    mill, n_train = Mill(tmp_path, {"top": [jets]}), np.count_nonzero(is_training(jets))
     mill.clean()
-    with pytest.raises(JetmillError, match=f"1 of 600 jets are outside the bins of '{axis}'"):
+    with pytest.raises(JetmillError, match=f"1 of {n_train} training jets are outside the bins of '{axis}'"):
         mill.balance()
 
 

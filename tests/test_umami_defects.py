@@ -110,7 +110,7 @@ def chain(raw, formats=()):
     listed, binned = at("<results>/clean/batches.json"), at("<results>/bins/0000.h5")
     batches = [at(p) for p in plan.batch_files()]
     sources = [(b.sample, b.path) for b in write_batch_list(batches, listed)]
-    bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes))
+    bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes), outside=c.balance.outside)
     scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
     balance(
         sources,

@@ -78,6 +78,11 @@ def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, 
     return [(step, sum(flow[i][1] for flow in flows)) for i, (step, _) in enumerate(flows[0])]
 
 
+def with_dropped(flow: Sequence[tuple[str, int]], dropped: int) -> list[tuple[str, int]]:
+    """Return a cutflow with a last step, training jets that are dropped outside the bins."""
+    return [*flow, ("training jets outside the bins dropped", flow[-1][1] - int(dropped))]
+
+
 def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
     """Return what is listed of a batch, and the types of its columns."""
     with Batch(path) as batch:

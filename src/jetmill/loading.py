@@ -85,8 +85,8 @@ class Jets:
         Position in `classes`.
     weights : dict of ndarray of float32, shape (n_jets,)
         ``weight`` and one per further table, as ``weight_flat``.
-    bins : ndarray of uint8 or uint16, shape (n_jets, n_axes)
-        Bin along each of `bin_variables`.
+    bins : ndarray of int8 to int32, shape (n_jets, n_axes)
+        Bin along each of `bin_variables`; -1 along all of them for a jet outside.
     reference, additional_labels, event : dict of ndarray, shape (n_jets,)
         Outputs of existing taggers; further truth; identity of the event.
     conditional : ndarray, shape (n_jets, n), or None

@@ -156,7 +156,9 @@ class Plan:
     @property
     def scalers_need_balance(self) -> bool:
         """Whether scalers are fitted to jets that are not all training jets, each once, which balance decides."""
-        return self.config.scaling.fit_on == "written" and self.config.balance.resampling.resamples
+        balance = self.config.balance
+        all_once = not balance.resampling.resamples and balance.outside == "error"
+        return self.config.scaling.fit_on == "written" and not all_once
 
     @property
     def outputs(self) -> tuple[str, ...]:

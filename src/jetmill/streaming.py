@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.balancing.binning import Axis, cell_or_none
+from jetmill.balancing.binning import Axis, cell_index
 from jetmill.balancing.tables import written_jets
 from jetmill.batch_list import read_batch_list
 from jetmill.config.checks import load
@@ -200,12 +200,9 @@ class DumpStream:
                         name: store.as_read(name, x.astype(types.get(name, x.dtype)), of_run)
                         for name, x in cleaned.items()
                     }
-                    cell, inside = cell_or_none([columns[store.variable(axis.variable)] for axis in axes], axes)
+                    cell = cell_index([columns[store.variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
-                    for name in rows:
-                        if name.startswith(layout.WEIGHT):
-                            rows[name] = rows[name] * inside
                     where = (self._seed, "dump", path, int(chunk.entry[0]))
                     yield rows, generator(*where).permutation(len(jets))
 

@@ -46,6 +46,7 @@ CONFIGURATION = {
     "balance={resampling: {method: count}}": {"plot_resampling", "fit_scalers", *SCALERS, *BALANCE},
     "scaling={fit_on: cleaned}": {"write_manifest"},  # every training jet is written once
     "balance={bins: {pt: [20, 1000, 3]}}": {"bin_jets", *BALANCE},
+    "balance={outside: drop}": {"bin_jets", "fit_scalers", *SCALERS, *BALANCE},
     "jets={select: [pt >= 30]}": CLEAN,
     "split={test: 0.3}": CLEAN,
     "input={files_per_batch: 1}": CLEAN,
@@ -65,6 +66,7 @@ def test_scalers_wait_for_balance_only_where_it_decides_what_is_written(tmp_path
     resampled = {"resampling": {"method": "count"}}
     assert needed() == alone
     assert needed(balance=resampled) == alone | {"bin_jets", "balance"}
+    assert needed(balance={"outside": "drop"}) == alone | {"bin_jets", "balance"}
     assert needed(balance=resampled, scaling={"fit_on": "cleaned"}) == alone
 
 

@@ -16,6 +16,7 @@ rule bin_jets:
         batches=lambda w: PLAN.bin_groups[w.group],
         bins=CONFIG.balance.bins,
         n_classes=len(CONFIG.classes),
+        outside=CONFIG.balance.outside,
         code=code_digest("stages.bin_jets"),
     message:
         "Count jets in bins, group {wildcards.group} of batches"

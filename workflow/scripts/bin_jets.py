@@ -8,4 +8,5 @@ with job_log(snakemake.log[0]):
     params = snakemake.params
     listed = read_batch_list(snakemake.input[0])[params.batches]
     batches = [(batch.sample, batch.path) for batch in listed]
-    bin_jets(batches, snakemake.output[0], bins=params.bins, n_classes=params.n_classes, types=listed[0].types)
+    options = {"bins": params.bins, "n_classes": params.n_classes, "outside": params.outside}
+    bin_jets(batches, snakemake.output[0], **options, types=listed[0].types)

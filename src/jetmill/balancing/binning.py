@@ -31,27 +31,13 @@ class Axis:
         return (values >= low) & (values <= high)
 
     def index(self, values: np.ndarray) -> np.ndarray:
-        """Return the bin of each value, int64 (n_jets,); the last bin includes its upper edge.
+        """Return the bin of each value, int64 (n_jets,); the last bin includes its upper edge. Outside and NaN: -1.
 
         As ``numpy.histogram``, but the outer edges are compared in the type of `values`, so that a
         float32 jet that passed ``abs(eta) <= 2.4`` is not outside a histogram that ends at 2.4.
-
-        Raises
-        ------
-        JetmillError
-            If a value is NaN or outside the edges.
         """
-        outside = ~self.holds(values)
-        if outside.any():
-            low, high = self.edges[[0, -1]]
-            lost = values[outside]
-            span = f"{np.nanmin(lost):g} to {np.nanmax(lost):g}" if not np.isnan(lost).all() else "missing"
-            raise JetmillError(
-                f"{outside.sum()} of {len(values)} jets are outside the bins of '{self.variable}'"
-                f" ({low:g} to {high:g}): their values are {span}."
-                f" Cut them away under jets.select, or widen balance.bins.{self.variable}"
-            )
-        return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, len(self) - 1)
+        bins = np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, len(self) - 1)
+        return np.where(self.holds(values), bins, -1)
 
 
 def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis]:
@@ -60,23 +46,41 @@ def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis
 
 
 def cell_index(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
-    """Return the flat index (C order, first axis slowest) of each jet's cell, uint32 (n_jets,).
+    """Return the flat index (C order, first axis slowest) of each jet's cell, int32 (n_jets,); outside the bins: -1.
 
     Parameters
     ----------
     columns
-        Values of the variable of each axis, each (n_jets,).
+        Values of the variable of each axis, each (n_jets,); a jet that misses one of them is outside.
     """
     bins = tuple(axis.index(values) for axis, values in zip(axes, columns, strict=True))
-    return np.ravel_multi_index(bins, shape(axes)).astype(np.uint32)
+    inside = np.logical_and.reduce([of_axis >= 0 for of_axis in bins])
+    return np.where(inside, np.ravel_multi_index(bins, shape(axes), mode="clip"), -1).astype(np.int32)
 
 
-def cell_or_none(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cell of each jet as `cell_index` does, and whether it is inside; that of others is 0."""
-    inside = np.logical_and.reduce([axis.holds(values) for axis, values in zip(axes, columns, strict=True)])
-    cell = np.zeros(len(inside), dtype=np.uint32)
-    cell[inside] = cell_index([values[inside] for values in columns], axes)
-    return cell, inside
+def refuse_outside(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> None:
+    """Raise an error that names the first variable by which training jets are outside the bins.
+
+    Parameters
+    ----------
+    columns
+        As for `cell_index`.
+
+    Raises
+    ------
+    JetmillError
+        If a value is NaN or outside the edges of its axis.
+    """
+    for axis, values in zip(axes, columns, strict=True):
+        lost = values[~axis.holds(values)]
+        if len(lost):
+            low, high = axis.edges[[0, -1]]
+            span = f"{np.nanmin(lost):g} to {np.nanmax(lost):g}" if not np.isnan(lost).all() else "missing"
+            raise JetmillError(
+                f"{len(lost)} of {len(values)} training jets are outside the bins of '{axis.variable}'"
+                f" ({low:g} to {high:g}): their values are {span}. Cut them away under jets.select, widen"
+                f" balance.bins.{axis.variable}, or leave them out of training with balance.outside: drop"
+            )
 
 
 def shape(axes: Sequence[Axis]) -> tuple[int, ...]:

@@ -160,6 +160,11 @@ class Balance(Model):
         description="variable: [low, high, number of bins], or a list of such segments that join; 100,000 bins of a"
         " variable at most, and bins x classes x (samples + components) of 100,000,000",
     )
+    outside: Literal["error", "drop"] = Field(
+        "error",
+        description="training jets outside the bins, or that miss a variable of bins; error: they stop the run; drop:"
+        " they are not written. Such validation and test jets are always written, with weight 0 and bin -1",
+    )
     weights: list[Weight] = Field(
         [], description="weight tables: average, flat, {reference: class}; the first one becomes jets/weight"
     )

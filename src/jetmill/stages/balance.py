@@ -20,10 +20,13 @@ from jetmill.balancing.tables import (
     EDGES,
     KEPT,
     MULTIPLICITY,
+    OUTSIDE,
     TARGET,
     THRESHOLD,
     WARNINGS,
     WEIGHTS,
+    cleaned_jets,
+    outside_jets,
     write_table,
 )
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
@@ -74,11 +77,12 @@ def balance(
         no training jet is left at all.
     """
     axes = axes_of(bins)
-    counts = _counts(counted, samples, (len(SPLITS), len(classes), *shape(axes)))
+    counts = _add_up(counted, samples, COUNTS, (len(SPLITS), len(classes), *shape(axes)))
+    outside = _add_up(counted, samples, OUTSIDE, (len(SPLITS), len(classes)))
     components = _components(resampling, samples, axes)
     of_cells = component_of_cells(components, samples)
     available = (counts[:, TRAIN] * (of_cells >= 0)[:, None]).sum(axis=0)
-    empty = _check_classes(classes, available, strict)
+    empty = _check_classes(classes, available, outside[:, TRAIN].sum(), strict)
     for name, method in weights.items():
         if method.get("reference") in empty:
             raise JetmillError(
@@ -88,8 +92,10 @@ def balance(
         file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
         for axis in axes:
             put(file, f"{EDGES}/{axis.variable}", axis.edges)
-        for sample, table in zip(samples, counts, strict=True):
+        for sample, table, lost in zip(samples, counts, outside, strict=True):
             write_table(file, f"{COUNTS}/{sample}", table)
+            put(file, f"{OUTSIDE}/{sample}", lost)
+        cleaned, lost = cleaned_jets(file), outside_jets(file)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
                 _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples, types)
@@ -103,10 +109,11 @@ def balance(
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
-        _warn(split_warnings(SPLITS, counts.sum(axis=0)))
+        _warn(split_warnings(SPLITS, cleaned))
         file.attrs[WARNINGS] = json.dumps(warnings)
-    for split, in_split in zip(SPLITS, counts.sum(axis=0), strict=True):
-        logger.info("%12d jets in %s", in_split.sum(), split)
+    for split, n, n_lost in zip(SPLITS, cleaned.sum(axis=1), lost.sum(axis=1), strict=True):
+        what = "dropped" if split == "train" else "with weight 0 and bin -1"
+        logger.info("%12d jets in %s%s", n, split, f", {n_lost} of them outside the bins, {what}" if n_lost else "")
     for name, n, n_kept in zip(classes, class_totals(available), class_totals(kept), strict=True):
         logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
 
@@ -116,21 +123,22 @@ def _warn(sentences: Iterable[str]) -> None:
         logger.warning("%s", sentence)
 
 
-def _counts(paths: Sequence[str | Path], samples: Sequence[str], table: tuple[int, ...]) -> np.ndarray:
-    """Return the jets there are, int64 (n_samples, n_splits, n_classes, *bins)."""
+def _add_up(paths: Sequence[str | Path], samples: Sequence[str], group: str, table: tuple[int, ...]) -> np.ndarray:
+    """Return the sum of a table of bins, ``counts`` or ``outside``, over all batches, int64 (n_samples, *table)."""
     counts = np.zeros((len(samples), *table), dtype=np.int64)
     for path in paths:
         with open_made_earlier(path) as file:
-            for sample, found in file[COUNTS].items():
+            for sample, found in file[group].items():
                 counts[samples.index(sample)] += found[()]
     return counts
 
 
-def _check_classes(classes: Sequence[str], available: np.ndarray, strict: bool) -> list[str]:
+def _check_classes(classes: Sequence[str], available: np.ndarray, n_outside: int, strict: bool) -> list[str]:
     """Return the classes without training jets, or refuse them."""
     by_class = class_totals(available)
     if not by_class.any():
-        raise JetmillError("no training jet is left after the cuts")
+        why = f": all {n_outside} are outside balance.bins" if n_outside else " after the cuts"
+        raise JetmillError(f"no training jet is left{why}")
     empty = [name for name, n in zip(classes, by_class, strict=True) if n == 0]
     if empty and strict:
         found = ", ".join(f"{name} {n}" for name, n in zip(classes, by_class, strict=True))
@@ -202,7 +210,7 @@ def _resample(
                 label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
             component = of_cells[samples.index(sample)].reshape(-1)[cell]
             group = (component * len(classes) + label) * n_cells + cell
-            used = component >= 0
+            used = (component >= 0) & (cell >= 0)
             yield group[used], selection_key(key[used])
 
     threshold = thresholds(groups, more.reshape(-1), total.reshape(-1)).reshape(total.shape)

@@ -9,7 +9,6 @@ import numpy as np
 import yaml
 
 from jetmill.balancing.tables import written_jets
-from jetmill.balancing.weights import class_totals
 from jetmill.columns import constituent_label
 from jetmill.files import complete, open_made_earlier
 from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
@@ -48,7 +47,7 @@ def export(
     """
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
     with open_made_earlier(balance_path) as file:
-        classes, class_counts = list(file.attrs["classes"]), class_totals(written_jets(file, "train")[0])
+        classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
         label_counts = _count(pick(source, file), labels) if labels else {}
     with complete(scale_dict_path) as partial:
         partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))

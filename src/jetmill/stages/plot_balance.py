@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.balancing.tables import COUNTS, EDGES, WEIGHTS, written_jets
+from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, WEIGHTS, cleaned_jets, written_jets
 from jetmill.balancing.weights import class_totals
-from jetmill.batch_list import CleanedBatch, sum_cutflows
+from jetmill.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import open_made_earlier
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
-from jetmill.splitting import SPLITS
+from jetmill.splitting import SPLITS, TRAIN
 
 
 def plot_balance(
@@ -35,20 +35,24 @@ def plot_balance(
         flows.setdefault(batch.sample, []).append(batch.cutflow)
     with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
-        counts = sum(table[()] for table in file[COUNTS].values())
-        kept, different = written_jets(file, "train")
+        counts = sum(table[TRAIN] for table in file[COUNTS].values())
+        cleaned, dropped = cleaned_jets(file), {name: table[TRAIN].sum() for name, table in file[OUTSIDE].items()}
+        kept, different = file[f"{KEPT}/train"][()], written_jets(file, "train")[1]
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         weighted = {f"weights {name}": kept * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
-    by_class = {split: class_totals(table) for split, table in zip(SPLITS, counts, strict=True)}
-    tables = {"as cleaned": counts[0]}
-    if not np.array_equal(kept, counts[0]) or different < kept.sum():
+    cutflows = {sample: sum_cutflows(parts) for sample, parts in flows.items()}
+    if any(dropped.values()):
+        cutflows = {sample: with_dropped(flow, dropped[sample]) for sample, flow in cutflows.items()}
+    by_class = dict(zip(SPLITS, cleaned, strict=True))
+    tables = {"as cleaned": counts}
+    if not np.array_equal(kept, counts) or different < kept.sum():
         tables["resampled"] = kept
         by_class["train, resampled"] = class_totals(kept)
     for title, table in weighted.items():
         by_class[f"train, {title}"] = class_totals(table)
     tables |= weighted
     figures = {
-        cutflow: draw_cutflow({sample: sum_cutflows(parts) for sample, parts in flows.items()}),
+        cutflow: draw_cutflow(cutflows),
         classes_plot: draw_class_counts(classes, by_class),
         spectra: draw_spectra(classes, edges, tables),
         maps: draw_maps(classes, edges, tables) if len(edges) > 1 else draw_spectra(classes, edges, tables),

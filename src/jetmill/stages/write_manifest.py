@@ -13,15 +13,14 @@ import h5py
 import numpy as np
 
 import jetmill
-from jetmill.balancing.tables import COUNTS, WARNINGS, written_jets
-from jetmill.balancing.weights import class_totals
-from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows
+from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
+from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.copies import copy_warnings
 from jetmill.errors import JetmillError
 from jetmill.files import complete, open_made_earlier, sha256
 from jetmill.provenance import commit
 from jetmill.scaling.scalers import read_warnings
-from jetmill.splitting import SPLITS
+from jetmill.splitting import SPLITS, TRAIN
 from jetmill.writing.layout import LABELS, blocks, reopen_finished
 from jetmill.writing.unscaled import FLAVOUR
 
@@ -66,7 +65,7 @@ def write_manifest(
     """
     with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
-        counts = sum(table[()] for table in file[COUNTS].values())
+        cleaned, outside = cleaned_jets(file), outside_jets(file)
         kept, unique = written_jets(file, "train")
         of_balance = json.loads(file.attrs[WARNINGS])
     warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
@@ -80,9 +79,14 @@ def write_manifest(
         of_tables = pool.map(lambda path: _entry(path, base), map(Path, tables))
         written = {"outputs": list(of_parts), "joined": list(of_joined), "tables": list(of_tables)}
     cutflow = sum_cutflows([batch.cutflow for batch in batches])
+    if dropped := outside[TRAIN].sum():
+        cutflow = with_dropped(cutflow, dropped)
 
-    def by_class(table: np.ndarray) -> dict[str, int]:
-        return dict(zip(classes, class_totals(table).tolist(), strict=True))
+    def by_class(counts: np.ndarray) -> dict[str, int]:
+        return dict(zip(classes, counts.tolist(), strict=True))
+
+    def by_split(counts: np.ndarray) -> dict[str, dict[str, int]]:
+        return dict(zip(SPLITS, map(by_class, counts), strict=True))
 
     constituents = {
         name: {key: sum(batch.constituents[name][i] for batch in batches) for i, key in enumerate(CONSTITUENT_STEPS)}
@@ -99,7 +103,8 @@ def write_manifest(
         "jets": {
             "read": cutflow[0][1],
             "cutflow": cutflow,
-            "cleaned": {split: by_class(table) for split, table in zip(SPLITS, counts, strict=True)},
+            "cleaned": by_split(cleaned),
+            "outside the bins": by_split(outside),
             "training after resampling": by_class(kept),
             "different training jets": unique,
         },

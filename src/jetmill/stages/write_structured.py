@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from jetmill.balancing.tables import written_jets
-from jetmill.balancing.weights import class_totals
 from jetmill.files import open_made_earlier
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing import layout
@@ -48,7 +47,7 @@ def write_structured(
         in_use = np.arange(counts.sum() + 1) < counts.sum()
         values = records({name: f.values for name, f in fields.items()} | {"valid": in_use})
         rows[collection] = Ragged(values, counts, length)
-    by_class = dict(zip(tables.classes, class_totals(kept).tolist(), strict=True))
+    by_class = dict(zip(tables.classes, kept.tolist(), strict=True))
     attributes: dict[str, dict[str, Any]] = {
         "jets": {FLAVOUR: list(tables.classes)},
         "/": {

@@ -18,8 +18,8 @@ def write_torch(part: str | Path, output: str | Path) -> None:
     """Write a finished part as ``.pt``.
 
     Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
-    same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` uint8
-    or int32 (n_jets, n_axes), ``reference`` float32 (n_jets, n_outputs), and the lists of names
+    same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` int8
+    to int32 (n_jets, n_axes), ``reference`` float32 (n_jets, n_outputs), and the lists of names
     ``variables``, ``classes``, ``reference_outputs``. If they are asked for, ``conditional`` (n_jets, n) and
     ``additional_labels_<name>`` (n_jets,). For each collection of constituents
     ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64) and the names ``_variables``.
@@ -35,12 +35,11 @@ def write_torch(part: str | Path, output: str | Path) -> None:
         raise JetmillError(str(FORMATS["torch"])) from None
     jets = load(part)
     reference = np.stack(list(jets.reference.values()), axis=1) if jets.reference else np.empty((len(jets), 0))
-    bins = jets.bins if jets.bins.dtype == np.uint8 else jets.bins.astype(np.int32)
     tensors = {
         "inputs": torch.from_numpy(jets.inputs),
         "is_default": torch.from_numpy(jets.is_default),
         "labels": torch.from_numpy(jets.labels.astype(np.int64)),
-        "bins": torch.from_numpy(bins),
+        "bins": torch.from_numpy(jets.bins),
         "reference": torch.from_numpy(reference.astype(np.float32)),
         **{name: torch.from_numpy(values) for name, values in jets.weights.items()},
         **{f"additional_labels_{name}": torch.from_numpy(x) for name, x in jets.additional_labels.items()},

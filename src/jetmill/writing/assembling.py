@@ -26,7 +26,7 @@ class Jets(Protocol):
     ----------
     sample
         Name of their sample.
-    label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
+    label : ndarray of uint8; cell : ndarray of int32, -1 outside the bins; both shape (n,)
     """
 
     @property
@@ -158,13 +158,16 @@ def dataset_types(content: Content) -> dict[str, str]:
 
 
 def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
-    """Return the bin of jets along each axis, uint8 or uint16 (n_jets, n_axes)."""
-    bins = np.unravel_index(np.concatenate([j.cell for j in jets]), _shape(tables))
-    return np.stack(bins, axis=1).astype(np.min_scalar_type(max(_shape(tables)) - 1))
+    """Return the bin of jets along each axis, int8 to int32 (n_jets, n_axes); -1 along all of them outside the bins."""
+    cells, n_bins = np.concatenate([j.cell for j in jets]), _shape(tables)
+    bins = np.stack(np.unravel_index(np.maximum(cells, 0), n_bins), axis=1)
+    return np.where(cells[:, None] >= 0, bins, -1).astype(np.min_scalar_type(-max(n_bins)))
 
 
 def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[str, np.ndarray]:
     """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any.
+
+    Jets outside the bins have weight 0.
 
     Raises
     ------
@@ -177,6 +180,7 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
             raise JetmillError(f"balance.weight_columns: '{name.split('/')[1]}' is missing for {(~finite).sum()} jets")
         factor = factor * values
     labels, cells = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "cell"))
+    factor = np.where(cells >= 0, factor, 0)
     if not tables.weights:
         return {"weight": factor}
     flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}

@@ -8,15 +8,14 @@ import h5py
 import numpy as np
 
 from jetmill import columns as store
-from jetmill.balancing.binning import Axis, cell_index
+from jetmill.balancing.binning import Axis, cell_index, shape
 from jetmill.balancing.key_thresholds import copies
 from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
 from jetmill.batch_list import read_batch_list
 from jetmill.columns import Batch
-from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
-from jetmill.splitting import SPLITS, split_of
+from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Picked:
         every row is taken once.
     order : ndarray of uint64, shape (n,)
         Key by which the part is shuffled.
-    label : ndarray of uint8; cell : ndarray of uint32; both shape (n,)
+    label : ndarray of uint8; cell : ndarray of int32, -1 outside the bins; both shape (n,)
     types
         Column to the type that it is read in.
     """
@@ -113,12 +112,15 @@ class Choice:
         Of the balancing histogram.
     n_cells
         How many cells it has.
+    from_bins
+        Whether jets outside the bins are not in the output.
     copies, threshold : ndarray of int64, uint64, shape (n_classes * n_cells,), or None
         As in `jetmill.balancing.tables`; None if every jet is in the output once.
     """
 
     axes: Sequence[Axis]
     n_cells: int
+    from_bins: bool
     copies: np.ndarray | None
     threshold: np.ndarray | None
 
@@ -126,20 +128,23 @@ class Choice:
     def read(cls, balance_file: h5py.File, output: str, sample: str) -> "Choice":
         """Read the tables of an output and a sample."""
         axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
-        n_cells = int(np.prod([len(axis) for axis in axes]))
+        n_cells, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
         if f"{COPIES}/{output}" not in balance_file:
-            return cls(axes, n_cells, None, None)
+            return cls(axes, n_cells, from_bins, None, None)
         # Flat tables: a cell is numbered as it lies in memory.
         tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (COPIES, THRESHOLD))
-        return cls(axes, n_cells, *tables)
+        return cls(axes, n_cells, from_bins, *tables)
 
     def of(self, batch: Batch, rows: slice) -> "Chosen":
         """Decide how often consecutive jets of a batch are in the output."""
         key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), cells_of(batch, self.axes, rows)
+        inside = cell >= 0
         if self.copies is None or self.threshold is None:
-            return Chosen(key, label, cell, None)
+            all_once = not self.from_bins or bool(inside.all())
+            return Chosen(key, label, cell, None if all_once else inside.astype(np.int64))
         at = label * np.int64(self.n_cells) + cell
-        return Chosen(key, label, cell, copies(self.copies[at], self.threshold[at], selection_key(key)))
+        times = copies(self.copies[at], self.threshold[at], selection_key(key))
+        return Chosen(key, label, cell, np.where(inside, times, 0))
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ class Chosen:
 
     Attributes
     ----------
-    key : ndarray of uint64; label : ndarray of uint8; cell : ndarray of uint32; all of shape (n,)
+    key : ndarray of uint64; label : ndarray of uint8; cell : ndarray of int32, -1 outside; all of shape (n,)
     times : ndarray of int64, shape (n,), or None
         How often each is taken; None if every jet is taken once.
     """
@@ -199,17 +204,8 @@ def _choose(source: PartOf, balance_file: h5py.File) -> Iterator[tuple[str, str 
 
 
 def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
-    """Return the cell of consecutive jets of a batch in the balancing histogram, uint32 (n,).
-
-    Raises
-    ------
-    JetmillError
-        If a jet is outside the bins.
-    """
-    try:
-        return cell_index([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
-    except JetmillError as error:
-        raise JetmillError(f"{batch.path}: {error}") from None
+    """Return the cell of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
+    return cell_index([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
 
 
 def final_order(picked: Sequence[Picked]) -> np.ndarray:
