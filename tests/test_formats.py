@@ -207,13 +207,22 @@ class Truth:
         return values, fill, table
 
     @cached_property
+    def training(self):
+        """Rows of the training jets as they are written, each as often."""
+        with h5py.File(self.results / "train.h5") as file:
+            return self.rows(*(file[f"jets/event/{name}"][()] for name in ("eventNumber", "jetPtRank")))
+
+    @cached_property
+    def training_tracks(self):
+        return self.track_values[self.training][self.valid[self.training]]
+
+    @cached_property
     def jets_scaled(self):
-        return self.scaled("jets", self.jet_values, self.jet_values[self.split == 0])
+        return self.scaled("jets", self.jet_values, self.jet_values[self.training])
 
     @cached_property
     def tracks_scaled(self):
-        training = (self.split == 0)[:, None] & self.valid
-        return self.scaled("tracks", self.track_values, self.track_values[training])
+        return self.scaled("tracks", self.track_values, self.training_tracks)
 
 
 @dataclass(frozen=True)
@@ -371,7 +380,7 @@ def test_attributes(run):
             assert list(file["jets/conditional"].attrs["jet_variables"]) == ["eta_btagJes", "pt_btagJes"]
 
 
-def test_rows_are_scaled_from_training_values_before_resampling(run):
+def test_rows_are_scaled_from_training_values_as_they_are_written(run):
     table = json.loads((run.results / "scale_dict.json").read_text())
     for of, (_, _, expected) in (("jets", run.truth.jets_scaled), ("tracks", run.truth.tracks_scaled)):
         assert list(table[of]) == list(expected)
@@ -472,15 +481,11 @@ def test_salt_3_labels(run):
 
 def test_salt_4_norm_dict(run):
     table = yaml.safe_load((run.results / "norm_dict.yaml").read_text())
-    truth, training = run.truth, run.truth.split == 0
+    truth = run.truth
     unscaled = {"SV1_isDefaults"} | set(run.config["constituents"]["tracks"]["scaling"].get("unscaled", []))
     for of, values, names in (
-        ("jets", truth.jet_values[training], run.config["jets"]["variables"]),
-        (
-            "tracks",
-            truth.track_values[training[:, None] & truth.valid],
-            run.config["constituents"]["tracks"]["variables"],
-        ),
+        ("jets", truth.jet_values[truth.training], run.config["jets"]["variables"]),
+        ("tracks", truth.training_tracks, run.config["constituents"]["tracks"]["variables"]),
     ):
         assert list(table[of]) == names
         for i, name in enumerate(names):
