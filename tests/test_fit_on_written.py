@@ -3,7 +3,6 @@
 What is written is looked up in the dumps by the event number of each row.
 """
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,8 @@ import pytest
 import yaml
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from test_umami_defects import SLOTS, chain, config, make, place
+
+from jetmill.files import read_json
 
 METHODS = {
     "pdf": {"method": "pdf", "target": "c", "max_upsampling": 4},
@@ -51,6 +52,10 @@ def in_dumps(made, rows):
     }
 
 
+def scalers_of(result):
+    return read_json(f"{result.out}/scalers.json")
+
+
 def rows_written(made, result):
     return place(made, result.arrays())
 
@@ -71,7 +76,7 @@ def test_scalers_are_those_of_the_rows_that_are_written(made, resampled):
     rows = rows_written(made, resampled)
     # What is written is not each training jet once, so that it makes a difference.
     assert sorted(rows) != np.flatnonzero(made.train).tolist()
-    assert_fitted(json.loads(resampled.text("scalers.json")), in_dumps(made, rows))
+    assert_fitted(scalers_of(resampled), in_dumps(made, rows))
 
 
 def test_written_inputs_have_mean_0_and_deviation_1(resampled):
@@ -103,7 +108,7 @@ def test_quartiles_are_those_of_the_rows_that_are_written(made, tmp_path, log):
         scaling={"method": "robust", "log": log},
         tracks={"scaling": {"method": "robust"}},
     )
-    scalers = json.loads(result.text("scalers.json"))
+    scalers = scalers_of(result)
     columns = in_dumps(made, rows_written(made, result))
     if log:
         columns["jets"]["pt"] = np.log(columns["jets"]["pt"].astype(np.float32)).astype(float)
@@ -119,7 +124,7 @@ def test_quartiles_are_those_of_the_rows_that_are_written(made, tmp_path, log):
 def test_fitted_on_cleaned_jets_every_training_jet_counts_once(made, tmp_path, resampling):
     balance = {"balance": {"resampling": resampling}} if resampling else {}
     result = run(made, tmp_path, scaling={"fit_on": "cleaned"}, **balance)
-    assert_fitted(json.loads(result.text("scalers.json")), in_dumps(made, np.flatnonzero(made.train)))
+    assert_fitted(scalers_of(result), in_dumps(made, np.flatnonzero(made.train)))
 
 
 def test_without_resampling_both_are_the_same(made, tmp_path):
@@ -136,7 +141,7 @@ def test_scalers_do_not_depend_on_the_batches(made, tmp_path):
         input_ = {"format": "hdf5", "files_per_batch": n}
         options = {"input": input_, "balance": {"resampling": METHODS["pdf"]}, "scaling": {"variables_per_range": n}}
         result = run(made, tmp_path / str(n), **options)
-        scalers = json.loads(result.text("scalers.json"))
+        scalers = scalers_of(result)
         applied = {
             of: {name: [row[key] for key in ("shift", "scale", "default", "count")] for name, row in rows.items()}
             for of, rows in scalers.items()
@@ -156,7 +161,7 @@ def test_warnings_are_of_the_jets_that_are_written(tmp_path):
     found = {}
     for fit_on in ("written", "cleaned"):
         changes = {"balance": {"resampling": below}, "scaling": {"fit_on": fit_on}}
-        scalers = json.loads(run(made, tmp_path / fit_on, **changes).text("scalers.json"))
+        scalers = scalers_of(run(made, tmp_path / fit_on, **changes))
         found[fit_on] = SimpleNamespace(**scalers["jets"]["mass"])
     assert found["written"].warnings == []
     assert found["written"].minimum > 0
