@@ -18,26 +18,15 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 import workflow_runs as runs
+from stage_runs import run_stages
 
-from jetmill.batch_list import write_batch_list
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.sources import hdf5
-from jetmill.stages.balance import balance
-from jetmill.stages.bin_jets import bin_jets
-from jetmill.stages.clean import clean_batch
-from jetmill.stages.export import export
-from jetmill.stages.fit_scalers import fit_scalers
-from jetmill.stages.index import write_index
-from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import write_part
 from jetmill.stages.write_parquet import write_parquet
-from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
-from jetmill.stages.write_torch import write_torch
 from jetmill.writing import layout
 from jetmill.writing.compression import filters
-from jetmill.writing.picking import PartOf
 from jetmill.writing.rows import Ragged, Valid
 
 SLOTS = 6
@@ -100,57 +89,8 @@ def config(directory, files, **changes):
 
 
 def chain(raw, formats=()):
-    """Run all stages as the workflow does; return where the results are."""
-    plan = Plan.from_raw(raw)
-    c, out = plan.config, plan.config.output_dir
-    at = lambda path: str(path).replace("<results>", out)  # noqa: E731
-    for b in plan.batches:
-        cleaned = at(f"<results>/clean/{b.sample}/batch_{b.number}.h5")
-        clean_batch(b.files, cleaned, settings=c.cleaning, sample=b.sample, first_file=b.first_file)
-    listed, binned = at("<results>/clean/batches.json"), at("<results>/bins/0000.h5")
-    batches = [at(p) for p in plan.batch_files()]
-    sources = [(b.sample, b.path) for b in write_batch_list(batches, listed)]
-    bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes), outside=c.balance.outside)
-    scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
-    balance(
-        sources,
-        [binned],
-        balanced,
-        bins=c.balance.bins,
-        classes=list(c.classes),
-        samples=list(c.samples),
-        weights=plan.weights,
-        resampling=c.balance.resampling,
-        strict=c.strict,
-    )
-    ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]
-    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
-        options = {"of": of, "variables": variables, "settings": plan.scaling[of]}
-        fit_scalers(sources, path, balance_path=balanced if plan.scalers_need_balance else None, **options)
-    merge_scalers(ranges, scalers, settings=plan.scaling, strict=c.strict)
-    for output in plan.outputs:
-        parts, structured = [], []
-        for part in plan.parts(output):
-            source = PartOf.of(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
-            given = (source, balanced, scalers)
-            parts.append(at(f"<results>/parts/{output}/part_{part}.h5"))
-            write_part(*given, parts[-1], content=c.content, compression=c.write.compression)
-            if "structured" in formats:
-                structured.append(at(f"<results>/structured/parts/{output}/part_{part}.h5"))
-                write_structured(*given, structured[-1], content=c.content, compression=c.write.compression)
-            if "parquet" in formats:
-                write_parquet(*given, at(f"<results>/parquet/{output}/part_{part}.parquet"), content=c.content)
-            if "torch" in formats:
-                write_torch(parts[-1], parts[-1].replace(".h5", ".pt"))
-        write_index(parts, at(f"<results>/{output}.h5"), merge=c.write.merge, compression=c.write.compression)
-        if structured:
-            write_index(structured, at(f"<results>/structured/{output}.h5"), merge=c.write.merge)
-        if "tfrecords" in formats:
-            directory = at(f"<results>/tfrecords/{output}")
-            write_tfrecords(at(f"<results>/{output}.h5"), directory, records_per_file=c.write.records_per_file)
-    exported = [at(f"<results>/{n}") for n in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml")]
-    export(PartOf.of(listed, "train", (0, 1)), ranges, scalers, balanced, *exported, labels=plan.weighted_labels)
-    return Results(out)
+    """Run all stages as the workflow does; return the results."""
+    return Results(run_stages(raw, formats))
 
 
 def unless_refused(raw, name, formats=()):

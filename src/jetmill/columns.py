@@ -156,12 +156,14 @@ class Batch(AbstractContextManager):
 
     def attribute(self, name: str) -> Any:
         """Return an attribute, parsed if it is JSON."""
-        value = self._file.attrs[name]
+        with self._damage_named():
+            value = self._file.attrs[name]
         return json.loads(value) if isinstance(value, str) else value
 
     def names(self, group: str) -> list[str]:
         """Return the names of the columns in a group."""
-        return list(self._file[group]) if group in self._file else []
+        with self._damage_named():
+            return list(self._file[group]) if group in self._file else []
 
     def rows(self, split: int) -> slice:
         """Return the rows of a split."""

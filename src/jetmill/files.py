@@ -140,9 +140,10 @@ def hdf5_damage_named(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[No
         yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         # All messages of HDF5 begin so; some concern a file that is written meanwhile.
-        if not re.match("['\"]?(Unable to|Can't|checksum)(?!.*(write|create|flush))", str(error)):
+        if not re.match("['\"]?(Unable to|Can't|Object visitation|checksum)(?!.*(write|create|flush))", str(error)):
             raise
-        raise JetmillError(f"{path}: damaged ({first_line(error)}). {advice}") from error
+        reason = "a checksum is wrong" if re.search("checksum|filter", str(error)) else first_line(error)
+        raise JetmillError(f"{path}: damaged ({reason}). {advice}") from error
 
 
 @contextmanager
@@ -173,7 +174,7 @@ def check_attributes(file: "h5py.File") -> None:
     except Exception:  # what HDF5 takes for a text can be anything
         right = False
     if not right:
-        raise OSError("checksum of the attributes is wrong")
+        raise OSError("checksum of the attributes")
 
 
 def _of_attributes(file: "h5py.File") -> str:

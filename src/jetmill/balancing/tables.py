@@ -20,6 +20,8 @@ Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of th
 ``warnings`` as JSON.
 """
 
+from typing import Any
+
 import h5py
 import numpy as np
 
@@ -37,23 +39,28 @@ def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
     put(file, name, table, compression="gzip", compression_opts=1, shuffle=True)
 
 
+def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
+    """Return sample to its table in a group of bins or balance."""
+    # Not by `items`, which has None for a dataset that is damaged.
+    return {sample: file[f"{group}/{sample}"][()] for sample in file[group]}
+
+
 def cleaned_jets(balance_file: h5py.File) -> np.ndarray:
     """Return the jets that there are of all samples, inside the bins and outside, int64 (n_splits, n_classes)."""
-    inside = sum(table[()].sum(axis=tuple(range(2, table.ndim))) for table in balance_file[COUNTS].values())
-    return inside + outside_jets(balance_file)
+    tables = of_samples(balance_file, COUNTS).values()
+    return sum(table.sum(axis=tuple(range(2, table.ndim))) for table in tables) + outside_jets(balance_file)
 
 
 def outside_jets(balance_file: h5py.File) -> np.ndarray:
     """Return the jets outside the bins of all samples, int64 (n_splits, n_classes)."""
-    return sum(table[()] for table in balance_file[OUTSIDE].values())
+    return sum(of_samples(balance_file, OUTSIDE).values())
 
 
 def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:
     """Return the jets of a whole output, int64 (n_classes,), and how many of them are different ones."""
     if f"{KEPT}/{output}" in balance_file:
         table = balance_file[f"{KEPT}/{output}"][()]
-        kept = table.reshape(len(table), -1).sum(axis=1)
-        times = balance_file.get(f"{MULTIPLICITY}/{output}")
-        return kept, int(kept.sum() if times is None else times[:, 1:].sum())
+        kept, times = table.reshape(len(table), -1).sum(axis=1), f"{MULTIPLICITY}/{output}"
+        return kept, int(balance_file[times][:, 1:].sum() if times in balance_file else kept.sum())
     kept = cleaned_jets(balance_file)[SPLITS.index(split_of(output))]
     return kept, int(kept.sum())

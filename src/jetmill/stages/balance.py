@@ -26,6 +26,7 @@ from jetmill.balancing.tables import (
     WARNINGS,
     WEIGHTS,
     cleaned_jets,
+    of_samples,
     outside_jets,
     write_table,
 )
@@ -128,8 +129,8 @@ def _add_up(paths: Sequence[str | Path], samples: Sequence[str], group: str, tab
     counts = np.zeros((len(samples), *table), dtype=np.int64)
     for path in paths:
         with open_made_earlier(path) as file:
-            for sample, found in file[group].items():
-                counts[samples.index(sample)] += found[()]
+            for sample, found in of_samples(file, group).items():
+                counts[samples.index(sample)] += found
     return counts
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, WEIGHTS, cleaned_jets, written_jets
+from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, WEIGHTS, cleaned_jets, of_samples, written_jets
 from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import open_made_earlier
@@ -35,9 +35,9 @@ def plot_balance(
         flows.setdefault(batch.sample, []).append(batch.cutflow)
     with open_made_earlier(balance_path) as file:
         classes = list(file.attrs["classes"])
-        counts = sum(table[TRAIN] for table in file[COUNTS].values())
-        cleaned, dropped = cleaned_jets(file), {name: table[TRAIN].sum() for name, table in file[OUTSIDE].items()}
-        kept, different = file[f"{KEPT}/train"][()], written_jets(file, "train")[1]
+        counts = sum(table[TRAIN] for table in of_samples(file, COUNTS).values())
+        dropped = {name: table[TRAIN].sum() for name, table in of_samples(file, OUTSIDE).items()}
+        cleaned, kept, different = cleaned_jets(file), file[f"{KEPT}/train"][()], written_jets(file, "train")[1]
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         weighted = {f"weights {name}": kept * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
     cutflows = {sample: sum_cutflows(parts) for sample, parts in flows.items()}
