@@ -89,6 +89,7 @@ FULL = {
     "balance": {
         "bins": {"pt": [[20, 30, 2], [30, 40, 1]], "eta": [-1, 1, 2]},
         "weights": ["average", {"reference": "b"}],
+        "outside": "drop",
         "weight_columns": ["weight_of_event"],
         "resampling": {
             "method": "pdf",
