@@ -163,14 +163,15 @@ def _bins(config: Config) -> Problems:
         edges = Axis.from_segments(variable, segments).edges
         if (edges[1:] <= edges[:-1]).any():
             yield f"balance.bins.{variable}", "some bins are so narrow that their edges are the same number"
-    n_components = config.balance.resampling.pools or 1
+    n_components = config.balance.resampling.pools
     numbers = table_numbers(bins, len(config.classes)) * (n_samples + n_components)
     if numbers > MAX_NUMBERS:
         shape = " x ".join(str(sum(n for _, _, n in segments)) for segments in bins.values())
+        pools = f" and {n_components} component{'s' * (n_components > 1)}" if n_components else ""
         yield (
             "balance.bins",
-            f"{shape} bins, {len(config.classes)} classes, {n_samples} samples and {n_components} components make"
-            f" tables of {numbers:,} numbers; {MAX_NUMBERS:,} fit into memory. Take fewer bins",
+            f"{shape} bins, {len(config.classes)} classes, {n_samples} samples{pools} make tables of {numbers:,}"
+            f" numbers; {MAX_NUMBERS:,} fit into memory. Take fewer bins",
         )
 
 
