@@ -195,3 +195,16 @@ def test_rows_hold_the_variables_in_order():
     expected = (filled - [s.shift for s in scalers]) / [s.scale for s in scalers]
     np.testing.assert_allclose(scaled, expected, rtol=1e-6, atol=1e-6)
     assert scale_rows([c[:0] for c in columns], scalers)[0].shape == (0, 6)
+
+
+@pytest.mark.parametrize("settings", [{"default_offset": 1e30}, {"defaults": {"x": -1e30}}])
+def test_a_default_that_becomes_infinite_is_refused(settings):
+    column = np.array([0, 1e-9, 2e-9], dtype=np.float32)
+    known = {"tracks": {"x": statistics(column)}}
+    with pytest.raises(JetmillError) as error:
+        fit_all(known, {"tracks": ScalingOf(**settings)}, strict=False)
+    assert str(error.value).startswith("missing values of 'x' of tracks would be infinite when they are scaled")
+    (scaler,) = fit_all({"jets": {"x": statistics(1e9 * column)}}, {"jets": ScalingOf(**settings)}, strict=True)[0][
+        "jets"
+    ].values()
+    assert np.isfinite(transform(scaler, np.array([NAN], dtype=np.float32))).all()

@@ -116,7 +116,7 @@ def fit_all(
     Raises
     ------
     JetmillError
-        Naming all variables that cannot be scaled, if `strict`.
+        Naming all variables that cannot be scaled, if `strict`; those whose missing values would become infinite.
     """
     problems = {
         (of, name): problem
@@ -134,9 +134,20 @@ def fit_all(
         warnings[of] = {
             name: _warnings(s, name, of) if is_scaled(name, settings[of]) else [] for name, s in rows.items()
         }
+    if infinite := [f"'{n}' of {of}" for of, rows in scalers.items() for n, s in rows.items() if not _default_fits(s)]:
+        raise JetmillError(
+            f"missing values of {', '.join(infinite)} would be infinite when they are scaled: their default is too far"
+            " from the mean. Look at scaling.default_offset and defaults"
+        )
     for (of, name), problem in problems.items():
         warnings[of][name] = [f"{problem}; it keeps its unit"]
     return scalers, warnings
+
+
+def _default_fits(scaler: Scaler) -> bool:
+    """Say whether a float32 holds what a missing value becomes."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(np.float32(scaler.default - scaler.shift) / np.float32(scaler.scale)))
 
 
 def _unscalable(statistics: Statistics, name: str, of: str) -> str | None:
