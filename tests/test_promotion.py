@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage_runs import run_stages
 
+from jetmill import DumpStream
 from jetmill.errors import JetmillError
 from jetmill.promotion import Types, merge
+from jetmill.splitting import SPLITS
 
 N = 60
 # Type of each column in each of five files, and the least and largest value.
@@ -76,11 +78,14 @@ def dumps(tmp_path_factory):
 def contents(results):
     """Return all datasets of the finished arrays, and records of the training jets."""
     arrays = {}
-    for output in ("train", "val", "test"):
+
+    def visit(output, name, item):
+        if isinstance(item, h5py.Dataset):
+            arrays[output, name] = item[()]
+
+    for output in SPLITS:
         with h5py.File(results / f"{output}.h5") as file:
-            file.visititems(
-                lambda n, i, o=output: arrays.update({(o, n): i[()]} if isinstance(i, h5py.Dataset) else {})
-            )
+            file.visititems(lambda name, item, output=output: visit(output, name, item))
     with h5py.File(results / "structured/train.h5") as file:
         arrays["structured", "jets"] = file["jets"][()]
     return arrays
@@ -89,7 +94,7 @@ def contents(results):
 def check(results, truth):
     """Compare every jet with what was written into its file, in Python's integers."""
     arrays, seen = contents(results), []
-    for output in ("train", "val", "test"):
+    for output in SPLITS:
         columns = {
             "eventNumber": arrays[output, "jets/event/eventNumber"],
             **{name: arrays[output, f"jets/add_labels/{name}"] for name in ("target", "mixed", "serial")},
@@ -148,8 +153,6 @@ def test_samples_may_have_types_of_their_own(dumps, tmp_path, files_per_batch):
 
 
 def test_a_stream_of_files_has_the_types_of_the_run(dumps, tmp_path):
-    from jetmill import DumpStream
-
     paths, truth = dumps
     raw = config(tmp_path, {"a": paths})
     run_stages(raw)
@@ -180,14 +183,11 @@ def test_what_no_type_holds_is_refused(tmp_path, case, files_per_batch, swap):
     raw["input"] |= {"files_per_batch": files_per_batch}
     with pytest.raises(JetmillError) as error:
         run_stages(raw)
-    low, high = (
-        min(one[1], 0 if other[0][0] == "f" else other[1]),
-        max(one[1:] + (other[1:] if "f" not in other[0] else ())),
-    )
+    ends = [end for code, *span in (one, other) if code[0] != "f" for end in span]
     types = {np.dtype(one[0]).name: paths[0], np.dtype(other[0]).name: paths[1]}
     there = ", ".join(f"{dtype} in {path}" for dtype, path in sorted(types.items()))
     assert str(error.value) == (
-        f"{named} is {there}, with integers from {low} to {high}: no type holds all values exactly."
+        f"{named} is {there}, with integers from {min(ends)} to {max(ends)}: no type holds all values exactly."
         " Leave out the files of one type, or store the column in one type"
     )
 
