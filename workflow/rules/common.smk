@@ -22,7 +22,10 @@ FORMATS = {
     "hdf5": expand("<results>/{output}.h5", output=PLAN.outputs),
     "structured": expand("<results>/structured/{output}.h5", output=PLAN.outputs),
     "tfrecords": expand("<results>/tfrecords/{output}", output=PLAN.outputs),
-    "parquet": PLAN.part_files(under="parquet", ending="parquet"),
+    "parquet": [
+        *PLAN.part_files(under="parquet", ending="parquet"),
+        "<results>/parquet/README.md",
+    ],
     "torch": PLAN.part_files(ending="pt"),
 }
 PARTS = FORMATS | {

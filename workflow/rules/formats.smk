@@ -79,6 +79,23 @@ rule write_parquet:
         "../scripts/write_parquet.py"
 
 
+rule write_card:
+    output:
+        "<results>/parquet/README.md",
+    log:
+        "<logs>/write_card.log",
+    localrule: True
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        outputs=PLAN.outputs,
+        code=code_digest("stages.write_card"),
+    message:
+        "Name the splits of the Parquet files"
+    script:
+        "../scripts/write_card.py"
+
+
 rule write_tfrecords:
     input:
         index="<results>/{output}.h5",
