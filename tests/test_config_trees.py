@@ -122,9 +122,8 @@ OF = "constituents.clusters"
         (f"{OF}.transforms.0", "delta_r", f"{OF}: 'delta_r' is made more than once"),
         # Computed, where it must be of the files.
         ("jets.reference", ["px"], "jets.reference: 'px' is computed; it must be a variable of the files"),
-        ("jets.additional_labels", ["w"], "jets.additional_labels: 'w' is computed"),
         ("input.event_id", ["x"], "input.event_id: 'x' is computed"),
-        ("jets.additional_labels", ["abs_eta"], "jets.additional_labels: 'abs_eta' is one of jets.define"),
+        ("jets.reference", ["abs_eta"], "jets.reference: 'abs_eta' is one of jets.define"),
         # Units.
         ("jets.units", {"ptt": 0.001}, "jets.units: nothing reads a variable 'ptt'. Did you mean 'pt'?"),
         ("jets.units", {"px": 0.001}, "jets.units: nothing reads a variable 'px'"),

@@ -555,7 +555,12 @@ def test_dumps_with_variables_and_classes_that_cleaning_makes(tmp_path):
     of_jets = {"plugin": str(plugin), "function": "of_jets", "reads": ["mass"], "makes": ["half"]}
     of_tracks = {"plugin": str(plugin), "function": "of_tracks", "reads": ["pt"], "makes": ["share"]}
     config = config | {
-        "jets": jets | {"transforms": [of_jets], "variables": [*jets["variables"], "half", "n_tracks"]},
+        "jets": jets
+        | {
+            "transforms": [of_jets],
+            "variables": [*jets["variables"], "half", "n_tracks"],
+            "additional_labels": [*jets["additional_labels"], "half", "mass_ratio"],
+        },
         "constituents": {
             "tracks": tracks
             | {

@@ -623,6 +623,23 @@ def test_infinite_additional_label_is_missing(made, tmp_path):
     assert np.isfinite(found["jets/add_labels/target"]).all()
 
 
+def test_a_label_that_is_computed(made, tmp_path):
+    """0 where it is missing in arrays, NaN in records and Parquet, as labels of the file."""
+    jets = {"define": {"ratio": "target / pt"}, "additional_labels": ["target", "ratio"]}
+    results = chain(config(tmp_path, made.files, jets=jets), EVERY)
+    found = results.arrays()
+    source = made.jets[place(made, found)]
+    expected = source["target"] / source["pt"]
+    assert 0.3 < np.isnan(expected).mean() < 0.7
+    np.testing.assert_array_equal(found["jets/add_labels/ratio"], np.nan_to_num(expected))
+    assert found["jets/add_labels/ratio"].dtype == np.float32
+    np.testing.assert_array_equal(results.records()[0]["ratio"], expected)
+    pq = pytest.importorskip("pyarrow.parquet")
+    np.testing.assert_array_equal(
+        pq.read_table(tmp_path / "parquet/train/part_0000.parquet")["ratio"].to_numpy(), expected
+    )
+
+
 def test_a_list_of_parquet_does_not_replace_a_variable_of_jets(made, tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     raw = config(tmp_path, made.files, jets={"variables": ["pt", "tracks_d0"], "define": {"tracks_d0": "hits + 0.5"}})
@@ -748,9 +765,9 @@ MISTAKES = {
     "tree in HDF5": ({"input": {"tree": "t"}}, "tree and level are for format: root"),
     "level in HDF5": ({"input": {"level": "jet"}}, "tree and level are for format: root"),
     "no event": ({"input": {"event_id": []}}, "split: by modulo needs input.event_id"),
-    "defined label": (
-        {"jets": {"define": {"twice": "2 * pt"}, "additional_labels": ["twice"]}},
-        "jets.additional_labels: 'twice' is one of jets.define; it must be a variable of the files",
+    "defined event number": (
+        {"jets": {"define": {"twice": "2 * pt"}}, "input": {"event_id": ["twice"]}},
+        "input.event_id: 'twice' is one of jets.define; it must be a variable of the files",
     ),
     "label twice": ({"jets": {"additional_labels": ["pt", "pt"]}}, "additional_labels names pt more than once"),
     "variable twice": ({"tracks": {"variables": ["d0", "d0"]}}, "variables names d0 more than once"),

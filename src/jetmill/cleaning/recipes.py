@@ -66,7 +66,8 @@ class JetRecipe:
         """Return the type each stored column gets, from those of the variables in the files."""
         types = {}
         for column, name in self.carried.items():
-            if column.startswith((store.EVENT, store.ADDITIONAL_LABELS)) and name not in self._jets.units:
+            as_in_file = column.startswith((store.EVENT, store.ADDITIONAL_LABELS)) and name not in self._jets.units
+            if as_in_file and name in in_file:
                 types[column] = in_file[name]
             elif column.startswith((store.REFERENCE, store.WEIGHTS)) or name not in in_file:
                 types[column] = np.dtype(np.float32)
@@ -113,7 +114,9 @@ class JetRecipe:
         labels, ambiguous = label(table, self._class_cuts(), n_jets)
         kept = passed & (labels >= 0)
         flow = [n_jets, *left, int(kept.sum())]
-        # Only variables follow the rules for missing values; the rest is carried as it came, but for its unit.
+        # Only variables and what is computed follow the rules for missing values; the rest is carried as it came,
+        # but for its unit.
+        carried |= {name: table[name] for name in self._settings.made if name in table}
         columns = {
             column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else carried)[name][kept]
             for column, name in self.carried.items()

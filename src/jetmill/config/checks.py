@@ -70,7 +70,6 @@ def _jets(config: Config) -> Problems:
     jets, known, made = config.jets, config.cleaning.used_variables, config.cleaning.made
     for key, names in {
         "jets.reference": jets.reference,
-        "jets.additional_labels": jets.additional_labels,
         "jets.missing.slots": jets.missing.slots,
         "input.event_id": config.input.event_id,
     }.items():

@@ -215,8 +215,8 @@ class Jets(Model):
     reference: Names = Field([], description="outputs of existing taggers, carried along as they are")
     additional_labels: Names = Field(
         [],
-        description="further truth, as targets of a regression: not scaled, in its own type unless units change it;"
-        " 0 where missing in arrays, NaN in records and Parquet",
+        description="further truth, as targets of a regression, of the files or computed (float32): not scaled, in its"
+        " own type unless units change it; 0 where missing in arrays, NaN in records and Parquet",
     )
 
     @model_validator(mode="after")
