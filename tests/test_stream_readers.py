@@ -279,11 +279,12 @@ def test_a_stream_in_tensorflow(run, output, tensorflow_data):
     stream = run.stream(output, batch_size=300, jets_in_memory=500)
     for epoch in (0, 3):
         data = tensorflow_data.stream_dataset(stream, epoch)
-        expected = list(stream.epoch(epoch))
-        for _ in range(2):
+        for iteration in range(2):
+            expected = list(stream.epoch(epoch + iteration))
             batches = [arrays_of(batch) for batch in data]
             assert_same_batches(batches, expected)
             assert_same_jets(together(batches), run.arrays(output))
+    assert len(data) == len(expected)
     assert {name: x.shape[0] for name, x in data.element_spec.items()} == dict.fromkeys(expected[0])
 
 
@@ -297,7 +298,7 @@ def test_records_in_tensorflow(name, tmp_path, tmp_path_factory, tensorflow_data
     run = made(name, tmp_path_factory)
     write_tfrecords(run.results / "val.h5", tmp_path / "val", records_per_file=150)
     assert len(list((tmp_path / "val").glob("*.tfrecord"))) > 1
-    batches = [arrays_of(b) for b in tensorflow_data.record_dataset(tmp_path / "val", batch_size=64)]
+    batches = [arrays_of(b) for b in tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=0)]
     expected = run.arrays("val")
     n = len(expected["jets/labels"])
     sizes = [len(b["X_jets"]) for b in batches]
@@ -311,6 +312,55 @@ def test_records_in_tensorflow(name, tmp_path, tmp_path_factory, tensorflow_data
         values = expected[renamed.get(feature, feature)]
         assert x.dtype == (np.float32 if values.dtype.kind == "f" else np.int64), feature
         np.testing.assert_array_equal(x, values, err_msg=feature)
+
+
+@pytest.mark.parametrize("shuffle", [100, 10**6])
+@pytest.mark.parametrize("records_per_file", [150, 10**6])
+def test_records_in_another_order_in_each_epoch(one, shuffle, records_per_file, tmp_path, tensorflow_data):
+    write_tfrecords(one.results / "val.h5", tmp_path / "val", records_per_file=records_per_file)
+
+    def iterations(**options):
+        data = tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=shuffle, **options)
+        return [together([arrays_of(batch) for batch in data]) for _ in range(3)]
+
+    def rows(arrays):
+        return [tuple(row) for row in np.c_[arrays["X_jets"], arrays["Weights"]].tolist()]
+
+    first = iterations()
+    n_jets = len(one.arrays("val")["jets/labels"])
+    assert len(tensorflow_data.record_dataset(tmp_path / "val", batch_size=64)) == -(-n_jets // 64)
+    in_file = {"X_jets": one.arrays("val")["jets/inputs"], "Weights": one.arrays("val")["jets/weight"][:, None]}
+    orders = [rows(arrays) for arrays in (*first, in_file, *iterations(seed=1))]
+    for i, a in enumerate(orders):
+        assert sorted(a) == sorted(orders[0])
+        for b in orders[:i]:
+            assert np.mean([x == y for x, y in zip(a, b, strict=True)]) < 0.1
+    # All features of a record stay together, and a seed gives the same again.
+    again = iterations()
+    for a, b in zip(first, again, strict=True):
+        assert_same_batches([a], [b])
+    assert_same_jets(
+        {"inputs": first[0]["X_jets"], "tracks": first[0]["tracks/inputs"]},
+        {"inputs": in_file["X_jets"], "tracks": one.arrays("val")["tracks/inputs"]},
+    )
+
+
+def test_keras_sees_another_order_in_each_epoch(one, tensorflow_data):
+    """`fit` iterates over the data set once for each epoch."""
+    import tensorflow as tf
+
+    seen = []
+
+    class Model(tf.keras.Model):
+        def train_step(self, batch):
+            seen.append(batch["jets/inputs"][0].numpy().tolist())
+            return {"loss": tf.zeros(())}
+
+    model = Model()
+    model.compile(run_eagerly=True)
+    model.fit(tensorflow_data.stream_dataset(one.stream(batch_size=10**6)), epochs=3, verbose=0, shuffle=False)
+    assert len(seen) == 3
+    assert len({tuple(row) for row in seen}) == 3
 
 
 def test_streams_and_records_agree(one, tmp_path, tensorflow_data):

@@ -1,6 +1,7 @@
 """Jets for TensorFlow: streams and TFRecords as ``tf.data`` datasets."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,37 @@ import tensorflow as tf
 from jetmill.errors import JetmillError
 from jetmill.streaming import Stream
 
+# Files that records are drawn from together.
+FILES_AT_A_TIME = 16
+
 
 def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
-    """Return the batches of an epoch of a stream, as dictionaries of tensors."""
+    """Return the batches of a stream, as dictionaries of tensors; each iteration is another epoch, in another order.
+
+    Parameters
+    ----------
+    epoch
+        Number of the first one.
+    """
     first = next(stream.epoch(epoch), None)
     if first is None:
         raise JetmillError("there are no jets to stream")
     signature = {name: tf.TensorSpec((None, *x.shape[1:]), tf.as_dtype(x.dtype)) for name, x in first.items()}
-    return tf.data.Dataset.from_generator(lambda: stream.epoch(epoch), output_signature=signature)
+    epochs = count(epoch)
+    batches = tf.data.Dataset.from_generator(lambda: stream.epoch(next(epochs)), output_signature=signature)
+    return batches.apply(tf.data.experimental.assert_cardinality(len(stream)))
 
 
-def record_dataset(directory: str | Path, batch_size: int) -> tf.data.Dataset:
+def record_dataset(directory: str | Path, batch_size: int, *, shuffle: int = 10_000, seed: int = 0) -> tf.data.Dataset:
     """Return batches from a directory of TFRecords, as dictionaries of tensors by name of the feature.
+
+    Parameters
+    ----------
+    shuffle
+        Records in memory from which the next one is drawn, of several files at a time; each iteration has another
+        order. 0 for the order in the files.
+    seed
+        Of the order.
 
     Raises
     ------
@@ -31,9 +51,18 @@ def record_dataset(directory: str | Path, batch_size: int) -> tf.data.Dataset:
     files = sorted(map(str, directory.glob("*.tfrecord")))
     if not files or not (directory / "metadata.json").exists():
         raise JetmillError(f"{directory}: holds no TFRecords with a metadata.json")
-    features = record_features(json.loads((directory / "metadata.json").read_text()))
-    records = tf.data.TFRecordDataset(files).batch(batch_size)
-    return records.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE)
+    metadata = json.loads((directory / "metadata.json").read_text())
+    features = record_features(metadata)
+    if shuffle:
+        paths = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), seed=seed)
+        records = paths.interleave(tf.data.TFRecordDataset, cycle_length=min(len(files), FILES_AT_A_TIME))
+        records = records.shuffle(shuffle, seed=seed)
+    else:
+        records = tf.data.TFRecordDataset(files)
+    batches = records.batch(batch_size).map(
+        lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-metadata["n_jets"] // batch_size)))
 
 
 def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature]:

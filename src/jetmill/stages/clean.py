@@ -187,7 +187,9 @@ class Recipes:
 
         What keeps the type of the files is bool; those of other batches decide in which type it is read.
         """
-        as_in_file = {*self.settings.input.event_id, *self.settings.jets.additional_labels}.difference(self.settings.made)
+        as_in_file = {*self.settings.input.event_id, *self.settings.jets.additional_labels}.difference(
+            self.settings.made
+        )
         types = self.jets.types(dict.fromkeys(as_in_file, np.dtype(bool)))
         for recipe in self.constituents.values():
             types |= recipe.types({})
