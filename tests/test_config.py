@@ -300,8 +300,8 @@ def test_names_that_are_usual_in_dumps():
         ("jets.additional_labels", ["m", "m"], "jets: additional_labels names m more than once"),
         (
             "jets",
-            {"variables": ["pt"], "define": {"m": "2"}, "additional_labels": ["m"]},
-            "jets.additional_labels: 'm'",
+            {"variables": ["pt"], "define": {"m": "2"}, "reference": ["m"]},
+            "jets.reference: 'm'",
         ),
         ("scaling.log", ["p"], "scaling.log: 'p' is not in jets.variables"),
         ("scaling.unscaled", ["ptt"], "scaling.unscaled: 'ptt' is not in jets.variables. Did you mean 'pt'?"),
