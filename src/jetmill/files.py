@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,13 @@ _OF_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, e
 # What a working file has its checksum under; the size of its chunks.
 CHECKSUM, CHUNK_BYTES = "sha256", 2**18
 MAKE_AGAIN = "Remove it and start again: Snakemake then makes it anew"
+
+
+# What the files of this job say of their origin, under this name: see `jetmill.made_from`.
+MADE_FROM = "made_from"
+origin: dict[str, str] = {}
+# Called with the temporary path and the final one of each file that is complete, before it gets its name.
+finishers: list[Callable[[Path, Path], None]] = []
 
 
 class UnwritableError(JetmillError):
@@ -50,6 +57,7 @@ def complete(path: str | Path) -> Iterator[Path]:
         partial = _partial(path)
         try:
             yield partial
+            _finish(partial, path)
             partial.replace(path)
         finally:
             with suppress(OSError):
@@ -71,10 +79,16 @@ def complete_directory(path: str | Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         try:
             yield partial
+            _finish(partial, path)
             shutil.rmtree(path, ignore_errors=True)
             partial.replace(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _finish(partial: Path, path: Path) -> None:
+    for finish in finishers:
+        finish(partial, path)
 
 
 def _partial(path: Path) -> Path:
@@ -164,6 +178,7 @@ def create_hdf5(path: str | Path) -> "Iterator[h5py.File]":
         h5py.File(h5py.h5f.create(os.fsencode(partial), h5py.h5f.ACC_TRUNC, of_file, access)) as file,
     ):
         yield file
+        file.attrs.update(origin)
         file.attrs[CHECKSUM] = _of_attributes(file)
 
 
@@ -212,7 +227,7 @@ def put(file: "h5py.File", name: str, values: "np.ndarray", **options: Any) -> N
 
 def write_json(path: str | Path, content: Mapping[str, Any], indent: int | None = None) -> None:
     """Write a mapping as JSON, in front of its items ``sha256``: that of the text with zeros in its own place."""
-    text = json.dumps({CHECKSUM: "0" * 64, **content}, indent=indent)
+    text = json.dumps({CHECKSUM: "0" * 64, **origin, **content}, indent=indent)
     with complete(path) as partial:
         partial.write_text(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
 
@@ -230,6 +245,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         found = content.pop(CHECKSUM, None) if isinstance(content, dict) else None
         if not isinstance(found, str) or found != hashlib.sha256(text.replace(found, "0" * 64, 1).encode()).hexdigest():
             raise ValueError("its checksum is wrong or not there")
+    content.pop(MADE_FROM, None)
     return content
 
 

@@ -356,6 +356,14 @@ def test_the_disk_is_full(faulty):
         fill(faulty.results / "ballast")
         run = faulty.run(ARRAYS[0])
         assert run.code == 1
+        assert "results/.jetmill/lock: cannot be written: No space left on device" in run.output
+        assert "Traceback" not in run.output
+        (faulty.results / "ballast").unlink()
+        faulty.fault(hold_at="scalers.json")
+        with faulty.running(ARRAYS[0]) as running:
+            fill(faulty.results / "ballast")
+            run = running.finish()
+        assert run.code == 1
         assert "results/parts/train/part_0000.h5: cannot be written: No space left on device" in run.output
         assert "Traceback" not in run.output
         assert not list((faulty.results / "parts/train").glob("*part_0000.h5*"))

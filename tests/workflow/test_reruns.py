@@ -58,7 +58,7 @@ CONFIGURATION = {
 def test_scalers_wait_for_balance_only_where_it_decides_what_is_written(tmp_path):
     def needed(**changes):
         config = runs.changed(yaml.safe_load((runs.ROOT / "config/config.yaml").read_text()), changes)
-        run = runs.snakemake(tmp_path, "-n", "results/scalers.json", config=config)
+        run = runs.snakemake(tmp_path, "-n", "results/toy/scalers.json", config=config)
         assert run.code == 0, run.output
         return set(run.jobs) - {"total"}
 

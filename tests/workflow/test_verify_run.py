@@ -25,7 +25,7 @@ def run(tmp_path_factory):
 
 def finished(results):
     """Return the SHA-256 of each finished file."""
-    working = ("clean", "bins", "scalers", "toy", "logs", "benchmarks")
+    working = ("clean", "bins", "scalers", "toy", "logs", "benchmarks", ".jetmill")
     paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
     kept = [path for path in paths if path.parts[0] not in working and not path.name.startswith(".")]
     return {str(path): runs.sha256(results / path) for path in kept if path.name != "manifest.json"}

@@ -198,6 +198,20 @@ def datasets(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def content(path: Path) -> dict[str, Any]:
+    """Return all of an HDF5 file to the byte, but for what it says about its origin."""
+    found: dict[str, Any] = {name: (values.dtype, values.tobytes()) for name, values in datasets(path).items()}
+    with h5py.File(path) as file:
+
+        def read(name: str, item: h5py.Dataset | h5py.Group) -> None:
+            found[f"attributes of {name}"] = {key: repr(value) for key, value in item.attrs.items()}
+
+        read("file", file)
+        file.visititems(read)
+    assert found["attributes of file"].pop("made_from")
+    return found
+
+
 def numbers(path: Path) -> np.ndarray:
     """Return the number of each jet of a finished file, which is its row in `read_ntuples`."""
     with h5py.File(path) as file:

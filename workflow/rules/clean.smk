@@ -2,10 +2,12 @@ rule clean:
     input:
         # Those on this machine; the others are read piece by piece from their servers.
         # Plug-ins, networks and maps too: what they hold is part of the settings.
-        lambda w: [
-            *PLAN.batch(w.sample, w.batch).local_files,
-            *PLAN.cleaning[w.variation].files,
-        ],
+        lambda w: after_a_look(
+            [
+                *PLAN.batch(w.sample, w.batch).local_files,
+                *PLAN.cleaning[w.variation].files,
+            ]
+        ),
     output:
         "<results>/{variation}clean/{sample}/batch_{batch}.h5",
     log:
@@ -31,7 +33,7 @@ rule clean:
 # Snakemake busy for minutes.
 rule list_batches:
     input:
-        lambda w: PLAN.batch_files(w.variation),
+        lambda w: after_a_look(PLAN.batch_files(w.variation)),
     output:
         "<results>/{variation}clean/batches.json",
     log:

@@ -16,6 +16,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
+config["output_dir"] = OUTPUT  # for jobs, where it may be the default
 MANIFEST = Path(OUTPUT, "manifest.json")
 # What each format consists of: the files to use, and the parts that hold the data.
 FORMATS = {
@@ -48,6 +49,7 @@ def varied(name, variation):
 
 
 onstart:
+    begin()
     logger.info(PLAN.summary())
     # A batch system is spared by the limit on jobs per second, this machine is not: Snakemake sets a
     # timer of a second whenever it has started jobs, each of which has it select jobs once more and
@@ -57,12 +59,14 @@ onstart:
 
 
 onsuccess:
+    lock.release()
     if MANIFEST.exists() and (warnings := warning_summary(MANIFEST)):
         logger.warning(warnings)
     logger.info(PLAN.farewell())
 
 
 onerror:
+    lock.release()
     logger.error(
         f"Each job's log is under {OUTPUT}/logs/. Mend the cause and start again: what is done stays."
     )

@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 
 from jetmill.batch_list import read_batch_list
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.balance import balance
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     given, params = snakemake.input, snakemake.params
     resampling = SimpleNamespace(**params.resampling)
     resampling.components = [SimpleNamespace(**component) for component in resampling.components]

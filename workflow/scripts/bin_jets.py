@@ -1,10 +1,10 @@
 """Count the jets of some batches in the cells of the balancing histogram."""
 
 from jetmill.batch_list import read_batch_list
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.bin_jets import bin_jets
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     params = snakemake.params
     listed = read_batch_list(snakemake.input[0])[params.batches]
     batches = [(batch.sample, batch.path) for batch in listed]

@@ -1,7 +1,7 @@
 """Clean one batch of input files."""
 
 from jetmill.config.cleaning import Cleaning
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.clean import clean_batch
 
 # The section as it is now; the parameter is without what must not make finished jobs run again.
@@ -9,7 +9,7 @@ reading = {"input": snakemake.config.get("input", {})}
 
 batch = snakemake.params.batch
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     clean_batch(
         batch["files"],
         snakemake.output[0],

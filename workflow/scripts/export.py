@@ -1,10 +1,10 @@
 """Write scalers and class weights in the forms of umami and salt."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.export import export
 from jetmill.writing.picking import PartOf
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     export(
         PartOf.of(given.batches, "train", (0, 1)),

@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 
 from jetmill.batch_list import read_batch_list
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.fit_scalers import fit_scalers
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     of, variables = snakemake.params.range
     settings = SimpleNamespace(**snakemake.params.settings)
     listed = read_batch_list(snakemake.input.batches)

@@ -1,9 +1,9 @@
 """Join the parts of each output into one file."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.index import write_index
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     params = snakemake.params
     for output, path in snakemake.output.items():
         parts = snakemake.input.get(output)

@@ -1,9 +1,9 @@
 """Make one file of toy jets."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.make_toy import write_toy_file
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     toy, wildcards = snakemake.params.toy, snakemake.wildcards
     write_toy_file(
         snakemake.output[0],

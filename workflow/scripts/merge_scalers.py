@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.merge_scalers import merge_scalers
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     settings = {of: SimpleNamespace(**s) for of, s in snakemake.params.settings.items()}
     merge_scalers(snakemake.input, snakemake.output[0], settings=settings, strict=snakemake.params.strict)

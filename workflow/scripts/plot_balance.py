@@ -1,10 +1,10 @@
 """Draw the cutflow and the balancing histogram."""
 
 from jetmill.batch_list import read_batch_list
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.plot_balance import plot_balance
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     plot_balance(
         read_batch_list(snakemake.input.batches),
         snakemake.input.balance,

@@ -1,7 +1,7 @@
 """Draw what resampling did."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.plot_resampling import plot_resampling
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     plot_resampling(snakemake.input.balance, snakemake.output[0], output=snakemake.wildcards.output)

@@ -1,9 +1,9 @@
 """Draw one range of variables of the training jets."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.plot_variables import plot_variables
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     params = snakemake.params
     of, variables = params.range
     plot_variables(snakemake.input.train, snakemake.output[0], of=of, variables=variables, n_jets=params.n_jets)

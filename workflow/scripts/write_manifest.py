@@ -1,10 +1,10 @@
 """Write the manifest of the run."""
 
 from jetmill.batch_list import read_batch_list
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.write_manifest import write_manifest
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     write_manifest(
         read_batch_list(snakemake.input.batches),
         snakemake.input.balance,

@@ -1,11 +1,11 @@
 """Write one part of an output as records."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.write_structured import write_structured
 from jetmill.writing.content import Content
 from jetmill.writing.picking import PartOf
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     given, params = snakemake.input, snakemake.params
     write_structured(
         PartOf.of(given.batches, snakemake.wildcards.output, params.slice_of_keys, params.batches),

@@ -17,7 +17,7 @@ from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, writt
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.copies import copy_warnings
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier, sha256
+from jetmill.files import complete, open_made_earlier, origin, sha256
 from jetmill.provenance import commit
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
@@ -94,6 +94,7 @@ def write_manifest(
     }
     inputs = [{"sample": batch.sample, **entry} for batch in batches for entry in batch.inputs]
     manifest = {
+        **origin,
         "jetmill": jetmill.__version__,
         "commit": commit(),
         "python": platform.python_version(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier
+from jetmill.files import complete, open_made_earlier, origin
 from jetmill.packages import FORMATS
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import Tables
@@ -64,7 +64,9 @@ def write_parquet(
             columns[name] = pa.ListArray.from_arrays(ends, pa.array(values.take_ragged(rows)))
         return pa.table(columns)
 
-    with complete(output) as partial, pq.ParquetWriter(partial, table(order[:0]).schema) as writer:
+    schema = table(order[:0]).schema
+    schema = schema.with_metadata({**(schema.metadata or {}), **origin})
+    with complete(output) as partial, pq.ParquetWriter(partial, schema) as writer:
         for start in range(0, len(order), BLOCK_ROWS):
             writer.write_table(table(order[start : start + BLOCK_ROWS]))
     logger.info("%12d jets written", len(order))

@@ -1,0 +1,34 @@
+"""What every job has around it: its log, and the hash of what its files are made from."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jetmill import made_from
+from jetmill.logs import job_log
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Do a job of the workflow in the block.
+
+    Parameters
+    ----------
+    snakemake
+        The object of that name that Snakemake gives to a script.
+    """
+    given = (snakemake.rule, dict(snakemake.wildcards.items()), dict(snakemake.params.items()))
+    outputs = list(snakemake.output)
+    with job_log(snakemake.log[0]):
+        try:
+            with made_from.job(snakemake.config["output_dir"], *given, list(snakemake.input), outputs):
+                yield
+        except made_from.SupersededError as error:
+            logger.error("%s", error)
+            # A failed job's files are removed by the Snakemake on its node, and these are now those of the other run.
+            sys.exit(0 if all(Path(path).exists() for path in outputs) else 1)

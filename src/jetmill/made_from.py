@@ -1,0 +1,285 @@
+"""What each file of a run was made from: a hash that it carries, and that those who read it compare.
+
+The hash of a file covers the settings of the job that made it and the hashes of the files that this job read, so in
+the end all settings and input files that it depends on. Not the code: a newer jetmill is Snakemake's affair.
+
+When a run starts it records which hash each of its files is to have (`Record`). A job compares its own before it
+begins and looks at the record once more before its file gets its name. So a job that has outlived its run,
+whose Snakemake was killed, cannot put its file in the place of one that a later run made.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from jetmill import files
+from jetmill.errors import JetmillError
+from jetmill.files import MADE_FROM
+
+# The name of the run that started a job, where the batch system hands environments on.
+VARIABLE = "JETMILL_RUN"
+# What a job's hash does not depend on.
+_NOT_SETTINGS = {"code"}
+
+
+class SupersededError(JetmillError):
+    """A job belongs to a run that another one has taken the place of."""
+
+
+def digest(rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any], inputs: Iterable[str]) -> str:
+    """Return the hash of what a job makes its files from.
+
+    Parameters
+    ----------
+    inputs
+        Hashes of the files that it reads and that other jobs make.
+    """
+    settings = {name: value for name, value in params.items() if name not in _NOT_SETTINGS}
+    content = [rule, dict(wildcards), settings, list(inputs)]
+    return sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the run wants that is at work in an output directory, or was last.
+
+    Attributes
+    ----------
+    path
+        Where it is kept.
+    run
+        Name of the run.
+    settings
+        Hash of the whole configuration and of the list of input files.
+    """
+
+    path: Path
+    run: str
+    settings: str
+
+    @staticmethod
+    def place(output_dir: str | Path) -> Path:
+        """Return where the record of an output directory is."""
+        return Path(output_dir, ".jetmill", "run")
+
+    @classmethod
+    def read(cls, output_dir: str | Path) -> "Record | None":
+        """Return the record of an output directory; None if no run has started there."""
+        path = cls.place(output_dir)
+        try:
+            with path.open() as file:
+                return cls(path, **json.loads(file.readline()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise JetmillError(f"{path}: damaged ({error}); remove it and start again") from None
+
+    @classmethod
+    def write(cls, output_dir: str | Path, run: str, settings: str, digests: Mapping[str, str]) -> "Record":
+        """Record which hash each file is to have: a line of JSON, then a line for each file."""
+        path = cls.place(output_dir)
+        lines = [json.dumps({"run": run, "settings": settings}), *(f"{d} {normpath(p)}" for p, d in digests.items())]
+        with files.complete(path) as partial:
+            partial.write_text("\n".join([*lines, ""]))
+        return cls(path, run, settings)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """The hash of each file that the run makes."""
+        lines = self.path.read_text().splitlines()[1:]
+        return {path: wanted for wanted, _, path in (line.partition(" ") for line in lines)}
+
+    def check_current(self, path: str | Path) -> None:
+        """See that no other run has started since.
+
+        Raises
+        ------
+        SupersededError
+            If one has, so that `path` is not wanted any more.
+        """
+        now = Record.read(self.path.parent.parent)
+        if now is None or now.run != self.run:
+            raise SupersededError(
+                f"{path}: not put in place, as another run has started since this job began; nothing is wrong with the"
+                " results of that one"
+            )
+
+    def check_file(self, path: str | Path, found: str | None) -> None:
+        """See that a file was made from what this run wants.
+
+        Raises
+        ------
+        JetmillError
+            If not.
+        """
+        wanted = self.digests.get(normpath(path))
+        if wanted is not None and found != wanted:
+            raise JetmillError(
+                f"{path}: made from other settings or input files than this run's; remove it (with a cleaned batch also"
+                " batches.json beside the directories of the samples), and start again: Snakemake then makes it"
+            )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The job that this process does."""
+
+    record: Record
+    digest: str
+
+
+_job: _Job | None = None
+
+
+@contextmanager
+def job(
+    output_dir: str | Path,
+    rule: str,
+    wildcards: Mapping[str, str],
+    params: Mapping[str, Any],
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+) -> Iterator[None]:
+    """Have the files that are made in the block carry their hash, if they are what the run wants.
+
+    Raises
+    ------
+    SupersededError
+        If another run has started, at once or when a file is about to get its name.
+    JetmillError
+        If the settings are not those that the run began with, or an input was made from others.
+    """
+    global _job
+    inputs, outputs = [normpath(path) for path in inputs], [normpath(path) for path in outputs]
+    record = Record.read(output_dir)
+    if record is None:
+        # The run is not on this machine, and its output directory neither.
+        yield
+        return
+    check_job(output_dir)
+    made = [path for path in inputs if path in record.digests]
+    own = digest(rule, wildcards, params, [record.digests[path] for path in made])
+    if record.digests.get(outputs[0]) != own:
+        raise JetmillError(
+            f"{outputs[0]}: the configuration, or the list of input files, is not the one that this run began with;"
+            " leave them alone while a run is going on, or start again"
+        )
+    for path in filter(_carries, made):
+        # What cannot be read is for those to name who read it.
+        if (found := digest_in(path)) is not None:
+            record.check_file(path, found)
+    _job = _Job(record, own)
+    files.origin[MADE_FROM] = own
+    files.finishers.append(_finish)
+    try:
+        yield
+    finally:
+        files.finishers.remove(_finish)
+        del files.origin[MADE_FROM]
+        _job = None
+
+
+def check_job(output_dir: str | Path) -> None:
+    """See that this process belongs to the run that is at work.
+
+    Raises
+    ------
+    SupersededError
+        If another one has started since this job was submitted.
+    """
+    record = Record.read(output_dir)
+    if record is not None and os.environ.get(VARIABLE, record.run) != record.run:
+        raise SupersededError(f"{output_dir}: another run has started there since this job was submitted")
+
+
+def check_made_from(path: str | Path, found: str | None) -> None:
+    """See that a file was made from what the run of this job wants; outside of a job, any will do.
+
+    Raises
+    ------
+    JetmillError
+        If not.
+    """
+    if _job is not None:
+        _job.record.check_file(path, found)
+
+
+def _finish(partial: Path, path: Path) -> None:
+    """Do what comes before a file of this job gets its name."""
+    if _job is None or normpath(path) not in _job.record.digests:
+        return
+    if _carries(path):
+        _write_digest(partial, path.suffix, _job.digest)
+    _job.record.check_current(path)
+
+
+def _write_digest(partial: Path, suffix: str, own: str) -> None:
+    """Have a complete file carry a hash, if whoever wrote it has not put it there."""
+    if partial.is_dir():
+        (partial / f".{MADE_FROM}").write_text(own)
+    elif suffix == ".h5":
+        import h5py
+
+        with h5py.File(partial, "r+") as file:
+            # One that joins parts has the attributes of the first one.
+            if file.attrs.get(MADE_FROM) != own:
+                file.attrs[MADE_FROM] = own
+    elif suffix == ".root":
+        import uproot
+
+        with uproot.update(partial) as file:
+            file[MADE_FROM] = own
+    elif suffix == ".pt":
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.comment = f"{MADE_FROM} {own}".encode()
+
+
+def digest_in(path: str | Path) -> str | None:
+    """Return the hash that a file carries, "" if it carries none; None if it is not there or cannot be read."""
+    path = Path(path)
+    try:
+        return _read_digest(path)
+    except (KeyError, TypeError):
+        return ""
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _read_digest(path: Path) -> str:
+    if path.is_dir():
+        return (path / f".{MADE_FROM}").read_text()
+    match path.suffix:
+        case ".h5":
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                return file.attrs[MADE_FROM]
+        case ".root":
+            import uproot
+
+            with uproot.open(path) as file:
+                return str(file[MADE_FROM])
+        case ".json":
+            return json.loads(path.read_text())[MADE_FROM]
+        case ".parquet":
+            import pyarrow.parquet as pq
+
+            return pq.read_schema(path).metadata[MADE_FROM.encode()].decode()
+        case ".pt":
+            with zipfile.ZipFile(path) as archive:
+                return archive.comment.decode().removeprefix(f"{MADE_FROM} ")
+    return ""
+
+
+def _carries(path: str | Path) -> bool:
+    """Say whether a file carries a hash: not pictures, nor what other programs want in their own form."""
+    path = Path(path)
+    return path.name != "scale_dict.json" and path.suffix in ("", ".h5", ".json", ".parquet", ".pt", ".root")
