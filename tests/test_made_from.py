@@ -123,6 +123,12 @@ def test_what_cannot_be_read_is_told_from_what_carries_none(tmp_path):
     assert [digest_in(tmp_path / f"a.{ending}") for ending in ("h5", "json", "png", "pt")] == [None, "", "", None]
 
 
+def test_every_script_of_the_workflow_is_such_a_job():
+    scripts = list((Path(__file__).parents[1] / "workflow/scripts").glob("*.py"))
+    assert len(scripts) > 15
+    assert [path.name for path in scripts if "with job(snakemake):" not in path.read_text()] == []
+
+
 # --- a job of another run ---
 
 

@@ -1,7 +1,7 @@
 """Write the card of the Parquet files."""
 
-from jetmill.logs import job_log
+from jetmill.jobs import job
 from jetmill.stages.write_card import write_card
 
-with job_log(snakemake.log[0]):
+with job(snakemake):
     write_card(snakemake.params.outputs, snakemake.output[0])
