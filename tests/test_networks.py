@@ -505,7 +505,7 @@ def test_a_stream_has_the_same(tmp_path):
     with open_source(str(tmp_path / "a.h5"), settings.input, settings.constituents) as source:
         (chunk,) = source.chunks(recipe.read, {"tracks": of_tracks.read})
         cleaned = recipe.clean(chunk, {"tracks": of_tracks}, 0)
-        columns, _ = of_tracks.clean(chunk, cleaned, 0)
+        columns, *_ = of_tracks.clean(chunk, cleaned, 0)
     kept = jets["pt"] > 30_000
     expected = [set_formula(rows_of(jet, of, 5))[0] for jet, of in zip(jets[kept], tracks[kept], strict=True)]
     assert columns["variables/w"] == pytest.approx(expected, rel=1e-4)

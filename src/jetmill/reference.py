@@ -53,8 +53,9 @@ jets to write; 1e-6 to 1e6 for shares, fractions and `max_upsampling`; 1e30 in s
 must hold; 100,000 bins of a variable, and 100,000,000 for bins x classes x (samples + components), with which
 `balance` asks for 16 GB of memory.
 
-**Missing values** are NaN, infinities and what `jets.missing` says. They enter no scaler, and a cut
-or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such jets. In `define`, arithmetic
+**Missing values** are NaN, infinities, numbers beyond single precision (3.4e38), what an expression does not define
+(`x // 0`), and what `jets.missing` says; the log of `clean` counts all but the NaN of the files. They enter no scaler,
+and a cut or class that needs one is not true; only `{cut: ..., missing: keep}` keeps such jets. In `define`, arithmetic
 with a missing value is missing, and a comparison with it is false (but `!=` true). Integers some of which are
 missing stay integers in expressions; the same variable in an output is a float. Variables of `input.matched`
 are floats.

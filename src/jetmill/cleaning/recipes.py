@@ -1,5 +1,6 @@
 """What becomes of a chunk of jets: derived variables, missing values, cuts, classes; the same for constituents."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,15 @@ from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
 from jetmill.sources import Chunk
 from jetmill.variables.expressions import Expression, count_of
-from jetmill.variables.missing import as_it_came, is_missing, mark_missing, replace, stored_type
+from jetmill.variables.missing import (
+    as_it_came,
+    carry,
+    count_beyond,
+    is_missing,
+    mark_missing,
+    replace,
+    stored_type,
+)
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 from jetmill.variables.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
 
@@ -33,6 +42,8 @@ class Cleaned:
         Jets left after each of `JetRecipe.steps`.
     ambiguous
         Jets that fit more than one class.
+    lost
+        Variable to values that are missing as they are infinite, undefined, or beyond the type that stores them.
     """
 
     columns: dict[str, np.ndarray]
@@ -40,6 +51,7 @@ class Cleaned:
     table: dict[str, np.ndarray]
     flow: list[int]
     ambiguous: int
+    lost: Counter[str]
 
 
 class JetRecipe:
@@ -59,6 +71,7 @@ class JetRecipe:
         self._used = settings.used_variables
         wanted = dict.fromkeys([*self.carried.values(), *self._used])
         self.read = [name for name in wanted if name not in settings.made]
+        self._lost: Counter[str] = Counter()
         self._steps = Steps(self._jets.transforms)
         self._networks = [(n, Network(n.file, len(n.variables))) for n in settings.networks_of(None)]
 
@@ -91,20 +104,23 @@ class JetRecipe:
             Number of the file in the sample.
         """
         jets, n_jets = self._jets, len(chunk.entry)
+        self._lost = Counter()
         table = self._mark_missing(chunk.columns)
+        # What is only carried along has a rule of its own.
+        self._lost = Counter({name: n for name, n in self._lost.items() if name in self._used})
         carried = dict(chunk.columns)
         for name, factor in jets.units.items():
             scaled = _in_unit(table[name], carried[name].dtype, factor)
             # Numbers that mean missing are in no unit.
             carried[name] = np.where(is_missing(scaled), carried[name], scaled)
-            replace(table, {name: scaled})
+            replace(table, _counted({name: scaled}, mark_missing({name: scaled}), self._lost))
         counts = {count: table[count] for count in jets.missing.slots}
         for recipe in constituents.values():
             replace(table, recipe.of_jets(chunk, number, self._used))
         if jets.rank_by is not None:
             table["rank"] = _rank(np.broadcast_to(Expression(jets.rank_by)(table), n_jets), chunk.entry)
         for name, text in jets.define.items():
-            table |= self._mark_missing({name: _define(text, table, n_jets)} | counts)
+            table |= self._mark_missing({name: _define(text, table, n_jets, self._lost, name)} | counts)
         for step, plugin in self._steps.steps:
             table |= self._mark_missing(self._steps.of_jets(step, plugin, table) | counts)
         for settings, network in self._networks:
@@ -122,8 +138,15 @@ class JetRecipe:
             for column, name in self.carried.items()
             if name not in self._settings.made_of_constituents
         }
+        for column, name in self.carried.items():
+            if column.startswith((store.REFERENCE, store.ADDITIONAL_LABELS)):
+                group = column.partition("/")[0]
+                columns[column], n = carry(columns[column], as_it_came=group == store.REFERENCE)
+                self._lost[f"{name} of {group}"] += n
         columns[store.LABEL] = labels[kept].astype(np.uint8)
-        return Cleaned(columns, kept, {name: values[kept] for name, values in table.items()}, flow, ambiguous)
+        return Cleaned(
+            columns, kept, {name: values[kept] for name, values in table.items()}, flow, ambiguous, self._lost
+        )
 
     def _class_cuts(self) -> list[str | None]:
         """Return the expression of each class, None for a class of other samples."""
@@ -131,7 +154,7 @@ class JetRecipe:
         return [c.cut if c.samples is None or self._sample in c.samples else None for c in classes]
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return _mark_missing_of_jets(self._jets, columns)
+        return _counted(columns, _mark_missing_of_jets(self._jets, columns), self._lost)
 
 
 class ConstituentRecipe:
@@ -159,6 +182,7 @@ class ConstituentRecipe:
         if self._variation is not None and self._variation.systematics.maps is not None:
             needed = VARIATIONS[self._variation.name].maps
             self._maps = read_maps(self._variation.systematics.maps, needed)
+        self._lost: Counter[str] = Counter()
         self._steps = Steps(self._settings.transforms)
         self._networks = [
             (n, ConstituentNetwork(n.file, collection, n.variables, n.slots or self._settings.max))
@@ -202,7 +226,9 @@ class ConstituentRecipe:
             found |= {name: parts[role].astype(np.float32) for role, name in recomputed.items()}
         return found
 
-    def clean(self, chunk: Chunk, cleaned: Cleaned, number: int) -> tuple[dict[str, np.ndarray], list[int]]:
+    def clean(
+        self, chunk: Chunk, cleaned: Cleaned, number: int
+    ) -> tuple[dict[str, np.ndarray], list[int], Counter[str]]:
         """Clean the constituents of the jets that are kept: vary, define, select, transform, sort, then cut off.
 
         Parameters
@@ -217,13 +243,15 @@ class ConstituentRecipe:
             networks make of them.
         flow
             Constituents after each of `STEPS`.
+        lost
+            As that of `Cleaned`, of constituents.
         """
         settings = self._settings
         counts, table = self._of_kept_jets(chunk, cleaned.kept, number)
         n_read = int(counts.sum())
         jet_variables = self._jet_variables(cleaned.table, counts)
         for name, text in settings.define.items():
-            table |= self._mark_missing({name: _define(text, table | jet_variables, n_read)})
+            table |= self._mark_missing({name: _define(text, table | jet_variables, n_read, self._lost, name)})
         if settings.select:
             cuts = [where(Expression(cut), table | jet_variables, missing=False) for cut in settings.select]
             passed = np.logical_and.reduce(cuts)
@@ -258,7 +286,7 @@ class ConstituentRecipe:
                     inputs[:, i] = taken(table[variable])
             made = self._variable_of_jets(of_network, network(inputs, counts, of_network.column), cleaned.table)
             columns |= {column: made for column, name in self._carried.items() if name == of_network.name}
-        return columns, [n_read, n_selected, int(counts.sum())]
+        return columns, [n_read, n_selected, int(counts.sum())], self._lost
 
     def _jet_variables(self, jets: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return the variables of jets that are used, as ``jet_<name>`` of each constituent."""
@@ -270,7 +298,8 @@ class ConstituentRecipe:
     ) -> np.ndarray:
         """Return what becomes of the output of a network, with the missing values of variables of jets."""
         counts = {count: jets[count] for count in self._jets.missing.slots}
-        return _mark_missing_of_jets(self._jets, {network.name: _result(network, output)} | counts)[network.name]
+        made = {network.name: _result(network, output)} | counts
+        return _counted(made, _mark_missing_of_jets(self._jets, made), self._lost)[network.name]
 
     def _of_kept_jets(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return what `_read` does, from what `of_jets` has read already if it has."""
@@ -282,12 +311,13 @@ class ConstituentRecipe:
 
     def _read(self, chunk: Chunk, jets: np.ndarray, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return counts and variables of the constituents of some jets, varied if they are to vary."""
-        settings = self._settings
+        settings, self._lost = self._settings, Counter()
         found = chunk.constituents(self._collection, self.read, jets)
         counts, table = found.counts, self._mark_missing(found.columns)
         for name, factor in settings.units.items():
             if name in table:
-                replace(table, {name: _in_unit(table[name], found.columns[name].dtype, factor)})
+                scaled = {name: _in_unit(table[name], found.columns[name].dtype, factor)}
+                replace(table, _counted(scaled, mark_missing(scaled), self._lost))
         # Labels are no variables: numbers that mean missing stay what they are.
         table |= {_as_label(name): found.columns[name] for name in settings.labels if name in found.columns}
         if self._variation is None:
@@ -325,7 +355,8 @@ class ConstituentRecipe:
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rules = self._settings.missing
-        return mark_missing(columns, values=rules.values, values_of=rules.values_of)
+        marked = mark_missing(columns, values=rules.values, values_of=rules.values_of)
+        return _counted(columns, marked, self._lost)
 
 
 def _carried(settings: Cleaning) -> dict[str, str]:
@@ -345,6 +376,14 @@ def _mark_missing_of_jets(jets: Jets, columns: Mapping[str, np.ndarray]) -> dict
     return mark_missing(columns, values=rules.values, values_of=rules.values_of, slots=rules.slots)
 
 
+def _counted(
+    columns: Mapping[str, np.ndarray], marked: dict[str, np.ndarray], lost: Counter[str]
+) -> dict[str, np.ndarray]:
+    """Count what is missing in marked columns as it is infinite or too large; return them."""
+    lost.update(count_beyond(columns, marked))
+    return marked
+
+
 def _in_unit(column: np.ndarray, dtype: np.dtype, factor: float) -> np.ndarray:
     """Multiply a column that has `dtype` in the file; the type of the result is the same whether some are missing."""
     return column.astype(stored_type(dtype), copy=False) * factor
@@ -355,11 +394,19 @@ def _result(network: NeuralNetwork, output: np.ndarray) -> np.ndarray:
     return (odds(output) if network.odds else output).astype(np.float32)
 
 
-def _define(text: str, table: Mapping[str, np.ndarray], length: int) -> np.ndarray:
+def _define(text: str, table: Mapping[str, np.ndarray], length: int, lost: Counter[str], name: str) -> np.ndarray:
+    """Return the variable that an expression defines, and count where it has no value but its variables have."""
+    expression = Expression(text)
     # By way of float64, as integers come if one of them is missing.
-    value = np.broadcast_to(Expression(text)(table), length).astype(np.float64, copy=False)
+    value = np.broadcast_to(expression(table), length).astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
-        return value.astype(np.float32)
+        made = value.astype(np.float32)
+    if (undefined := ~np.isfinite(made)).any():
+        made[undefined] = np.nan
+        for variable in expression.names:
+            undefined &= ~is_missing(table[variable])
+        lost[name] += int(undefined.sum())
+    return made
 
 
 def _rank(values: np.ndarray, entry: np.ndarray) -> np.ndarray:

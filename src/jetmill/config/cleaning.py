@@ -109,14 +109,14 @@ class Cut(Model):
 
 
 class Sentinels(Model):
-    """Which values mean that there is none. NaN and infinities always do."""
+    """Which values mean that there is none. NaN, infinities and what single precision does not hold always do."""
 
     values: Numbers = Field([], description="numbers that mean missing in every variable")
     values_of: dict[Name, Numbers] = Field({}, description="further such numbers of single variables")
 
 
 class Missing(Sentinels):
-    """Which values mean that there is none. NaN and infinities always do."""
+    """Which values mean that there is none. NaN, infinities and what single precision does not hold always do."""
 
     slots: dict[Name, list[Name]] = Field(
         {},

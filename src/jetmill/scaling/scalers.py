@@ -89,7 +89,8 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
     centred = [x - x.dtype.type(s) for x, s in zip(values, shift, strict=True)]
     scaled = np.ascontiguousarray(np.stack(centred, dtype=np.float32, casting="same_kind").T)
     scaled /= scale.astype(np.float32)
-    is_default = np.isnan(scaled)
+    # What overflows in scaling is missing too.
+    is_default = ~np.isfinite(scaled)
     np.copyto(scaled, (default - shift).astype(np.float32) / scale.astype(np.float32), where=is_default)
     if np.isfinite(clip).any():
         np.clip(scaled, -clip, clip, out=scaled)

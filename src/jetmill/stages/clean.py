@@ -5,6 +5,7 @@ which jets stay. Then the columns of the batch are put in their final order one 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def clean_batch(
             logger.info(
                 "%12d %s, %d selected, %d beyond the slots cut off", n_read, of, n_selected, n_selected - n_kept
             )
+        for name, n in sorted((+counts.lost).items()):
+            logger.info("%12d values of %s are missing: infinite, undefined, or too large for their type", n, name)
         attributes = {
             "sample": sample,
             "cutflow": list(zip(recipes.jets.steps, counts.flow.tolist(), strict=True)),
@@ -120,15 +123,19 @@ class _Counts:
         Collection to constituents after each step, int64 (n_steps,).
     ambiguous
         Jets that fit more than one class.
+    lost
+        Variable to values that are missing as they are infinite, undefined, or beyond the type that stores them.
     """
 
     flow: np.ndarray
     constituents: dict[str, np.ndarray]
     ambiguous: int
+    lost: Counter[str]
 
     def __add__(self, other: "_Counts") -> "_Counts":
         constituents = {name: counted + other.constituents[name] for name, counted in self.constituents.items()}
-        return _Counts(self.flow + other.flow, constituents, self.ambiguous + other.ambiguous)
+        ambiguous, lost = self.ambiguous + other.ambiguous, self.lost + other.lost
+        return _Counts(self.flow + other.flow, constituents, ambiguous, lost)
 
 
 class Recipes:
@@ -145,7 +152,7 @@ class Recipes:
     def nothing(self) -> _Counts:
         """Return the counts before anything is read."""
         steps = dict.fromkeys(self.constituents, np.zeros(len(ConstituentRecipe.STEPS), dtype=np.int64))
-        return _Counts(np.zeros(len(self.jets.steps), dtype=np.int64), steps, 0)
+        return _Counts(np.zeros(len(self.jets.steps), dtype=np.int64), steps, 0, Counter())
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """Yield what is read of a file."""
@@ -160,15 +167,16 @@ class Recipes:
             Number of the file in the sample.
         """
         cleaned = self.jets.clean(chunk, self.constituents, number)
-        columns, of_constituents = cleaned.columns, {}
+        columns, of_constituents, lost = cleaned.columns, {}, Counter(cleaned.lost)
         for name, recipe in self.constituents.items():
-            more, counted = recipe.clean(chunk, cleaned, number)
+            more, counted, lost_of_constituents = recipe.clean(chunk, cleaned, number)
             columns |= more
             of_constituents[name] = np.array(counted)
+            lost.update({f"{variable} of {name}": n for variable, n in lost_of_constituents.items()})
         kept = cleaned.kept
         of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
         columns[store.KEY] = keys(self.settings.seed, "order", self.sample, of=of_jets)
-        return columns, _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous)
+        return columns, _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous, lost)
 
     def types_of(self, path: str, source: Source) -> dict[str, np.dtype]:
         """Return the types of the columns, or raise for one that the file does not have as it should."""

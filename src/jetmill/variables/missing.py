@@ -22,7 +22,7 @@ def mark_missing(
     columns
         Variable name to values, (n_jets,); integers become floats only if a value is missing.
     values
-        Numbers that mean "missing" in any variable. Infinities always do.
+        Numbers that mean "missing" in any variable. Infinities and what single precision does not hold always do.
     values_of
         Variable name to further such numbers for it alone.
     slots
@@ -71,8 +71,36 @@ def stored_type(dtype: np.dtype) -> np.dtype:
     return np.result_type(dtype, np.float32)
 
 
+def is_beyond(column: np.ndarray) -> np.ndarray:
+    """Return where a column is infinite, or would be in single precision: bool (n,)."""
+    if column.dtype.kind != "f":
+        return np.zeros(len(column), dtype=bool)
+    return np.abs(column) > np.finfo(np.float32).max
+
+
+def carry(column: np.ndarray, *, as_it_came: bool) -> tuple[np.ndarray, int]:
+    """Return a column that is no input with NaN where it holds no number, and in how many places that is new.
+
+    Parameters
+    ----------
+    as_it_came
+        Keep infinities. The column is stored in single precision, so what that does not hold is missing.
+        Otherwise it is stored in its own type, and infinities are missing.
+    """
+    if column.dtype.kind != "f":
+        return column, 0
+    hit = is_beyond(column) & np.isfinite(column) if as_it_came else np.isinf(column)
+    n = int(hit.sum())
+    return (np.where(hit, _nan_of(column), column) if n else column), n
+
+
+def count_beyond(columns: Mapping[str, np.ndarray], marked: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Return how many values of each column are missing in what `mark_missing` returned as they are `is_beyond`."""
+    return {name: n for name, x in columns.items() if marked[name] is not x and (n := int(is_beyond(x).sum()))}
+
+
 def _without(column: np.ndarray, sentinels: list[float]) -> np.ndarray:
-    hit = np.isinf(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+    hit = is_beyond(column)
     for value in sentinels:
         hit |= column == value
     return np.where(hit, _nan_of(column), column) if hit.any() else column
