@@ -599,3 +599,19 @@ def test_more_jets_only_ever_add():
     n = np.random.default_rng(5).integers(0, 60, size=(3, 7))
     totals = [all_cells(n, "pdf", target="average", num_jets=k).sum(axis=1) for k in range(1, 60)]
     assert all(np.abs(b - a).max() <= 1 for a, b in pairwise(totals))
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("pdf", {"target": "flat", "max_upsampling": 1e6}),
+        ("countup", {"target": 0, "shares": [1, 1e6]}),
+        ("countup", {"target": 0, "shares": [1e-6, 1e6]}),
+    ],
+)
+def test_jets_are_not_written_hundreds_of_times(method, settings):
+    counts, everything = np.array([[[30, 10], [20, 40]]]), [Component("all", [0], np.ones(2, bool))]
+    with pytest.raises(JetmillError) as error:
+        quotas(counts, everything, method=method, classes=["b", "c"], **settings)
+    assert "jets would be written of the 100 there are, more than 100 times each" in str(error.value)
+    assert quotas(counts, everything, method=method, classes=["b", "c"], num_jets=50, **settings).sum() == 50

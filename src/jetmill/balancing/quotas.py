@@ -14,6 +14,8 @@ from jetmill.errors import JetmillError
 
 # A quota this close to a whole number, relatively, is one: errors of float64 are smaller.
 TOLERANCE = 1e-12
+# How often each jet is written on average, at most: parts must fit into memory and on disk.
+MAX_TIMES = 100
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ def quotas(
     Raises
     ------
     JetmillError
-        If more jets are wanted than there can be, if none would be left, or if the target class has
-        no jets in a component that has some.
+        If more jets are wanted than there can be, if none would be left, if it would take each more than
+        `MAX_TIMES` times, or if the target class has no jets in a component that has some.
     """
     each = np.ones(len(classes)) if shares is None else np.asarray(shares, dtype=np.float64)
     pools = [Pool(_flat_counts(counts, component), each, target, max_upsampling) for component in components]
@@ -127,6 +129,12 @@ def quotas(
     size = totals.sum(axis=1)
     scale = _obey_fractions(size, components)
     possible = (scale * size).sum()
+    written, available = possible if num_jets is None else num_jets, sum(int(pool.counts.sum()) for pool in pools)
+    if possible >= written > MAX_TIMES * available > 0:
+        raise JetmillError(
+            f"{written:.4g} jets would be written of the {available} there are, more than {MAX_TIMES} times each."
+            " Lower max_upsampling or the largest of shares, or set num_jets"
+        )
     maximum = int(np.floor(_snap(possible)))
     of_class = np.floor(_snap(scale[:, None] * totals)).astype(np.int64)
     if maximum < num_jets if num_jets is not None else not of_class.any():

@@ -108,7 +108,8 @@ class Resampling(Model):
     )
     max_upsampling: Ratio | None = Field(
         None,
-        description="pdf (default 1), countup (default: any): jets written of a class, at most, for each one there is",
+        description="pdf (default 1), countup (default: any): jets written of a class, at most, for each one there is;"
+        " of all classes together 100 at most",
     )
     num_jets: NumberOfJets | Literal["auto"] = Field(
         "auto", description="training jets to write, all classes together; auto: as many as possible"
