@@ -33,7 +33,7 @@ batches = read_batch_list(directory / "batches.json")
 sources = [(batch.sample, batch.path) for batch in batches]
 tables = directory / "balance.h5"
 if step == "bin":
-    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3)
+    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3, outside="error")
 if step == "balance":
     settings = Resampling.model_validate(resampling)
     weights = {name: {"method": name} for name in ("average", "flat")}
