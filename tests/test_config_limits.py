@@ -223,6 +223,13 @@ def test_the_limit_is_named(key, value, told):
     assert line.startswith(f"{key}: {told}")
 
 
+def test_a_sample_whose_name_snakemake_takes_for_an_endless_loop():
+    name = 20 * "ab"
+    told = f"samples.{name}: repeats a piece of its name 20 times or more; give it another name"
+    assert told in refusal(samples={name: FULL["samples"]["tt"]}).splitlines()
+    assert Plan.from_raw(FULL | {"samples": FULL["samples"] | {19 * "ab": {"toy": {"process": "qcd"}}}}).batches
+
+
 def bins(**axes):
     return {"balance.bins": axes, "balance.resampling": {}}
 

@@ -1,5 +1,6 @@
 """Reading a configuration: what is wrong with it, all at once, also between its sections."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -213,6 +214,10 @@ def _write(config: Config) -> Problems:
 def _names(config: Config) -> Problems:
     """Names that would mean two things in one place."""
     jets, concat = config.jets, config.content.concat_jets
+    for name in config.samples:
+        # Snakemake takes such a value of a wildcard for an endless loop.
+        if re.search(r"(.+?)\1{19}", name):
+            yield f"samples.{name}", "repeats a piece of its name 20 times or more; give it another name"
     for name, collection in config.constituents.items():
         if clash := [v for v in collection.variables if v in {f"jet_{c}" for c in concat}]:
             yield (
