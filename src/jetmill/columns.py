@@ -9,7 +9,7 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``label`` | uint8 | its class |
 | ``variables/<name>`` | float32 or float64 | NaN where missing |
 | ``reference/<name>`` | float32 | outputs of existing taggers, as they came but for their unit |
-| ``additional_labels/<name>`` | as in the input | further truth, as it came; in another unit as the variables |
+| ``additional_labels/<name>`` | as in the input | further truth, NaN where infinite; in another unit as the variables |
 | ``weights/<name>`` | float32 | factors of weights |
 | ``event/<name>`` | integer | identity of the event |
 | ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |
@@ -18,11 +18,12 @@ range of keys is a fair random sample of the batch that lies in one piece of the
 | ``constituents/<collection>/labels/<name>`` | int32 | truth of each constituent |
 
 Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON
-``cutflow``, ``constituents`` (collection: read, selected, kept) and ``inputs``.
+``cutflow``, ``constituents`` (collection: read, selected, kept), ``inputs`` and ``types`` (of the columns in the input,
+see `jetmill.promotion.Types`). All of it has checksums (`jetmill.files.create_hdf5`).
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,12 @@ class Batch(AbstractContextManager):
     def split_codes(self) -> np.ndarray:
         """Return the split of every row, uint8 (n_jets,)."""
         return np.repeat(np.arange(len(SPLITS), dtype=np.uint8), np.diff(self._starts))
+
+
+def in_blocks(rows: slice, n: int) -> Iterator[slice]:
+    """Yield consecutive rows, at most `n` at a time."""
+    for start in range(rows.start, rows.stop, n):
+        yield slice(start, min(start + n, rows.stop))
 
 
 def _first_row(keys: h5py.Dataset, rows: slice, key: int) -> int:

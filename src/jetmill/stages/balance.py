@@ -31,7 +31,7 @@ from jetmill.balancing.tables import (
     write_table,
 )
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
-from jetmill.columns import KEY, LABEL, Batch
+from jetmill.columns import KEY, LABEL, Batch, in_blocks
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_made_earlier, put
 from jetmill.logs import warnings_kept
@@ -41,6 +41,9 @@ from jetmill.writing.picking import cells_of
 
 if TYPE_CHECKING:
     from jetmill.config.models import Resampling
+
+# Jets whose keys are read at a time.
+BLOCK_ROWS = 2**21
 
 logger = logging.getLogger(__name__)
 
@@ -207,12 +210,12 @@ def _resample(
         """Yield group (component, class, cell) and selection key of the jets of each batch."""
         for sample, path in batches:
             with Batch(path, types) as batch:
-                rows = batch.rows(split)
-                label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
-            component = of_cells[samples.index(sample)].reshape(-1)[cell]
-            group = (component * len(classes) + label) * n_cells + cell
-            used = (component >= 0) & (cell >= 0)
-            yield group[used], selection_key(key[used])
+                for rows in in_blocks(batch.rows(split), BLOCK_ROWS):
+                    label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
+                    component = of_cells[samples.index(sample)].reshape(-1)[cell]
+                    group = (component * len(classes) + label) * n_cells + cell
+                    used = (component >= 0) & (cell >= 0)
+                    yield group[used], selection_key(key[used])
 
     threshold = thresholds(groups, more.reshape(-1), total.reshape(-1)).reshape(total.shape)
     for sample, component in zip(samples, of_cells, strict=True):

@@ -8,11 +8,14 @@ import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, refuse_outside, shape
 from jetmill.balancing.tables import COUNTS, OUTSIDE, write_table
-from jetmill.columns import LABEL, Batch, variable
+from jetmill.columns import LABEL, Batch, in_blocks, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.writing.picking import cells_of
+
+# Jets that are counted at a time.
+BLOCK_ROWS = 2**21
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +52,22 @@ def bin_jets(
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
     for sample, path in batches:
+        table = counts.setdefault(sample, np.zeros(n_groups * n_cells, dtype=np.int64))
+        table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
+        used, n_inside = np.zeros(n_cells, dtype=bool), 0
         with Batch(path, types) as batch:
-            cell = cells_of(batch, axes)
-            group = batch.split_codes() * np.int64(n_classes) + batch.read(LABEL)
-            inside = cell >= 0
-            if outside == "error" and not inside[batch.rows(TRAIN)].all():
-                _refuse(batch, axes)
-        found = np.bincount(group[inside] * n_cells + cell[inside], minlength=n_groups * n_cells)
-        counts[sample] = counts.get(sample, 0) + found
-        lost[sample] = lost.get(sample, 0) + np.bincount(group[~inside], minlength=n_groups)
-        n_used = len(np.unique(cell[inside]))
-        logger.info("%12d jets in %d of %d cells  %s", inside.sum(), n_used, n_cells, path)
+            split = batch.split_codes()
+            for rows in in_blocks(slice(0, len(split)), BLOCK_ROWS):
+                cell, of_rows = cells_of(batch, axes, rows), split[rows]
+                group = of_rows * np.int64(n_classes) + batch.read(LABEL, rows)
+                inside = cell >= 0
+                if outside == "error" and not inside[of_rows == TRAIN].all():
+                    _refuse(batch, axes)
+                table += np.bincount(group[inside] * n_cells + cell[inside], minlength=len(table))
+                table_outside += np.bincount(group[~inside], minlength=n_groups)
+                used[cell[inside]] = True
+                n_inside += int(inside.sum())
+        logger.info("%12d jets in %d of %d cells  %s", n_inside, used.sum(), n_cells, path)
     with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))

@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 import yaml
 
@@ -15,7 +16,10 @@ from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import check_label
-from jetmill.writing.picking import PartOf, Picked, pick
+from jetmill.writing.picking import PartOf, training_blocks
+
+# Jets whose labels of constituents are read at a time.
+BLOCK_JETS = 2**13
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ def export(
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
     with open_made_earlier(balance_path) as file:
         classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
-        label_counts = _count(pick(source, file), labels) if labels else {}
+        label_counts = _count(source, file, labels)
     with complete(scale_dict_path) as partial:
         partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))
     with complete(norm_dict_path) as partial:
@@ -64,13 +68,19 @@ def export(
                 logger.warning("no %s with %s of %s; weight 0", of, name, ", ".join(missing))
 
 
-def _count(picked: Iterable[Picked], labels: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, np.ndarray]]:
-    """Return how often each value of each label occurs, int64 (n_values,)."""
+def _count(
+    source: PartOf, balance_file: h5py.File, labels: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return how often each value of each label is written, int64 (n_values,)."""
     counts = {of: {name: np.zeros(n, dtype=np.int64) for name, n in rows.items()} for of, rows in labels.items()}
-    for jets in picked:
-        for of, rows in counts.items():
-            columns = jets.read_constituents(of, [constituent_label(of, name) for name in rows])[1]
-            for (name, table), values in zip(rows.items(), columns, strict=True):
-                check_label(of, name, values, len(table))
-                table += np.bincount(values[values >= 0], minlength=len(table))
+    for of, rows in counts.items():
+        columns = {constituent_label(of, name): name for name in rows}
+        blocks = training_blocks(source.batches, balance_file, source.types, of, list(columns), BLOCK_JETS)
+        for column, values, times in blocks:
+            name = columns[column]
+            table, known = rows[name], values >= 0
+            check_label(of, name, values if times is None else values[times > 0], len(table))
+            of_known = None if times is None else times[known]
+            # Sums of whole numbers of float64 are exact up to 2**53.
+            table += np.bincount(values[known], of_known, minlength=len(table)).astype(np.int64)[: len(table)]
     return counts

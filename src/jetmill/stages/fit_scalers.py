@@ -8,12 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.columns import Batch, constituent, variable
+from jetmill.columns import constituent, variable
 from jetmill.files import open_made_earlier
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
-from jetmill.splitting import TRAIN
-from jetmill.writing.picking import Choice
+from jetmill.writing.picking import training_blocks
 
 # Jets whose values are read at a time; fewer where each has many constituents.
 BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13
@@ -78,17 +77,10 @@ def _blocks(
     types: Mapping[str, str] | None,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
-    n_jets = BLOCK_ROWS if of == "jets" else BLOCK_ROWS_OF_CONSTITUENTS
-    for sample, path in batches if variables else ():
-        choice = None if balance_file is None else Choice.read(balance_file, "train", sample)
-        with Batch(path, types) as batch:
-            jets = batch.rows(TRAIN)
-            for start in range(jets.start, jets.stop, n_jets):
-                rows = slice(start, min(start + n_jets, jets.stop))
-                times = None if choice is None else choice.of(batch, rows).times
-                if of != "jets":
-                    counts, rows = batch.constituents(of, rows)
-                    times = None if times is None else np.repeat(times, counts)
-                for name in variables:
-                    column = variable(name) if of == "jets" else constituent(of, name)
-                    yield name, batch.read(column, rows), times
+    if of == "jets":
+        columns, collection, n_jets = {variable(name): name for name in variables}, None, BLOCK_ROWS
+    else:
+        columns = {constituent(of, name): name for name in variables}
+        collection, n_jets = of, BLOCK_ROWS_OF_CONSTITUENTS
+    for column, values, times in training_blocks(batches, balance_file, types, collection, list(columns), n_jets):
+        yield columns[column], values, times

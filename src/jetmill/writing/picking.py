@@ -12,10 +12,10 @@ from jetmill.balancing.binning import Axis, cell_index, shape
 from jetmill.balancing.key_thresholds import copies
 from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
 from jetmill.batch_list import read_batch_list
-from jetmill.columns import Batch
+from jetmill.columns import Batch, in_blocks
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
-from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
+from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,44 @@ def _choose(source: PartOf, balance_file: h5py.File) -> Iterator[tuple[str, str 
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
             chosen = choice.of(batch, rows)
         yield sample, path, rows, chosen
+
+
+def training_blocks(
+    batches: Sequence[tuple[str, str | Path]],
+    balance_file: h5py.File | None,
+    types: Mapping[str, str] | None,
+    collection: str | None,
+    columns: Sequence[str],
+    n_jets: int,
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Yield columns of the training jets, some jets at a time.
+
+    Parameters
+    ----------
+    balance_file
+        Balance tables that say how often a jet is written; None if each counts once.
+    types
+        Column to the type that it is read in.
+    collection
+        Whose constituents the columns are of, None for jets.
+    n_jets
+        Jets at a time.
+
+    Yields
+    ------
+    str, ndarray of shape (n,), ndarray of int64 of shape (n,) or None
+        Column, values, and how often each counts (None: once).
+    """
+    for sample, path in batches if columns else ():
+        choice = None if balance_file is None else Choice.read(balance_file, "train", sample)
+        with Batch(path, types) as batch:
+            for rows in in_blocks(batch.rows(TRAIN), n_jets):
+                times = None if choice is None else choice.of(batch, rows).times
+                if collection is not None:
+                    counts, rows = batch.constituents(collection, rows)
+                    times = None if times is None else np.repeat(times, counts)
+                for name in columns:
+                    yield name, batch.read(name, rows), times
 
 
 def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:

@@ -1,0 +1,187 @@
+"""The final order of the jets of a batch: the same whatever fits into memory, which is bounded."""
+
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+from stage_runs import run_stages
+
+from jetmill import columns as store
+from jetmill.cleaning import spool
+from jetmill.cleaning.sorting import sort_jets
+from jetmill.cleaning.spool import Spool
+from jetmill.config.checks import load
+from jetmill.stages import balance as balance_stage
+from jetmill.stages import bin_jets as bin_jets_stage
+from jetmill.stages import export as export_stage
+from jetmill.stages.clean import clean_batch
+
+SPLITS = {
+    "event": {"by": "event", "test": 0.3, "val": 0.2},
+    "jet": {"by": "jet", "test": 0.3, "val": 0.2},
+    "modulo": {"by": "modulo", "modulo": 7, "val": [1], "test": [2, 3]},
+}
+# Bytes and values of what stays in memory; jets and values of a block.
+LIMITS = {
+    "runs": (1, 10**9, 10**9, 10**9),
+    "short runs": (10**9, 30, 10**9, 10**9),
+    "blocks": (10**9, 10**9, 40, 10**9),
+    "blocks by values": (10**9, 10**9, 10**9, 90),
+    "both": (2000, 100, 25, 60),
+    "a jet at a time": (1, 1, 1, 1),
+}
+
+
+def write_dump(path, number, n=150, pt="f4"):
+    rng = np.random.default_rng(number)
+    jets = np.zeros(n, [("pt", pt), ("flavour", "i4"), ("eventNumber", "u8"), ("target", "i8" if number else "i4")])
+    jets["pt"], jets["flavour"] = rng.uniform(0, 100, n), rng.choice([0, 4, 5], n)
+    jets["eventNumber"], jets["target"] = np.arange(n) // 2 + n * number, rng.integers(-9, 9, n)
+    tracks = np.zeros((n, 6), [("d0", "f4"), ("hits", "u1"), ("origin", "i4"), ("valid", "?")])
+    tracks["valid"] = np.arange(6) < rng.integers(0, 7, n)[:, None]
+    tracks["d0"], tracks["hits"] = rng.normal(size=(n, 6)), rng.integers(0, 20, (n, 6))
+    tracks["origin"] = rng.integers(0, 4, (n, 6))
+    with h5py.File(path, "w") as file:
+        file["jets"], file["tracks"] = jets, tracks
+    return path
+
+
+def config(files, directory, split):
+    return {
+        "output_dir": str(directory),
+        "samples": {"a": {"files": [str(path) for path in files]}},
+        "input": {"format": "hdf5"},
+        "jets": {"variables": ["pt"], "additional_labels": ["target"]},
+        "constituents": {
+            "tracks": {
+                "variables": ["d0", "hits"],
+                "labels": ["origin"],
+                "label_classes": {"origin": ["u", "v", "w", "x"]},
+                "max": 5,
+            }
+        },
+        "classes": {"b": "flavour == 5", "c": "flavour == 4"},
+        "split": split,
+        "balance": {"bins": {"pt": [0, 100, 5]}, "resampling": {"method": "count"}},
+        "write": {"parts": {"train": 2, "val": 1, "test": 1}},
+    }
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("dumps")
+    return [write_dump(directory / f"{k}.h5", k, pt="f8" if k == 2 else "f4") for k in range(3)]
+
+
+def stored(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
+        return found | {key: file.attrs[key] for key in ("splits", "class_counts", "types")}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("limits", LIMITS)
+def test_what_fits_into_memory_makes_no_difference(files, tmp_path, monkeypatch, split, limits):
+    raw = config(files, tmp_path, SPLITS[split])
+    options = {"settings": load(raw).cleaning, "sample": "a", "first_file": 0}
+    clean_batch(files, tmp_path / "whole.h5", **options)
+    for name, value in zip(("RUN_BYTES", "RUN_VALUES", "BLOCK_JETS", "BLOCK_VALUES"), LIMITS[limits], strict=True):
+        monkeypatch.setattr(spool, name, value)
+    clean_batch(files, tmp_path / "pieces.h5", **options)
+    one, other = stored(tmp_path / "whole.h5"), stored(tmp_path / "pieces.h5")
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(other[name], values)
+    assert {name: x.dtype for name, x in other.items() if isinstance(x, np.ndarray)} == {
+        name: x.dtype for name, x in one.items() if isinstance(x, np.ndarray)
+    }
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_the_order_is_that_of_a_plain_sort(files, tmp_path, monkeypatch):
+    """Grouped by split, sorted by key, and each jet with its own constituents."""
+    monkeypatch.setattr(spool, "BLOCK_JETS", 30)
+    raw = config(files, tmp_path, SPLITS["modulo"])
+    clean_batch(files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0)
+    made = stored(tmp_path / "c.h5")
+    truth = {}
+    for path in files:
+        with h5py.File(path) as file:
+            for jet, tracks in zip(file["jets"][()], file["tracks"][()], strict=True):
+                if jet["flavour"]:
+                    hits = tracks["hits"][tracks["valid"]][:5].tolist()
+                    truth.setdefault(int(jet["eventNumber"]), []).append((float(jet["pt"]), hits))
+    starts, split = made["constituents/tracks/offsets"], np.repeat([0, 1, 2], made["splits"])
+    assert starts[0] == 0
+    assert starts[-1] == len(made["constituents/tracks/variables/hits"])
+    for s in range(3):
+        assert (np.diff(made["key"][split == s].astype(object)) > 0).all()
+    for i, event in enumerate(made["event/eventNumber"].tolist()):
+        hits = made["constituents/tracks/variables/hits"][starts[i] : starts[i + 1]].tolist()
+        truth[event].remove((float(made["variables/pt"][i]), hits))
+        assert split[i] == {1: 1, 2: 2, 3: 2}.get(event % 7, 0)
+    assert not any(truth.values())
+
+
+def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
+    """Peaks of four times as many constituents are the same, and far below a single column of them."""
+    limits = {"RUN_BYTES": 4_000_000, "RUN_VALUES": 2**18, "BLOCK_JETS": 2**16, "BLOCK_VALUES": 2**18}
+    for name, value in limits.items():
+        monkeypatch.setattr(spool, name, value)
+    settings = load(config([write_dump(tmp_path / "a.h5", 0)], tmp_path, SPLITS["modulo"])).cleaning
+    of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + ["constituents/tracks/labels/origin"]
+    types = dict.fromkeys(of_tracks, np.dtype(np.float32)) | {
+        store.counts("tracks"): np.dtype(np.uint16),
+        "event/eventNumber": np.dtype(np.uint64),
+    }
+    own = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
+
+    def peak(n_chunks):
+        rng = np.random.default_rng(0)
+        tracemalloc.start()
+        with Spool(tmp_path, own) as jets:
+            jets.expect(types, "a.h5")
+            for _ in range(n_chunks):
+                counts = rng.integers(0, 101, 2000).astype(np.uint16)
+                made = {name: rng.random(counts.sum(), dtype=np.float32) for name in of_tracks}
+                key = rng.integers(2**64, size=2000, dtype=np.uint64)
+                of_jets = {
+                    store.KEY: key,
+                    store.LABEL: np.zeros(2000, np.uint8),
+                    "event/eventNumber": key >> np.uint64(9),
+                }
+                jets.append(made | of_jets | {store.counts("tracks"): counts})
+            result = sort_jets(jets, settings)
+            path = tmp_path / "b.h5"
+            store.write_batch(path, result.columns, result.pieces, {"splits": result.class_counts.sum(axis=1)})
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    few, many = peak(50), peak(200)
+    assert many < 1.2 * few
+    assert many < 20_000_000 < 200 * 2000 * 50 * 4
+
+
+def test_blocks_of_later_stages_make_no_difference(files, tmp_path, monkeypatch):
+    raw = config(files, tmp_path / "whole", SPLITS["event"])
+    whole = run_stages(raw)
+    for module, name in (
+        (bin_jets_stage, "BLOCK_ROWS"),
+        (balance_stage, "BLOCK_ROWS"),
+        (export_stage, "BLOCK_JETS"),
+    ):
+        monkeypatch.setattr(module, name, 17)
+    pieces = run_stages(raw | {"output_dir": str(tmp_path / "pieces")})
+    for name in ("bins/0000.h5", "balance.h5"):
+        same = [{}, {}]
+        for found, results in zip(same, (whole, pieces), strict=True):
+            with h5py.File(results / name) as file:
+                file.visititems(lambda n, i, f=found: f.update({n: i[()]} if isinstance(i, h5py.Dataset) else {}))
+        assert same[0].keys() == same[1].keys()
+        for dataset, values in same[0].items():
+            np.testing.assert_array_equal(same[1][dataset], values)
+    for name in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml"):
+        assert (whole / name).read_text() == (pieces / name).read_text()
