@@ -40,7 +40,8 @@ def run_stages(raw, formats=(), *, start="clean"):
     in_list = read_batch_list(listed)
     sources, types = [(b.sample, b.path) for b in in_list], in_list[0].types
     if "bin_jets" in to_run:
-        bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes), outside=c.balance.outside, types=types)
+        options = {"outside": c.balance.outside, "weight_columns": c.balance.weight_columns, "types": types}
+        bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes), **options)
     scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
     if "balance" in to_run:
         balance(
@@ -53,6 +54,7 @@ def run_stages(raw, formats=(), *, start="clean"):
             weights=plan.weights,
             resampling=c.balance.resampling,
             strict=c.strict,
+            weight_columns=c.balance.weight_columns,
             types=types,
         )
     ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]

@@ -123,7 +123,7 @@ def test_unknown_table():
 
 @given(SPARSE)
 def test_mean_one(n):
-    table = mean_one(weight_table(n, "average"), n)
+    table = mean_one(weight_table(n, "average"), n, n.sum())
     assert (table * n).sum() / n.sum() == pytest.approx(1, rel=1e-12, abs=0)
 
 

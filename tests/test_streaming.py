@@ -110,7 +110,8 @@ def make(results, raw):
     batches = write_batch_list(cleaned, listed)
     sources = [(batch.sample, batch.path) for batch in batches]
     settings = config.balance
-    bin_jets(sources, binned, bins=settings.bins, n_classes=len(config.classes), outside=settings.outside)
+    options = {"outside": settings.outside, "weight_columns": settings.weight_columns}
+    bin_jets(sources, binned, bins=settings.bins, n_classes=len(config.classes), **options)
     balance(
         sources,
         [binned],
@@ -121,6 +122,7 @@ def make(results, raw):
         weights=plan.weights,
         resampling=config.balance.resampling,
         strict=config.strict,
+        weight_columns=settings.weight_columns,
     )
     ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
     for path, (of, variables) in zip(ranges, plan.ranges, strict=True):

@@ -28,17 +28,17 @@ from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.plot_balance import plot_balance
 from jetmill.writing.picking import PartOf, pick
 
-step, directory, bins, resampling = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
+step, directory, (bins, resampling, columns) = sys.argv[1], Path(sys.argv[2]), map(json.loads, sys.argv[3:])
 batches = read_batch_list(directory / "batches.json")
 sources = [(batch.sample, batch.path) for batch in batches]
 tables = directory / "balance.h5"
 if step == "bin":
-    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3, outside="error")
+    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3, outside="error", weight_columns=columns)
 if step == "balance":
     settings = Resampling.model_validate(resampling)
     weights = {name: {"method": name} for name in ("average", "flat")}
     balance(sources, [directory / "bins.h5"], tables, bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"],
-            weights=weights, resampling=settings, strict=True)
+            weights=weights, resampling=settings, strict=True, weight_columns=columns)
 if step == "pick":
     with h5py.File(tables) as file:
         weights = {name: table[()] for name, table in file["weights"].items()}
@@ -60,6 +60,7 @@ def directory(tmp_path_factory):
             "key": np.concatenate([np.sort(rng.integers(0, 2**64, n, dtype=np.uint64)) for n in splits]),
             "label": rng.integers(0, len(CLASSES), N_JETS).astype(np.uint8),
             **{f"variables/{name}": rng.random(N_JETS, dtype=np.float32) for name in ("pt", "eta")},
+            "weights/w": (rng.choice([-1, 5], N_JETS) * rng.lognormal(9, 3, N_JETS)).astype(np.float32),
         }
         paths.append(path / f"{sample}.h5")
         attributes = {"sample": sample, "splits": splits, "cutflow": [("read", N_JETS)]}
@@ -68,12 +69,12 @@ def directory(tmp_path_factory):
     return path
 
 
-def peaks(directory, segment, resampling):
+def peaks(directory, segment, *settings):
     """Return the peak memory of each step in a process of its own, MB."""
     bins = json.dumps({"pt": [segment], "eta": [segment]})
     found = {}
     for step in ("bin", "balance", "pick", "plot"):
-        command = [sys.executable, "-c", JOB, step, str(directory), bins, json.dumps(resampling)]
+        command = [sys.executable, "-c", JOB, step, str(directory), bins, *map(json.dumps, settings)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found[step] = float(done.stdout)
@@ -84,17 +85,23 @@ PARTS = [{"samples": [sample]} for sample in SAMPLES]
 
 
 @pytest.mark.parametrize(
-    ("resampling", "n_components"),
-    [({}, 0), ({"method": "pdf", "target": "flat"}, 1), ({"method": "pdf", "target": "flat", "components": PARTS}, 2)],
-    ids=["weights", "resampled", "components"],
+    ("resampling", "n_components", "weight_columns"),
+    [
+        ({}, 0, []),
+        ({}, 0, ["w"]),
+        ({"method": "pdf", "target": "flat"}, 1, []),
+        ({"method": "pdf", "target": "flat", "components": PARTS}, 2, ["w"]),
+    ],
+    ids=["weights", "event weights", "resampled", "components"],
 )
-def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_components):
-    small, large = (peaks(directory, segment, resampling) for segment in (SMALL, LARGE))
+def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_components, weight_columns):
+    small, large = (peaks(directory, segment, resampling, weight_columns) for segment in (SMALL, LARGE))
+    event_weights = bool(weight_columns)
     numbers = table_numbers({"pt": [LARGE], "eta": [LARGE]}, len(CLASSES))
     assert numbers == 600 * 600 * 3
     asked = {
-        "bin": bin_megabytes(numbers, len(SAMPLES)),
-        "balance": balance_megabytes(numbers, len(SAMPLES), n_components),
+        "bin": bin_megabytes(numbers, len(SAMPLES), event_weights=event_weights),
+        "balance": balance_megabytes(numbers, len(SAMPLES), n_components, event_weights=event_weights),
         "pick": lookup_megabytes(numbers, 2),
         # Each map besides, of as many pixels whatever the bins.
         "plot": lookup_megabytes(numbers, 2) + 100,

@@ -99,7 +99,7 @@ def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts
     edges
         Variable to its bin edges, in the order of the axes.
     counts
-        Title to sums of weights, (n_classes, *bins).
+        Title to jets or sums of their weights, (n_classes, *bins).
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * len(counts), 3 * len(edges)))
@@ -109,7 +109,7 @@ def draw_spectra(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts
                 axes = plots[row, column]
                 others = tuple(i + 1 for i in range(len(edges)) if i != row)
                 for name, spectrum in zip(classes, table.sum(axis=others), strict=True):
-                    axes.stairs(spectrum / np.diff(edge) / max(table.sum(), 1), edge, label=name, linewidth=1.4)
+                    axes.stairs(spectrum / np.diff(edge) / _total(table), edge, label=name, linewidth=1.4)
                 _log_scale(axes)
                 axes.set_xscale("log" if edge[0] > 0 else "linear")
                 axes.set_xlabel(variable)
@@ -136,8 +136,8 @@ def draw_maps(classes: Sequence[str], edges: Mapping[str, np.ndarray], counts: M
             plane = table.sum(axis=tuple(range(3, table.ndim)))
             plane = np.add.reduceat(np.add.reduceat(plane, x_starts, axis=1), y_starts, axis=2)
             area = np.outer(np.diff(x), np.diff(y))
-            density = np.ma.masked_equal(plane, 0) / area
-            norm = mpl.colors.LogNorm(density.min(), density.max())
+            density = np.ma.masked_less_equal(plane, 0) / area
+            norm = mpl.colors.LogNorm(density.min(), density.max()) if density.count() else None
             for column, name in enumerate(classes):
                 axes = plots[row, column]
                 image = axes.pcolormesh(x, y, density[column].T, norm=norm, rasterized=True)
@@ -219,7 +219,10 @@ def draw_resampling(
 
 
 def draw_variables(
-    variables: Mapping[str, tuple[np.ndarray, np.ndarray]], labels: np.ndarray, classes: Sequence[str]
+    variables: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    weights: np.ndarray | None = None,
 ) -> Figure:
     """Draw variables per class, each in its own unit and scaled.
 
@@ -228,6 +231,8 @@ def draw_variables(
     variables
         Name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,).
     labels : ndarray of integers, shape (n_jets,)
+    weights : ndarray of float, shape (n_jets,), optional
+        What each jet counts in the histograms; 1 if not given.
     """
     # A hundred small plots: minor ticks and placing by matplotlib take four fifths of the time.
     plain = {"figure.constrained_layout.use": False, "axes.titley": 1.02, "xtick.minor.visible": False}
@@ -241,8 +246,8 @@ def draw_variables(
         for i, (name, (values, scaled)) in enumerate(variables.items()):
             present = ~np.isnan(values)
             share = f"{1 - present.mean():.0%} missing" if not present.all() else ""
-            _histogram(plots[2 * i], values, labels, classes, present)
-            _histogram(plots[2 * i + 1], scaled, labels, classes, np.isfinite(scaled))
+            _histogram(plots[2 * i], values, labels, classes, present, weights)
+            _histogram(plots[2 * i + 1], scaled, labels, classes, np.isfinite(scaled), weights)
             plots[2 * i].set_title(f"{name}  {share}", fontsize=8)
             plots[2 * i + 1].set_title("scaled, with defaults", fontsize=8)
         for axes in plots[2 * len(variables) :]:
@@ -280,7 +285,14 @@ def draw_closure(variables: Sequence[str], largest: np.ndarray, typical: np.ndar
         return figure
 
 
-def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Sequence[str], shown: np.ndarray) -> None:
+def _histogram(
+    axes: Any,
+    values: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    shown: np.ndarray,
+    weights: np.ndarray | None,
+) -> None:
     """Draw the normalised distribution of each class over the range that holds 99 % of the jets."""
     if not shown.any():
         axes.text(0.5, 0.5, "missing everywhere", transform=axes.transAxes, ha="center")
@@ -290,8 +302,9 @@ def _histogram(axes: Any, values: np.ndarray, labels: np.ndarray, classes: Seque
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 41)
     for number, name in enumerate(classes):
-        counts, _ = np.histogram(values[shown & (labels == number)], edges)
-        axes.stairs(counts / max(counts.sum(), 1), edges, label=name, linewidth=1.2)
+        of_class = shown & (labels == number)
+        counts, _ = np.histogram(values[of_class], edges, weights=None if weights is None else weights[of_class])
+        axes.stairs(counts / _total(counts), edges, label=name, linewidth=1.2)
     _log_scale(axes)
     axes.minorticks_off()
 
@@ -301,6 +314,12 @@ def _coarser(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n_bins = len(edges) - 1
     starts = np.arange(0, n_bins, -(-n_bins // MAP_PIXELS))
     return np.append(edges[starts], edges[-1]), starts
+
+
+def _total(counts: np.ndarray) -> float:
+    """Return what to divide by for shares: the sum, or 1 if it is not positive."""
+    total = float(counts.sum())
+    return total if total > 0 else 1.0
 
 
 def _log_scale(axes: Any) -> None:

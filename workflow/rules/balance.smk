@@ -17,6 +17,7 @@ rule bin_jets:
         bins=CONFIG.balance.bins,
         n_classes=len(CONFIG.classes),
         outside=CONFIG.balance.outside,
+        weight_columns=CONFIG.balance.weight_columns,
         code=code_digest("stages.bin_jets"),
     message:
         "Count jets in bins, group {wildcards.group} of batches"
@@ -44,6 +45,7 @@ rule balance:
         classes=list(CONFIG.classes),
         samples=list(CONFIG.samples),
         weights=PLAN.weights,
+        weight_columns=CONFIG.balance.weight_columns,
         resampling=CONFIG.balance.resampling.model_dump(mode="json")
         | {"resamples": CONFIG.balance.resampling.resamples},
         strict=CONFIG.strict,

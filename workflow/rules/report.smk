@@ -127,6 +127,7 @@ rule plot_variables:
     params:
         range=lambda w: PLAN.ranges[int(w.range)],
         n_jets=CONFIG.report.jets,
+        weighted=bool(CONFIG.balance.weight_columns),
         code=code_digest("stages.plot_variables"),
     message:
         "Draw the variables of range {wildcards.range}"

@@ -6,6 +6,7 @@ from jetmill.balancing.table_size import (
     lookup_megabytes,
 )
 
+WEIGHTED = {"event_weights": bool(CONFIG.balance.weight_columns)}
 LOOKUP = lookup_megabytes(PLAN.table_numbers, len(PLAN.weights))
 
 
@@ -31,13 +32,21 @@ def part_memory(times):
 
 def bin_memory(w, attempt):
     samples = {batch.sample for batch in PLAN.batches[PLAN.bin_groups[w.group]]}
-    return round(attempt * (1000 + bin_megabytes(PLAN.table_numbers, len(samples))))
+    tables = bin_megabytes(PLAN.table_numbers, len(samples), **WEIGHTED)
+    return round(attempt * (1000 + tables))
 
 
 def balance_memory(w, attempt):
     pools = CONFIG.balance.resampling.pools
-    tables = balance_megabytes(PLAN.table_numbers, len(CONFIG.samples), pools)
+    tables = balance_megabytes(
+        PLAN.table_numbers, len(CONFIG.samples), pools, **WEIGHTED
+    )
     return round(attempt * (1000 + tables))
+
+
+def range_memory(w, attempt):
+    """Return the memory of a job that reads one of the ranges of variables."""
+    return round(attempt * (1000 + LOOKUP * PLAN.scalers_need_balance))
 
 
 def table_memory(w, attempt):

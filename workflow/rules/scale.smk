@@ -13,7 +13,7 @@ rule fit_scalers:
     conda:
         "../../envs/jetmill.yaml"
     resources:
-        mem_mb=lambda w, attempt: 1000 * attempt,
+        mem_mb=range_memory,
         runtime=range_time,
     params:
         range=lambda w: PLAN.ranges[int(w.range)],

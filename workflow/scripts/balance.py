@@ -19,6 +19,7 @@ with job(snakemake):
         classes=params.classes,
         samples=params.samples,
         weights=params.weights,
+        weight_columns=params.weight_columns,
         resampling=resampling,
         strict=params.strict,
         types=listed[0].types,

@@ -9,4 +9,5 @@ with job(snakemake):
     listed = read_batch_list(snakemake.input[0])[params.batches]
     batches = [(batch.sample, batch.path) for batch in listed]
     options = {"bins": params.bins, "n_classes": params.n_classes, "outside": params.outside}
+    options |= {"weight_columns": params.weight_columns}
     bin_jets(batches, snakemake.output[0], **options, types=listed[0].types)

@@ -6,4 +6,5 @@ from jetmill.stages.plot_variables import plot_variables
 with job(snakemake):
     params = snakemake.params
     of, variables = params.range
-    plot_variables(snakemake.input.train, snakemake.output[0], of=of, variables=variables, n_jets=params.n_jets)
+    options = {"n_jets": params.n_jets, "weighted": params.weighted}
+    plot_variables(snakemake.input.train, snakemake.output[0], of=of, variables=variables, **options)

@@ -57,8 +57,8 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
 
     Parameters
     ----------
-    counts : ndarray of integers, shape (n_classes, *bins)
-        Jets of each class in each cell.
+    counts : ndarray of integers or float64, shape (n_classes, *bins)
+        Jets of each class in each cell, or sums of their weights, none of them negative.
     target
         ``flat``, equal in every cell; ``average``, the mean of the spectra of all classes that have
         jets (thesis of the CMS study, section 2.3); or the position of a class, for its spectrum.
@@ -77,7 +77,8 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
         chosen = flat[[target]]
     else:
         raise ValueError(f"no target spectrum '{target}'")
-    spectra = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+    total = chosen.sum(axis=1, keepdims=True)
+    spectra = np.divide(chosen, total, out=np.zeros(chosen.shape), where=total > 0)
     return (spectra.sum(axis=0) / max(len(chosen), 1)).reshape(bins)
 
 

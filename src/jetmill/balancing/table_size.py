@@ -10,6 +10,8 @@ from math import prod
 # In the tables of all samples and components: `balance` then asks for 16 GB.
 MAX_NUMBERS = 100_000_000
 MEGABYTES = 8e-6
+# Tables of exact sums of event weights that reach over ten orders of magnitude.
+EVENT_WEIGHTS = 5
 
 
 def table_numbers(bins: Mapping[str, Sequence[tuple[float, float, int]]], n_classes: int) -> int:
@@ -17,14 +19,14 @@ def table_numbers(bins: Mapping[str, Sequence[tuple[float, float, int]]], n_clas
     return n_classes * prod(sum(n for _, _, n in segments) for segments in bins.values())
 
 
-def bin_megabytes(numbers: int, n_samples: int) -> float:
+def bin_megabytes(numbers: int, n_samples: int, *, event_weights: bool = False) -> float:
     """Return the memory that counting the jets of some samples takes."""
-    return MEGABYTES * numbers * (12 + 6 * n_samples)
+    return MEGABYTES * numbers * (12 + (6 + EVENT_WEIGHTS * event_weights) * n_samples)
 
 
-def balance_megabytes(numbers: int, n_samples: int, n_components: int) -> float:
+def balance_megabytes(numbers: int, n_samples: int, n_components: int, *, event_weights: bool = False) -> float:
     """Return the memory that the decision on weights and quotas takes; 0 components without resampling."""
-    return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components)
+    return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components + 2 * EVENT_WEIGHTS * event_weights)
 
 
 def lookup_megabytes(numbers: int, n_weights: int) -> float:

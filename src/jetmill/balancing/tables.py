@@ -4,6 +4,7 @@
 |---|---|---|
 | ``counts/<sample>`` | int64 (n_splits, n_classes, *bins) | jets of the batches |
 | ``outside/<sample>`` | int64 (n_splits, n_classes) | jets outside the bins |
+| ``sums/<sample>/<level>`` | int64 (n_classes, *bins) | event weights of training jets, as `ExactSums` |
 
 | balance.h5 | shape | content |
 |---|---|---|
@@ -14,8 +15,10 @@
 | ``multiplicity/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
 | ``target/<output>`` | float64 (*bins) | jets in the spectrum that resampling aims at, all classes together |
 | ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets |
+| ``sums/cleaned``, ``sums/train`` | float64 (n_classes, *bins) | event weights of training jets, and of those written |
 | ``edges/<variable>`` | float64 (n_bins + 1,) | bin edges |
 
+Sums are there if there are event weights.
 Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order;
 ``warnings`` as JSON.
 """
@@ -28,7 +31,7 @@ import numpy as np
 from jetmill.files import put
 from jetmill.splitting import SPLITS, split_of
 
-COUNTS, OUTSIDE = "counts", "outside"
+COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
 KEPT, COPIES, THRESHOLD, MULTIPLICITY = "kept", "copies", "threshold", "multiplicity"
 WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
 WARNINGS = "warnings"
@@ -40,7 +43,7 @@ def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
 
 
 def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
-    """Return sample to its table in a group of bins or balance."""
+    """Return sample (or level of a sum) to its table in a group of bins or balance."""
     # Not by `items`, which has None for a dataset that is damaged.
     return {sample: file[f"{group}/{sample}"][()] for sample in file[group]}
 

@@ -1,7 +1,7 @@
 """Weights: how classes of unlike spectra are made comparable.
 
-Counts are arrays of shape (n_classes, *bins): jets of a class in a cell of the histogram. Every
-decision here is taken from counts alone, once, and is therefore exact.
+Counts are arrays of shape (n_classes, *bins): jets of a class in a cell of the histogram, or with event weights
+their sum. Every decision here is taken from counts alone, once, and is therefore exact.
 """
 
 import numpy as np
@@ -31,8 +31,8 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
 
     Parameters
     ----------
-    counts : ndarray of integers, shape (n_classes, *bins)
-        A class without any jet gets weight 0 everywhere and is left out of the mean spectrum.
+    counts : ndarray of integers or float64, shape (n_classes, *bins)
+        Not negative. A class without any jet gets weight 0 everywhere and is left out of the mean spectrum.
 
     Returns
     -------
@@ -52,6 +52,12 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     return table.reshape(np.shape(counts))
 
 
-def mean_one(table: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Scale a weight table so that the mean weight of all jets in `counts` is 1."""
-    return table * (counts.sum() / (table * counts).sum())
+def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:
+    """Scale a weight table so that the mean weight of all `n_jets` jets is 1.
+
+    Parameters
+    ----------
+    counts
+        Jets in each cell, or the sums of their event weights, by which weights are multiplied.
+    """
+    return table * (n_jets / (table * counts).sum())

@@ -171,7 +171,8 @@ class Balance(Model):
     )
     weight_columns: Names = Field(
         [],
-        description="variables of jets that every weight is multiplied by, as they are: event weights, outputs",
+        description="variables of jets whose product is the event weight, as generator weights or outputs of networks;"
+        " every weight is multiplied by it, and weight tables are made of its sums in place of numbers of jets",
     )
     resampling: Resampling = Field(Resampling(), description="resampling of the training split; test jets never are")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, cells_between, shape
 from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
+from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.key_thresholds import multiplicity, thresholds
 from jetmill.balancing.quotas import Component, component_of_cells, quotas
 from jetmill.balancing.resampling import target_spectrum
@@ -21,6 +22,7 @@ from jetmill.balancing.tables import (
     KEPT,
     MULTIPLICITY,
     OUTSIDE,
+    SUMS,
     TARGET,
     THRESHOLD,
     WARNINGS,
@@ -37,7 +39,7 @@ from jetmill.files import create_hdf5, open_made_earlier, put
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
-from jetmill.writing.picking import cells_of
+from jetmill.writing.picking import Choice, cells_of, event_weights
 
 if TYPE_CHECKING:
     from jetmill.config.models import Resampling
@@ -59,6 +61,7 @@ def balance(
     weights: Mapping[str, Mapping[str, str]],
     resampling: "Resampling",
     strict: bool,
+    weight_columns: Sequence[str] = (),
     types: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
@@ -66,11 +69,13 @@ def balance(
     Parameters
     ----------
     batches
-        Sample and column file of each batch; they are read for resampling only.
+        Sample and column file of each batch; they are read for resampling only, once more with event weights.
     counted
         Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
     weights
         Name of each table to the arguments of `weight_table`: method, and reference as a class.
+    weight_columns
+        Columns whose product is the event weight of a jet; tables then come from sums of event weights.
     types
         Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
 
@@ -106,9 +111,16 @@ def balance(
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
+        if weight_columns:
+            sums = _add_up_weights(counted, kept.shape)
+            write_table(file, f"{SUMS}/cleaned", sums)
+            if resampling.resamples:
+                sums = _weights_of_written(file, batches, weight_columns, types).reshape(kept.shape)
+            write_table(file, f"{SUMS}/train", sums)
+        weighed = _positive(sums, kept, classes, weights, strict) if weight_columns and weights else kept
         for name, method in weights.items():
             reference = classes.index(method["reference"]) if "reference" in method else None
-            weight = mean_one(weight_table(kept, method["method"], reference), kept)
+            weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
             put(file, f"{WEIGHTS}/{name}", weight)
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
@@ -135,6 +147,67 @@ def _add_up(paths: Sequence[str | Path], samples: Sequence[str], group: str, tab
             for sample, found in of_samples(file, group).items():
                 counts[samples.index(sample)] += found
     return counts
+
+
+def _add_up_weights(paths: Sequence[str | Path], table: tuple[int, ...]) -> np.ndarray:
+    """Return the sums of the event weights of all training jets inside the bins, float64 (*table)."""
+    sums = ExactSums(int(np.prod(table)))
+    for path in paths:
+        with open_made_earlier(path) as file:
+            for sample in file.get(SUMS, ()):
+                for level, found in of_samples(file, f"{SUMS}/{sample}").items():
+                    sums.add_sums(int(level), found.reshape(-1))
+    return sums.result().reshape(table)
+
+
+def _weights_of_written(
+    file: h5py.File,
+    batches: Sequence[tuple[str, str | Path]],
+    weight_columns: Sequence[str],
+    types: Mapping[str, str] | None,
+) -> np.ndarray:
+    """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_cells,)."""
+    sums = ExactSums(file[f"{KEPT}/train"].size)
+    for sample, path in batches:
+        choice = Choice.read(file, "train", sample)
+        with Batch(path, types) as batch:
+            for rows in in_blocks(batch.rows(TRAIN), BLOCK_ROWS):
+                chosen = choice.of(batch, rows)
+                times = np.ones(len(chosen.key), dtype=np.int64) if chosen.times is None else chosen.times
+                used = times > 0
+                weight = event_weights(batch, weight_columns, rows, used)
+                group = chosen.label * np.int64(choice.n_cells) + chosen.cell
+                sums.add(group[used], weight, times[used])
+    return sums.result()
+
+
+def _positive(
+    sums: np.ndarray, kept: np.ndarray, classes: Sequence[str], weights: Mapping[str, Mapping[str, str]], strict: bool
+) -> np.ndarray:
+    """Return the sums of event weights with 0 for those that are not positive, and warn of these.
+
+    Raises
+    ------
+    JetmillError
+        If none of a class is positive, and `strict` or it is a reference or the only class.
+    """
+    positive = np.where(sums > 0, sums, 0)
+    lost = (class_totals(kept) > 0) & (class_totals(positive) == 0)
+    without = [name for name, of_class in zip(classes, lost, strict=True) if of_class]
+    wanted = {method.get("reference") for method in weights.values()}
+    if without and (strict or not positive.any() or wanted.intersection(without)):
+        raise JetmillError(
+            f"balance.weight_columns: the event weights of class {', '.join(without)} have a positive sum in no bin,"
+            " so no factor can balance it. Look at the columns, or take wider bins"
+        )
+    for name, n, bad in zip(classes, kept, (kept > 0) & ~(sums > 0), strict=True):
+        if bad.any():
+            logger.warning(
+                "balance.weight_columns: the event weights of class %s have no positive sum in %d of its bins, with %d"
+                " of its %d jets, whose weight is 0; take wider bins",
+                *(name, bad.sum(), n[bad].sum(), n.sum()),
+            )
+    return positive
 
 
 def _check_classes(classes: Sequence[str], available: np.ndarray, n_outside: int, strict: bool) -> list[str]:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, refuse_outside, shape
-from jetmill.balancing.tables import COUNTS, OUTSIDE, write_table
+from jetmill.balancing.event_weights import ExactSums
+from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
 from jetmill.columns import LABEL, Batch, in_blocks, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.splitting import SPLITS, TRAIN
-from jetmill.writing.picking import cells_of
+from jetmill.writing.picking import cells_of, event_weights
 
 # Jets that are counted at a time.
 BLOCK_ROWS = 2**21
@@ -27,6 +28,7 @@ def bin_jets(
     bins: Mapping[str, Sequence[tuple[float, float, int]]],
     n_classes: int,
     outside: str,
+    weight_columns: Sequence[str] = (),
     types: Mapping[str, str] | None = None,
 ) -> None:
     """Write the counts of each sample, see `jetmill.balancing.tables`.
@@ -39,21 +41,25 @@ def bin_jets(
         Variable to segments ``(low, high, number of bins)``.
     outside
         ``error`` or ``drop``: what is done with training jets outside the bins.
+    weight_columns
+        Columns whose product is the event weight of a jet.
     types
         Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
 
     Raises
     ------
     JetmillError
-        If a training jet is outside the bins and `outside` is ``error``.
+        If a training jet is outside the bins and `outside` is ``error``, or has no event weight.
     """
     axes = axes_of(bins)
     n_cells, n_groups = int(np.prod(shape(axes))), len(SPLITS) * n_classes
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
+    sums: dict[str, ExactSums] = {}
     for sample, path in batches:
         table = counts.setdefault(sample, np.zeros(n_groups * n_cells, dtype=np.int64))
         table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
+        weights = sums.setdefault(sample, ExactSums(n_classes * n_cells))
         used, n_inside = np.zeros(n_cells, dtype=bool), 0
         with Batch(path, types) as batch:
             split = batch.split_codes()
@@ -67,11 +73,19 @@ def bin_jets(
                 table_outside += np.bincount(group[~inside], minlength=n_groups)
                 used[cell[inside]] = True
                 n_inside += int(inside.sum())
+                if weight_columns:
+                    # Training is the first split, so that a group of it is a class.
+                    of_train = inside & (of_rows == TRAIN)
+                    weight = event_weights(batch, weight_columns, rows, of_train)
+                    weights.add(group[of_train] * n_cells + cell[of_train], weight)
         logger.info("%12d jets in %d of %d cells  %s", n_inside, used.sum(), n_cells, path)
     with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))
             put(file, f"{OUTSIDE}/{sample}", lost[sample].reshape(len(SPLITS), n_classes))
+        for sample, of_sample in sums.items():
+            for level, table in of_sample.levels.items():
+                write_table(file, f"{SUMS}/{sample}/{level}", table.reshape(n_classes, *shape(axes)))
 
 
 def _refuse(batch: Batch, axes: Sequence[Axis]) -> None:

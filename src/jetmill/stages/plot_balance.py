@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, WEIGHTS, cleaned_jets, of_samples, written_jets
+from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, SUMS, WEIGHTS, cleaned_jets, of_samples, written_jets
 from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import open_made_earlier
@@ -39,15 +39,21 @@ def plot_balance(
         dropped = {name: table[TRAIN].sum() for name, table in of_samples(file, OUTSIDE).items()}
         cleaned, kept, different = cleaned_jets(file), file[f"{KEPT}/train"][()], written_jets(file, "train")[1]
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
-        weighted = {f"weights {name}": kept * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
+        spectrum, written, event_weights = counts, kept, SUMS in file
+        if event_weights:
+            spectrum, written = (file[f"{SUMS}/{of}"][()] for of in ("cleaned", "train"))
+        weighted = {f"weights {name}": written * file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
     cutflows = {sample: sum_cutflows(parts) for sample, parts in flows.items()}
     if any(dropped.values()):
         cutflows = {sample: with_dropped(flow, dropped[sample]) for sample, flow in cutflows.items()}
     by_class = dict(zip(SPLITS, cleaned, strict=True))
-    tables = {"as cleaned": counts}
+    tables = {"as cleaned": spectrum}
     if not np.array_equal(kept, counts) or different < kept.sum():
-        tables["resampled"] = kept
+        tables["resampled"] = written
         by_class["train, resampled"] = class_totals(kept)
+    if event_weights:
+        tables = {f"{title}, event weights": table for title, table in tables.items()}
+        by_class["train, event weights"] = class_totals(written)
     for title, table in weighted.items():
         by_class[f"train, {title}"] = class_totals(table)
     tables |= weighted

@@ -14,7 +14,9 @@ from jetmill.writing.layout import LABELS
 N_BLOCKS = 16
 
 
-def plot_variables(train: str | Path, output: str | Path, *, of: str, variables: Sequence[str], n_jets: int) -> None:
+def plot_variables(
+    train: str | Path, output: str | Path, *, of: str, variables: Sequence[str], n_jets: int, weighted: bool = False
+) -> None:
     """Draw some variables per class, in their unit and scaled.
 
     Parameters
@@ -26,6 +28,8 @@ def plot_variables(train: str | Path, output: str | Path, *, of: str, variables:
         ``jets`` or a collection of constituents.
     n_jets
         Jets to use, at most.
+    weighted
+        Whether jets count by their weight.
     """
     with open_made_earlier(train) as file:
         total = file[LABELS].shape[0]
@@ -33,11 +37,11 @@ def plot_variables(train: str | Path, output: str | Path, *, of: str, variables:
     length = max(1, n_jets // N_BLOCKS)
     blocks = [load(train, slice(a, min(a + length, b))) for a, b in pairwise(starts)]
     columns = {name: _values(blocks, of, name) for name in variables}
-    labels = [block.labels for block in blocks]
+    labels, weights = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("labels", "weight"))
     if of != "jets":
-        counts = [block.constituents[of].valid.sum(axis=1) for block in blocks]
-        labels = [np.repeat(values, n) for values, n in zip(labels, counts, strict=True)]
-    save(draw_variables(columns, np.concatenate(labels), blocks[0].classes), output)
+        counts = np.concatenate([block.constituents[of].valid.sum(axis=1) for block in blocks])
+        labels, weights = np.repeat(labels, counts), np.repeat(weights, counts)
+    save(draw_variables(columns, labels, blocks[0].classes, weights if weighted else None), output)
 
 
 def _values(blocks: Sequence[Jets], of: str, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from jetmill import columns as store
+from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, WEIGHTS
 from jetmill.errors import JetmillError
 from jetmill.scaling.scalers import Scaler, scale_rows
@@ -167,25 +168,23 @@ def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
 def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[str, np.ndarray]:
     """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any.
 
-    Jets outside the bins have weight 0.
+    Event weights multiply them all. Jets outside the bins have weight 0.
 
     Raises
     ------
     JetmillError
         If a column that weights are multiplied by is missing for a jet.
     """
-    factor: np.ndarray = np.ones(sum(map(len, jets)), dtype=np.float32)
-    for name, values in read_columns(jets, [f"{store.WEIGHTS}/{c}" for c in content.weight_columns]).items():
-        if not (finite := np.isfinite(values)).all():
-            raise JetmillError(f"balance.weight_columns: '{name.split('/')[1]}' is missing for {(~finite).sum()} jets")
-        factor = factor * values
     labels, cells = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "cell"))
-    factor = np.where(cells >= 0, factor, 0)
+    factor: np.ndarray = (cells >= 0).astype(np.float32)
+    if content.weight_columns:
+        columns = read_columns(jets, [f"{store.WEIGHTS}/{name}" for name in content.weight_columns])
+        factor *= product({name.removeprefix(f"{store.WEIGHTS}/"): values for name, values in columns.items()})
     if not tables.weights:
         return {"weight": factor}
     flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}
     return {
-        f"weight_{name}" if number else "weight": table[labels, cells].astype(np.float32) * factor
+        f"weight_{name}" if number else "weight": (table[labels, cells] * factor).astype(np.float32)
         for number, (name, table) in enumerate(flat.items())
     }
 

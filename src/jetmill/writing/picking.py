@@ -9,10 +9,12 @@ import numpy as np
 
 from jetmill import columns as store
 from jetmill.balancing.binning import Axis, cell_index, shape
+from jetmill.balancing.event_weights import product
 from jetmill.balancing.key_thresholds import copies
 from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
 from jetmill.batch_list import read_batch_list
 from jetmill.columns import Batch, in_blocks
+from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
@@ -244,6 +246,25 @@ def training_blocks(
 def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
     """Return the cell of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
     return cell_index([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
+
+
+def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndarray) -> np.ndarray:
+    """Return the event weights of some of consecutive jets of a batch, float32, as `used` (n,), bool, says.
+
+    Parameters
+    ----------
+    names
+        Columns whose product they are.
+
+    Raises
+    ------
+    JetmillError
+        If one is missing for a jet.
+    """
+    try:
+        return product({name: batch.read(f"{store.WEIGHTS}/{name}", rows)[used] for name in names})
+    except JetmillError as error:
+        raise JetmillError(f"{batch.path}: {error}") from None
 
 
 def final_order(picked: Sequence[Picked]) -> np.ndarray:

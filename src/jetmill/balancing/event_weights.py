@@ -1,0 +1,82 @@
+"""Weights of events, and exact sums of them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+
+# Numbers whose exponents are within so many bits are added up in one table of 64-bit integers.
+WIDTH = 8
+# Bits of the significand of a float32.
+SIGNIFICAND = 24
+
+
+def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the event weight of each jet, float32 (n_jets,): the product of ``balance.weight_columns``.
+
+    Parameters
+    ----------
+    columns
+        At least one; name to float32 (n_jets,).
+
+    Raises
+    ------
+    JetmillError
+        If one is missing for a jet, or the product is beyond single precision.
+    """
+    weight: np.ndarray = np.ones(1, dtype=np.float32)
+    for name, values in columns.items():
+        if not (finite := np.isfinite(values)).all():
+            raise JetmillError(f"balance.weight_columns: '{name}' is missing for {(~finite).sum()} jets")
+        with np.errstate(over="ignore"):
+            weight = weight * values
+    if not (finite := np.isfinite(weight)).all():
+        names = ", ".join(f"'{name}'" for name in columns)
+        raise JetmillError(
+            f"balance.weight_columns: the product of {names} is too large for single precision for"
+            f" {(~finite).sum()} jets"
+        )
+    return weight
+
+
+class ExactSums:
+    """Sums of float32 numbers by group, exact, so that neither their order nor their grouping into batches matters.
+
+    A float32 is a whole number of 24 bits times a power of two. Numbers of similar size are added up as integers,
+    ``levels[k]`` in units of 2**(8 * k - 24): exact for 2**32 numbers in a group.
+
+    Parameters
+    ----------
+    n_groups
+        Groups are numbered from 0.
+    levels
+        Level to sums, int64 (n_groups,), as far as there are any.
+    """
+
+    def __init__(self, n_groups: int, levels: Mapping[int, np.ndarray] | None = None):
+        self.n_groups, self.levels = n_groups, dict(levels or {})
+
+    def add(self, group: np.ndarray, values: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Add numbers, float32 (n,), to their groups, each once or `times` (n,) integers."""
+        fraction, exponent = np.frexp(values)
+        whole = np.ldexp(fraction, SIGNIFICAND).astype(np.int64)
+        if times is not None:
+            whole *= times
+        level, shift = np.divmod(exponent, WIDTH)
+        for k in np.unique(level[whole != 0]).tolist():
+            here = level == k
+            np.add.at(self._level(k), group[here], whole[here] << shift[here])
+
+    def add_sums(self, level: int, sums: np.ndarray) -> None:
+        """Add sums of other numbers at one level, int64 (n_groups,)."""
+        self._level(level)[...] += sums
+
+    def result(self) -> np.ndarray:
+        """Return the sums, float64 (n_groups,)."""
+        # From the smallest on, always in the same order.
+        unit = {k: 2.0 ** (WIDTH * k - SIGNIFICAND) for k in sorted(self.levels)}
+        return sum((self.levels[k] * unit[k] for k in unit), start=np.zeros(self.n_groups))
+
+    def _level(self, k: int) -> np.ndarray:
+        return self.levels.setdefault(k, np.zeros(self.n_groups, dtype=np.int64))
