@@ -322,6 +322,11 @@ def test_names_that_are_usual_in_dumps():
         ("balance.resampling", {"max_upsampling": 2}, "max_upsampling: method: none repeats no jets"),
         (
             "balance.resampling",
+            {"method": "count", "max_repeats": 2},
+            "max_repeats: method: count repeats no jets; pdf and countup do",
+        ),
+        (
+            "balance.resampling",
             {"shares": {"b": 1}},
             "balance.resampling: shares: method: none takes classes as they are",
         ),

@@ -96,6 +96,7 @@ FULL = {
             "target": "b",
             "shares": {"b": 1},
             "max_upsampling": 2,
+            "max_repeats": 9,
             "num_jets": 10,
             "components": [{"samples": ["tt"], "bins": {"pt": [20, 30]}, "fraction": 0.5, "max_jets": 5}],
             "validation": True,

@@ -33,7 +33,7 @@ def oracle_target(counts, target):
     return [sum(Fraction(row[b], total) for row, total in classes) / len(classes) for b in range(n_cells)]
 
 
-def oracle(method, counts, target, shares, max_upsampling):
+def oracle(method, counts, target, shares, max_upsampling, max_repeats=None):
     """Return the largest quotas of the method as its specification has them."""
     counts = [[int(n) for n in row] for row in counts]
     shares = [Fraction(s) for s in shares]
@@ -64,6 +64,14 @@ def oracle(method, counts, target, shares, max_upsampling):
     own = {f: [wanted[b] if counts[f][b] else Fraction(0) for b in cells] for f in present}
     reached = {f: sum(own[f]) for f in present}
     if all(reached.values()):
+        if max_repeats is not None:
+            # In no cell more than so many times its jets.
+            limits += [
+                max_repeats * counts[f][b] * reached[f] / (shares[f] * own[f][b])
+                for f in present
+                for b in cells
+                if own[f][b]
+            ]
         for f in present:
             for b in cells:
                 table[f][b] = shares[f] * min(limits) * own[f][b] / reached[f]
@@ -89,7 +97,7 @@ class Case:
                     if component.cells[cell]:
                         own[(slice(None), *cell)] += self.counts[(sample, slice(None), *cell)]
             own = own.reshape(len(own), -1)
-            arguments = (keywords["target"], keywords["shares"], keywords["max_upsampling"])
+            arguments = (keywords[key] for key in ("target", "shares", "max_upsampling", "max_repeats"))
             tables.append(oracle(keywords["method"], own, *arguments))
         if self.components[0].fraction is not None:
             fractions = [Fraction(c.fraction) for c in self.components]
@@ -142,14 +150,18 @@ def cases(draw):
         counts[:, target] += 1
     shares = draw(st.lists(st.sampled_from([1, 1, 1, 2, 3, 0.5]), min_size=n_classes, max_size=n_classes))
     most = draw(st.none() | st.sampled_from([0.25, 1, 2.5, 10]))
-    keywords = {"method": method, "classes": CLASSES[:n_classes], "target": target}
-    return Case(counts, components, keywords | {"shares": shares, "max_upsampling": most})
+    limits = {"max_upsampling": most, "max_repeats": draw(st.none() | st.sampled_from([1, 2, 7]))}
+    return Case(
+        counts,
+        components,
+        {"method": method, "classes": CLASSES[:n_classes], "target": target, "shares": shares} | limits,
+    )
 
 
-def apply(method, counts, target=None, shares=None, max_upsampling=None):
+def apply(method, counts, target=None, shares=None, max_upsampling=None, max_repeats=None):
     counts = np.array(counts)
     shares = np.ones(len(counts)) if shares is None else np.array(shares, dtype=float)
-    return largest(method, Pool(counts, shares, target, max_upsampling))
+    return largest(method, Pool(counts, shares, target, max_upsampling, max_repeats))
 
 
 @settings(max_examples=500)
@@ -161,6 +173,36 @@ def test_methods_are_their_formulas(pool):
     np.testing.assert_allclose(found.table, np.array(expected, dtype=float), rtol=1e-13)
     np.testing.assert_allclose(found.totals, [float(sum(row)) for row in expected], rtol=1e-13)
     assert not found.table[counts == 0].any()
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(["pdf", "countup"]).flatmap(pools), st.sampled_from([1, 2, 7, 100]))
+def test_max_repeats_scales_all_classes_down(pool, max_repeats):
+    method, counts, target, shares, most = pool
+    found = apply(method, counts, target, shares, most, max_repeats)
+    expected = oracle(method, counts, target, shares, most, max_repeats)
+    np.testing.assert_allclose(found.table, np.array(expected, dtype=float), rtol=1e-13)
+    assert (found.table <= max_repeats * counts * (1 + 1e-14)).all()
+    # Shapes and shares are those without the limit.
+    without = apply(method, counts, target, shares, most)
+    if without.totals.any():
+        factor = found.totals.sum() / without.totals.sum()
+        assert factor <= 1 + 1e-14
+        np.testing.assert_allclose(found.table, factor * without.table, rtol=1e-13)
+        assert bool(found.why) == (factor < 1 - 1e-14)
+
+
+@settings(max_examples=300)
+@given(cases(), st.integers(1, 7))
+def test_no_jet_of_whole_quotas_is_taken_more_often(case, max_repeats):
+    case.keywords |= {"method": "pdf", "max_repeats": max_repeats}
+    try:
+        found = case.quotas()
+    except JetmillError:
+        return
+    for component, quota in zip(case.components, found, strict=True):
+        there = case.counts[list(component.samples)].sum(axis=0) * component.cells
+        assert (quota <= max_repeats * there).all()
 
 
 @given(pools())
@@ -214,6 +256,28 @@ def test_by_hand(method, target, shares, most, expected, limit):
     found = apply(method, [[8, 2, 0], [4, 9, 3]], target, shares, most)
     np.testing.assert_allclose(found.table, expected, rtol=1e-15)
     assert found.limit == limit
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "shares", "most", "repeats", "expected", "limit", "why"),
+    [
+        # As above: without the limit 12 jets in each cell of class 0, of which it has 2 in the second one.
+        ("pdf", "flat", [1, 2], 3, 7, [[12, 12, 0], [16, 16, 16]], 1, ""),
+        ("pdf", "flat", [1, 2], 3, 5, [[10, 10, 0], [40 / 3] * 3], 0, "max_repeats: 5, in a bin with 2 of its jets"),
+        ("pdf", "flat", [1, 2], 3, 1, [[2, 2, 0], [8 / 3] * 3], 0, "max_repeats: 1, in a bin with 2 of its jets"),
+        ("pdf", "flat", [1, 9], None, 1, [[0.5, 0.5, 0], [3, 3, 3]], 1, "max_repeats: 1, in a bin with 3 of its jets"),
+        # 144 / 13 jets of class 0 would be wanted in the second cell.
+        (
+            *("countup", 1, [1, 1], None, 5),
+            *([[40 / 9, 10, 0], [65 / 18, 65 / 8, 65 / 24]], 0, "max_repeats: 5, in a bin with 2 of its jets"),
+        ),
+        ("countup", 1, [1, 1], None, 6, [[64 / 13, 144 / 13, 0], [4, 9, 3]], 1, ""),
+    ],
+)
+def test_max_repeats_by_hand(method, target, shares, most, repeats, expected, limit, why):
+    found = apply(method, [[8, 2, 0], [4, 9, 3]], target, shares, most, repeats)
+    np.testing.assert_allclose(found.table, expected, rtol=1e-14)
+    assert (found.limit, found.why) == (limit, why)
 
 
 def test_importance_is_that_of_umami():

@@ -338,6 +338,7 @@ METHODS = {
     "count": {"method": "count"},
     "importance": {"method": "importance", "target": "average", "num_jets": 200},
     "pdf": {"method": "pdf", "target": "flat", "max_upsampling": 3, "shares": {"b": 2}},
+    "few repeats": {"method": "pdf", "target": "flat", "max_upsampling": 3, "max_repeats": 2},
     "countup": {"method": "countup", "target": "light", "components": HALVES},
     "fewer": {"num_jets": 1000},
     "one sample": {"method": "count", "components": [{"samples": ["tt"]}]},
@@ -359,6 +360,8 @@ def test_quotas_are_filled_exactly(run, tmp_path, resampling):
             assert (f"target/{output}" in file) == ("target" in resampling)
             if "target" in resampling:
                 assert file[f"target/{output}"][()].sum() == pytest.approx(table.sum())
+        if "max_repeats" in resampling:
+            assert np.flatnonzero(times.any(axis=0))[-1] + 1 == resampling["max_repeats"]
         if "num_jets" in resampling:
             assert table.sum() == resampling["num_jets"]
 

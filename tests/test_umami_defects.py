@@ -448,6 +448,41 @@ def test_repeats_are_even_and_counted(made, resampled):
         assert sum(json.loads(file.attrs["jet_counts"]).values()) == len(found["jets/labels"])
 
 
+@pytest.mark.parametrize("method", ["pdf", "countup"])
+def test_no_jet_is_written_more_often_than_max_repeats(made, tmp_path, method):
+    """An average over a class (umami's max_upsampling_ratio) leaves single jets unlimited; this is a limit of each."""
+    resampling = {"method": method, "target": "u", "max_upsampling": 5, "validation": True}
+
+    def written(name, output, **more):
+        found = chain(config(tmp_path / name, made.files, balance={"resampling": resampling | more})).arrays(output)
+        times = np.bincount(place(made, found), minlength=len(made.jets))
+        return times, found["jets/labels"], found["jets/bins"][:, 0]
+
+    for output in ("train", "val_resampled"):
+        times, *_ = written("without", output)
+        assert times.max() > 3
+        limited, labels, bins = written("limited", output, max_repeats=3)
+        assert limited.max() == 3
+        # All classes shrink alike: equal totals, in the shape of the target, to whole jets.
+        table = np.zeros((3, 7), dtype=int)
+        np.add.at(table, (labels, bins), 1)
+        totals = table.sum(axis=1)
+        assert np.ptp(totals) == 0
+        assert totals[0] < times.sum() / 3
+        split = made.train if output == "train" else made.jets["eventNumber"] % 5 == 3
+        of_target = made.jets["pt"][split & (made.jets["flavour"] == 0)]
+        target = np.histogram(of_target, np.r_[0, 25, 50, 75, 100, 400, 700, 1000])[0]
+        for counts in table:
+            shape = np.where(counts > 0, target, 0)
+            np.testing.assert_allclose(counts, totals[0] * shape / shape.sum(), atol=1)
+
+
+def test_max_repeats_in_what_is_refused(made, tmp_path):
+    resampling = {"method": "pdf", "target": "u", "max_repeats": 1, "num_jets": 10**6}
+    with pytest.raises(JetmillError, match=r"limited by class 'b' \(max_repeats: 1, in a bin with \d+ of its jets\)"):
+        chain(config(tmp_path, made.files, balance={"resampling": resampling}))
+
+
 def test_resampling_leaves_the_test_jets_alone(made, resampled):
     event = resampled.arrays("test")["jets/event/eventNumber"]
     np.testing.assert_array_equal(np.sort(event), made.jets["eventNumber"][made.jets["eventNumber"] % 5 == 4])

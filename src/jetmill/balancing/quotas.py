@@ -4,6 +4,7 @@ Everything is decided once, from counts, in `quotas`. Which jets fill a quota is
 (`jetmill.balancing.key_thresholds`).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from jetmill.balancing.resampling import Largest, Pool, largest
 from jetmill.errors import JetmillError
+
+logger = logging.getLogger(__name__)
 
 # A quota this close to a whole number, relatively, is one: errors of float64 are smaller.
 TOLERANCE = 1e-12
@@ -81,6 +84,7 @@ def quotas(
     target: int | str | None = None,
     shares: Sequence[float] | None = None,
     max_upsampling: float | None = None,
+    max_repeats: int | None = None,
     num_jets: int | None = None,
 ) -> np.ndarray:
     """Return how many jets of each class are taken from each cell of each component.
@@ -103,7 +107,7 @@ def quotas(
         Key of `jetmill.balancing.resampling.METHODS`.
     classes
         Names of the classes.
-    target, shares, max_upsampling
+    target, shares, max_upsampling, max_repeats
         See `jetmill.balancing.resampling.Pool`; without shares, all are equal.
     num_jets
         Jets of all classes and components together; None for as many as possible.
@@ -119,7 +123,9 @@ def quotas(
         `MAX_TIMES` times, or if the target class has no jets in a component that has some.
     """
     each = np.ones(len(classes)) if shares is None else np.asarray(shares, dtype=np.float64)
-    pools = [Pool(_flat_counts(counts, component), each, target, max_upsampling) for component in components]
+    pools = [
+        Pool(_flat_counts(counts, component), each, target, max_upsampling, max_repeats) for component in components
+    ]
     for component, pool in zip(components, pools, strict=True):
         if isinstance(target, int) and pool.counts.any() and not pool.counts[target].any():
             of = f" in component '{component.name}'" if len(components) > 1 else ""
@@ -137,10 +143,11 @@ def quotas(
         )
     maximum = int(np.floor(_snap(possible)))
     of_class = np.floor(_snap(scale[:, None] * totals)).astype(np.int64)
+    by = _limits(found, components, classes)
     if maximum < num_jets if num_jets is not None else not of_class.any():
         asked = "no jets are left" if num_jets is None else f"{num_jets} jets are wanted and {maximum} possible"
-        limits = _limits(found, components, classes)
-        raise JetmillError(f"{asked} with resampling by '{method}', limited by {limits}")
+        raise JetmillError(f"{asked} with resampling by '{method}', limited by {by}")
+    logger.info("%12d jets possible with resampling by '%s', limited by %s", maximum, method, by)
     if num_jets is not None:
         scale = scale * (num_jets / possible)
         totals = scale[:, None] * totals
@@ -200,7 +207,8 @@ def _limits(found: Sequence[Largest], components: Sequence[Component], classes: 
         every = [min(every, key=lambda pair: pair[0].totals.sum() / pair[1].fraction)]
     names = []
     for f, component in every:
-        of_class = [] if f.limit is None else [f"class '{classes[f.limit]}'"]
+        why = f" ({f.why})" if f.why else ""
+        of_class = [] if f.limit is None else [f"class '{classes[f.limit]}'{why}"]
         in_component = [f"component '{component.name}'"] if len(components) > 1 and (fractions or of_class) else []
         names += [" of ".join(of_class + in_component)] if of_class + in_component else []
     return ", ".join(names) or "the jets there are"

@@ -25,12 +25,15 @@ class Pool:
         Spectrum wanted, as in `target_spectrum`; None for methods without a target.
     max_upsampling
         How often the jets of a class are taken at most, averaged over the class.
+    max_repeats
+        How often each single jet is taken at most.
     """
 
     counts: np.ndarray
     shares: np.ndarray
     target: int | str | None = None
     max_upsampling: float | None = None
+    max_repeats: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ class Largest:
         Sums over cells; equal to the last bit for classes of equal shares.
     limit
         Position of the class that allows no more; None if all jets are taken.
+    why
+        What limits it, if not the number of its jets.
     """
 
     table: np.ndarray
     totals: np.ndarray
     limit: int | None
+    why: str = ""
 
 
 def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
@@ -98,7 +104,7 @@ def largest(method: str, pool: Pool) -> Largest:
         target = int(np.searchsorted(present, target))
     found = METHODS[method](replace(pool, counts=counts[present], shares=pool.shares[present], target=target))
     table[present], totals[present] = found.table, found.totals
-    return Largest(table, totals, None if found.limit is None else int(present[found.limit]))
+    return Largest(table, totals, None if found.limit is None else int(present[found.limit]), found.why)
 
 
 def take_all(pool: Pool) -> Largest:
@@ -139,7 +145,8 @@ def take_pdf(pool: Pool) -> Largest:
     """Give each class the target spectrum, taking jets repeatedly where it has too few.
 
     ``pdf`` of umami (pdf_sampling.py) and UPP (stages/resampling.py), on plain bins. The class that is
-    rarest for its share gives as many jets as it has, times `max_upsampling` (1 if None).
+    rarest for its share gives as many jets as it has, times `max_upsampling` (1 if None); or as many as `max_repeats`
+    allows in each of its cells.
     """
     most = 1.0 if pool.max_upsampling is None else pool.max_upsampling
     return _repeated(pool, most * pool.counts.sum(axis=1) / pool.shares)
@@ -148,7 +155,7 @@ def take_pdf(pool: Pool) -> Largest:
 def take_countup(pool: Pool) -> Largest:
     """Take every jet of the target class once, and of others as many for their share, in its spectrum.
 
-    ``countup`` of UPP (stages/resampling.py). All are fewer if `max_upsampling` demands it.
+    ``countup`` of UPP (stages/resampling.py). All are fewer if `max_upsampling` or `max_repeats` demand it.
 
     Raises
     ------
@@ -177,8 +184,16 @@ def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:
     spectrum = np.where(pool.counts > 0, target_spectrum(pool.counts, pool.target), 0)
     reached = spectrum.sum(axis=1)
     # A class without jets in any cell of the target cannot follow it.
-    allowed = np.where(reached > 0, allowed, 0)
+    allowed, why = np.where(reached > 0, allowed, 0), ""
+    if pool.max_repeats is not None:
+        # What the target wants of a cell is at most so many times its jets; all classes are scaled down alike.
+        depth = np.divide(pool.counts, spectrum, out=np.full(spectrum.shape, np.inf), where=spectrum > 0)
+        least = np.where(reached > 0, depth.min(axis=1), 0)
+        in_cells = pool.max_repeats * least * reached / pool.shares
+        if in_cells.min() < allowed.min():
+            n = pool.counts[in_cells.argmin()][depth[in_cells.argmin()].argmin()]
+            allowed, why = in_cells, f"max_repeats: {pool.max_repeats}, in a bin with {n} of its jets"
     limit = int(allowed.argmin())
     totals = pool.shares * allowed[limit]
     per_target = np.divide(totals, reached, out=np.zeros_like(totals), where=reached > 0)
-    return Largest(per_target[:, None] * spectrum, totals, limit)
+    return Largest(per_target[:, None] * spectrum, totals, limit, why)

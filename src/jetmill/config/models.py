@@ -108,8 +108,14 @@ class Resampling(Model):
     )
     max_upsampling: Ratio | None = Field(
         None,
-        description="pdf (default 1), countup (default: any): jets written of a class, at most, for each one there is;"
-        " of all classes together 100 at most",
+        description="pdf (default 1), countup (default: any): how often the jets of a class are written on average, at"
+        " most; single jets are written more often, where the target is above the spectrum of the class; of all classes"
+        " together 100 at most",
+    )
+    max_repeats: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="pdf, countup: how often each single jet is written, at most; where the target wants more of a bin,"
+        " all classes get fewer jets, so that shapes and shares stay as they are",
     )
     num_jets: NumberOfJets | Literal["auto"] = Field(
         "auto", description="training jets to write, all classes together; auto: as many as possible"
@@ -128,8 +134,9 @@ class Resampling(Model):
             raise ValueError(f"method: {self.method} needs a target")
         if self.method in ("none", "count") and self.target is not None:
             raise ValueError(f"method: {self.method} has no target")
-        if self.max_upsampling is not None and self.method not in ("pdf", "countup"):
-            raise ValueError(f"max_upsampling: method: {self.method} repeats no jets; pdf and countup do")
+        for key in ("max_upsampling", "max_repeats"):
+            if getattr(self, key) is not None and self.method not in ("pdf", "countup"):
+                raise ValueError(f"{key}: method: {self.method} repeats no jets; pdf and countup do")
         if self.method == "none" and self.shares:
             raise ValueError("shares: method: none takes classes as they are")
         if self.num_jets_validation != "auto" and not self.validation:

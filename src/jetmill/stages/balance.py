@@ -269,6 +269,7 @@ def _resample(
             target=target,
             shares=[resampling.shares.get(name, 1.0) for name in classes],
             max_upsampling=resampling.max_upsampling,
+            max_repeats=resampling.max_repeats,
             num_jets=None if wanted == "auto" else wanted,
         )
     except JetmillError as error:
