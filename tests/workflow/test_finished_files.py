@@ -205,8 +205,11 @@ def test_count_takes_training_jets_once_and_from_all_files(base, resampled, ntup
 def test_count_leaves_validation_and_test_alone(base, resampled, split):
     before, after = (runs.datasets(path / f"{split}.h5") for path in (base, resampled))
     for name, values in before.items():
-        if not name.startswith("jets/weight"):  # the weights are those of the resampled training jets
+        # Weights and scalers are those of the resampled training jets.
+        if not name.startswith(("jets/weight", "jets/inputs")):
             assert np.array_equal(after[name], values), name
+    plain, same = (jetmill.load(path / f"{split}.h5").unscaled() for path in (base, resampled))
+    np.testing.assert_allclose(same, plain, rtol=1e-5, atol=1e-4)
 
 
 # --- forms of output ---
