@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -128,6 +131,72 @@ def test_different_files_of_equal_content_and_time_are_not_the_same(raw_config, 
     assert len(plan(raw_config, samples={"s": {"files": "tt/*.root"}}).files["s"]) == 3
 
 
+ODD_NAMES = ["a[1].root", "run[2]/x.root", "{x}.root", "a*b.root", "with space.root", "{wild}/[ab]/c.root"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_path_that_is_there_is_no_pattern(raw_config, data, name, absolute):
+    for path in [name, "a1.root", "run2/x.root", "x.root", "aXb.root"]:
+        (data / path).parent.mkdir(parents=True, exist_ok=True)
+        (data / path).touch()
+    path = f"{data}/{name}" if absolute else name
+    assert plan(raw_config, samples={"s": {"files": [path]}}).files["s"] == [path]
+    (data / "list.txt").write_text(f"{path}\n")
+    assert plan(raw_config, samples={"s": {"files": "list.txt"}}).files["s"] == [path]
+    # So are its directories.
+    if "/" in name:
+        pattern = path.replace("x.root", "*.root").replace("c.root", "?.root")
+        assert plan(raw_config, samples={"s": {"files": pattern}}).files["s"] == [path]
+
+
+def test_a_pattern_where_no_such_path_is_there(raw_config, data):
+    for name in ("a1.root", "a2.root"):
+        (data / name).touch()
+    assert plan(raw_config, samples={"s": {"files": "a[1].root"}}).files["s"] == ["a1.root"]
+
+
+def test_a_directory_is_not_a_file(raw_config, data):
+    (data / "tt/sub").mkdir()
+    told = "samples.s.files: tt/: is a directory; name its files, as tt/*.root"
+    assert refusal(raw_config, s=["tt/"]) == told
+    # A pattern finds files alone.
+    assert len(plan(raw_config, samples={"s": {"files": "tt/**"}}).files["s"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ("locked/*.root", "samples.s.files: locked: no permission to read this directory"),
+        ("*/*.root", "samples.s.files: locked: no permission to read this directory"),
+        ("*/*/*.root", "samples.s.files: locked: no permission to read this directory"),
+        ("locked/a.root", "samples.s.files: locked/a.root: Permission denied"),
+        (["tt/a.root", "locked/a.root", "gone.root"], "samples.s.files: locked/a.root and 1 more: Permission denied"),
+        ("locked/list.txt", "samples.s.files: locked/list.txt: Permission denied"),
+    ],
+)
+def test_a_directory_without_permission(raw_config, data, files, told):
+    """Seen by another user than root, to whom everything is permitted; `glob` would pass by such a directory."""
+    (data / "locked").mkdir()
+    for name in ("a.root", "list.txt"):
+        (data / "locked" / name).touch()
+    (data / "locked").chmod(0)
+    data.chmod(0o755)
+    code = f"""
+import json, os
+from jetmill.config.models import Sample
+from jetmill.input_files import find_files
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print(json.dumps(find_files({{"s": Sample(files={files!r})}}, "")[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=data, capture_output=True, text=True, check=False)
+    (data / "locked").chmod(0o755)
+    assert json.loads(done.stdout) == [told], done.stderr
+
+
 def test_an_empty_list_file(raw_config, data):
     (data / "list.txt").write_text("# nothing\n")
     assert refusal(raw_config, s="list.txt") == "samples.s.files: no files are named"
@@ -158,7 +227,7 @@ def test_batches_hold_every_file_once(raw_config):
     [(1, {"0000": 50, "0001": 50, "0002": 20}), (20, {"0000": 2, "0001": 2, "0002": 2}), (60, {"0000": 1, "0001": 1})],
 )
 def test_small_batches_are_counted_together(raw_config, monkeypatch, files_per_batch, groups):
-    monkeypatch.setattr("jetmill.input_files.exists", lambda _: True)
+    monkeypatch.setattr("jetmill.input_files.isfile", lambda _: True)
     samples = {"tt": {"files": [f"{n}.root" for n in range(120)]}}
     work = plan(raw_config, samples=samples, input={"files_per_batch": files_per_batch})
     assert {number: len(work.batches[rows]) for number, rows in work.bin_groups.items()} == groups

@@ -44,6 +44,8 @@ class Grown:
             interpretation=SimpleNamespace(awkward_form=lambda file: values.layout.form),
             file=None,
             uncompressed_bytes=values.nbytes,
+            compressed_bytes=values.nbytes,
+            num_entries=len(values),
         )
 
     def keys(self):

@@ -1,6 +1,7 @@
 """Input files that cannot be read: an error that names them, or skipped with all of their jets."""
 
 import logging
+import os
 
 import awkward as ak
 import h5py
@@ -262,6 +263,49 @@ def test_types_are_those_of_the_files_that_are_read(tmp_path, damage):
     columns, _ = cleaned("root", paths, tmp_path / "b.h5", unreadable="skip")
     equal(columns, alone)
     assert columns["variables/pt"].dtype == np.float32
+
+
+def overwritten_in_place(path):
+    """With its times as they were, as by ``rsync --inplace --times``."""
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=times)
+
+
+@pytest.mark.parametrize("unreadable", ["error", "skip"])
+@pytest.mark.parametrize("kind", WRITE)
+def test_a_file_that_changes_while_it_is_read(files, tmp_path, monkeypatch, kind, unreadable):
+    paths, append = files(kind), spool.Spool.append
+
+    def change_and_append(self, columns):
+        overwritten_in_place(paths[1])
+        append(self, columns)
+
+    monkeypatch.setattr(spool.Spool, "append", change_and_append)
+    with pytest.raises(JetmillError, match="changed while it was read") as error:
+        cleaned(kind, paths, tmp_path / "out/b.h5", unreadable=unreadable)
+    assert str(error.value).startswith(f"{paths[1]}: ")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("unreadable", ["error", "skip"])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, unreadable, at):
+    """uproot opens a file for each piece of it."""
+    paths, append, appended = files("root"), spool.Spool.append, []
+
+    def remove_and_append(self, columns):
+        appended.append(len(columns))
+        if len(appended) == at:
+            paths[0].unlink()
+        append(self, columns)
+
+    monkeypatch.setattr(spool.Spool, "append", remove_and_append)
+    # Whether it is skipped or not, its batch is of files that have changed.
+    told = "no such file; it was removed while it was read" if unreadable == "error" else "changed while it was read"
+    with pytest.raises(JetmillError) as error:
+        cleaned("root", paths, tmp_path / "out/b.h5", unreadable=unreadable)
+    assert str(error.value).startswith(f"{paths[0]}: {told}")
 
 
 MISTAKES = {

@@ -8,7 +8,13 @@ LONGEST = 1500
 
 
 class JetmillError(Exception):
-    """A mistake in the input or the configuration, told in one sentence without a traceback."""
+    r"""A mistake in the input or the configuration, told in one sentence without a traceback.
+
+    Characters that cannot be printed, as in the names of a damaged file, are written as ``\x00``.
+    """
+
+    def __init__(self, sentence: str):
+        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in sentence))
 
 
 def first_line(error: BaseException) -> str:

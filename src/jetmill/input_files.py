@@ -1,9 +1,9 @@
 """The input files of the samples: globs, lists, text files, servers, toys to be made."""
 
-import os
 from collections.abc import Hashable, Mapping
-from glob import glob, has_magic
-from os.path import exists, normpath
+from glob import escape, glob, has_magic
+from os import curdir, scandir, stat
+from os.path import dirname, isdir, isfile, lexists, normpath
 from pathlib import Path
 
 from jetmill.config.models import Sample
@@ -62,7 +62,7 @@ def _identity(path: str) -> Hashable:
     """Return what all paths of a file have in common, through links of any kind, and no other file has."""
     try:
         # Not with pathlib, which takes three times as long.
-        state = os.stat(path)  # noqa: PTH116
+        state = stat(path)  # noqa: PTH116
     except OSError:
         # On a server, or a toy that is not made yet.
         return normpath(path)
@@ -92,15 +92,60 @@ def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
                 f"samples.{name}.files: {entry}: patterns find local files only; list remote files one by one, or in a"
                 " text file with a URL per line"
             )
-        # A question mark starts the options of a URL.
-        matches = sorted(glob(entry, recursive=True)) if has_magic(entry) and not is_remote(entry) else [entry]
+        matches = [entry] if is_remote(entry) else _matches(name, entry)
         if not matches:
             raise JetmillError(f"samples.{name}.files: no file matches '{entry}'")
         found += matches
     if not found:
         raise JetmillError(f"samples.{name}.files: no files are named")
     # Not with pathlib, which takes three times as long; there may be many thousands.
-    if gone := [path for path in found if not is_remote(path) and not exists(path)]:  # noqa: PTH110
+    if gone := [path for path in found if not is_remote(path) and not isfile(path)]:  # noqa: PTH113
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: no such file")
+        raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: {_why_not(gone[0])}")
     return found
+
+
+def _matches(name: str, entry: str) -> list[str]:
+    """Return the path itself if it is there, else the files that it matches as a pattern, sorted.
+
+    Directories that are there are taken literally too, as ``run[1]/*.root``.
+    """
+    literal, rest = "", entry
+    while has_magic(rest):
+        part, slash, more = rest.partition("/")
+        if part and not lexists(literal + part):
+            break
+        literal, rest = literal + part + slash, more
+    if not has_magic(rest):
+        return [literal + rest]
+    pattern = escape(literal) + rest
+    _check_permission(name, pattern)
+    return sorted(path for path in glob(pattern, recursive=True) if not isdir(path))  # noqa: PTH112
+
+
+def _check_permission(name: str, pattern: str) -> None:
+    """Raise for a directory that may not be looked into, which `glob` would pass by without a word."""
+    parent = dirname(pattern) or curdir  # noqa: PTH120
+    directories = [parent]
+    if has_magic(parent):
+        _check_permission(name, parent)
+        directories = [path for path in glob(parent, recursive=True) if isdir(path)]  # noqa: PTH112
+    for directory in directories:
+        try:
+            with scandir(directory):
+                pass
+        except PermissionError:
+            raise JetmillError(f"samples.{name}.files: {directory}: no permission to read this directory") from None
+        except OSError:
+            pass  # There is none, and nothing will match.
+
+
+def _why_not(path: str) -> str:
+    """Say why a path is not that of a file."""
+    try:
+        stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return str(error.strerror)
+    return f"is a directory; name its files, as {path.rstrip('/')}/*.root"

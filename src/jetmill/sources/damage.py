@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from jetmill.errors import JetmillError, first_line
+from jetmill.sources.remote import is_remote
 
 
 class UnreadableError(JetmillError):
@@ -11,11 +13,13 @@ class UnreadableError(JetmillError):
 
 
 @contextmanager
-def damage_named(what: str) -> Iterator[None]:
+def damage_named(path: str, what: str) -> Iterator[None]:
     """Turn whatever a damaged file makes a library raise, which can be anything, into an `UnreadableError`."""
     try:
         yield
     except (JetmillError, MemoryError):
         raise
     except Exception as error:
-        raise UnreadableError(f"{what} ({first_line(error)})") from error
+        if not (is_remote(path) or Path(path).exists()):
+            raise UnreadableError(f"{path}: no such file; it was removed while it was read") from error
+        raise UnreadableError(f"{path}: {what} ({first_line(error)})") from error

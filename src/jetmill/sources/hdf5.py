@@ -1,7 +1,10 @@
 """HDF5 files of the ATLAS training-dataset-dumper: structured arrays, jets (n,) and constituents (n, m)."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -11,8 +14,11 @@ from jetmill.errors import JetmillError, first_line, nearest
 from jetmill.files import missing_sources
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
+from jetmill.sources.hdf5_damage import check_stored, zeros_at_end
 from jetmill.sources.remote import NOT_REMOTE, is_remote
 from jetmill.writing.compression import know_all_filters
+
+logger = logging.getLogger(__name__)
 
 # Bytes read at a time, whole records: what stays in the cache is taken apart several times faster.
 CHUNK_BYTES = 8_000_000
@@ -73,12 +79,14 @@ class Hdf5Dump:
         """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
         datasets = [self.dataset(name) for name in (self.jets, *constituents)]
         n_jets = len(datasets[0])
-        row_bytes = sum(d.dtype.itemsize * int(np.prod(d.shape[1:])) for d in datasets)
+        row_bytes = sum(map(_row_bytes, datasets))
         # Whole chunks of the file, so that none is decompressed twice.
         unit = max((d.chunks[0] for d in datasets if d.chunks), default=1)
         step = unit * max(1, CHUNK_BYTES // (row_bytes * unit))
         for start in range(0, n_jets, step):
             yield Hdf5Chunk(self, slice(start, min(start + step, n_jets)), names)
+        for name in (self.jets, *constituents):
+            self._warn_of_zeros(name)
 
     def dataset(self, name: str) -> h5py.Dataset:
         """Return a structured dataset, or raise."""
@@ -90,7 +98,7 @@ class Hdf5Dump:
         """Read whole records of consecutive rows; HDF5 is ten times slower in picking fields."""
         dataset = self.dataset(name)
         records = np.empty((rows.stop - rows.start, *dataset.shape[1:]), dtype=dataset.dtype)
-        with damage_named(f"{self._path}: '{name}' cannot be read"):
+        with damage_named(self._path, f"'{name}' cannot be read"):
             try:
                 dataset.read_direct(records, rows)
             except OSError as error:
@@ -100,14 +108,28 @@ class Hdf5Dump:
                 raise JetmillError(f"{self._path}: '{name}' cannot be read; {advice} ({first_line(error)})") from None
         return records
 
+    def _warn_of_zeros(self, name: str) -> None:
+        """Warn of records that are all zeros at the end, as where the copy of a file stopped."""
+        dataset = self.dataset(name)
+        most = max(1, CHUNK_BYTES // _row_bytes(dataset))
+        if n := zeros_at_end(partial(self.read, name), len(dataset), most):
+            what = f"the last {n} of {len(dataset)} rows of '{name}' are all zeros"
+            logger.warning("%s: %s, as in a file that was not copied to its end", self._path, what)
+
     def _find(self, name: str) -> h5py.Dataset:
-        with damage_named(f"{self._path}: its datasets cannot be read"):
-            known = [key for key, item in self._file.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
+        with damage_named(self._path, "its datasets cannot be read"):
+            # A name that is not text is bytes, and what cannot be opened is None.
+            items = {str(key): item for key, item in self._file.items()}
+            if name in items and items[name] is None:
+                self._file[name]  # says why
+            known = [key for key, item in items.items() if isinstance(item, h5py.Dataset) and item.dtype.names]
         if name not in known:
             held = ", ".join(known) or "none at all"
             raise JetmillError(f"{self._path}: no structured dataset '{name}'; it holds {held}.{nearest(name, known)}")
         if gone := missing_sources(self._path, self._file[name]):
             raise UnreadableError(f"{self._path}: '{name}' points to '{gone[0]}', which is not there")
+        with damage_named(self._path, f"'{name}' cannot be read"):
+            check_stored(self._file[name], int(self.identity["size"]))
         return self._file[name]
 
     def _dtypes(self, dataset: str, names: Sequence[str], ndim: int) -> dict[str, np.dtype]:
@@ -130,6 +152,10 @@ class Hdf5Dump:
 def _native(field: np.ndarray) -> np.ndarray:
     """Return a field in one piece, in the byte order of this machine."""
     return np.ascontiguousarray(field, dtype=field.dtype.newbyteorder("="))
+
+
+def _row_bytes(dataset: h5py.Dataset) -> int:
+    return dataset.dtype.itemsize * max(1, prod(dataset.shape[1:]))
 
 
 def _not_nan(slots: np.ndarray) -> np.ndarray:

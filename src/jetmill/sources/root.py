@@ -18,11 +18,14 @@ from jetmill.sources.remote import is_remote, options
 from jetmill.sources.root_branches import UNKNOWN, Held, held_by
 from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
 from jetmill.sources.root_constituents import read as read_constituents
+from jetmill.sources.root_damage import classes_of_sound_files
 from jetmill.variables.missing import stored_type
 
 # Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory. A job spends most of
 # its system time on touching memory for the first time: with twice as much it takes a third longer.
 CHUNK_BYTES = 16_000_000
+# Not even zeros are compressed this many times.
+MOST_COMPRESSED = 2**16
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,27 @@ class RootTree:
                 raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
             more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
             read = list(dict.fromkeys([*per_jet, *(p.branch for p in places.values()), *more, *self._counter(jagged)]))
-            size = sum(self._tree[b].uncompressed_bytes for b in read)
-            step = max(1, int(CHUNK_BYTES * entries / max(size, 1)))
+            step = max(1, int(CHUNK_BYTES * entries / max(1, self._bytes(read))))
         first = 0
         why = "the connection was cut, or it is damaged" if is_remote(self._path) else "it is damaged"
-        with damage_named(f"{self._path}: cannot be read to the end; {why}"):
+        with damage_named(self._path, f"cannot be read to the end; {why}"):
             for arrays in self._tree.iterate(read, step_size=step, library="ak"):
                 yield self._flatten(arrays, places, jagged, first)
                 first += len(arrays)
         if first != entries:
             raise UnreadableError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
+
+    def _bytes(self, branches: Sequence[str]) -> int:
+        """Return how large some branches are in memory, or raise if what the tree says of them cannot be."""
+        size, entries = 0, self._tree.num_entries
+        for name in branches:
+            branch = self._tree[name]
+            if branch.num_entries != entries:
+                raise ValueError(f"'{name}' has {branch.num_entries} entries, the tree {entries}")
+            size += max(branch.uncompressed_bytes, branch.compressed_bytes)
+        if size > MOST_COMPRESSED * int(self.identity["size"]):
+            raise ValueError(f"{size} bytes are announced, in a file of {self.identity['size']}")
+        return size
 
     def constituents(
         self, collection: str, names: Sequence[str], arrays: ak.Array, per_entry: np.ndarray, jets: np.ndarray
@@ -271,7 +285,7 @@ class RootTree:
         return held, held.dtype
 
     def _damage_named(self) -> AbstractContextManager[None]:
-        return damage_named(f"{self._path}: tree '{self._tree.name}' cannot be read; it is damaged")
+        return damage_named(self._path, f"tree '{self._tree.name}' cannot be read; it is damaged")
 
     def _not(self, branch: str, what: str) -> JetmillError:
         return JetmillError(f"{self._path}: branch '{branch}' ({self._tree[branch].typename}) is not {what}")
@@ -331,9 +345,9 @@ def open_root(path: str, settings: Input, constituents: Mapping[str, Constituent
     tree, remote = settings.tree, is_remote(path)
     how = options(path, settings.timeout) if remote else {}
     with ExitStack() as stack:
-        stack.enter_context(_classes_of_sound_files())
+        stack.enter_context(classes_of_sound_files())
         what = "cannot be opened, or is not a readable ROOT file" if remote else "not a readable ROOT file"
-        with damage_named(f"{path}: {what}"):
+        with damage_named(path, what):
             try:
                 file = stack.enter_context(uproot.open(path, **how))
             except FileNotFoundError:
@@ -345,7 +359,7 @@ def open_root(path: str, settings: Input, constituents: Mapping[str, Constituent
             identity = {"size": size, "uuid": str(file.file.uuid)}
             kinds = file.classnames(cycle=False)
         _check_tree(path, tree, kinds)
-        with damage_named(f"{path}: tree '{tree}' cannot be read"):
+        with damage_named(path, f"tree '{tree}' cannot be read"):
             found = RootTree(path, identity, file[tree], settings, constituents)
         yield found
 
@@ -360,22 +374,6 @@ def _check_tree(path: str, tree: str, kinds: Mapping[str, str]) -> None:
         raise JetmillError(f"{path}: '{tree}' is an RNTuple; only TTrees can be read yet: {advice}")
     trees = {key for key, kind in kinds.items() if kind == "TTree"}
     held = [*sorted(trees), *(f"{name} (an RNTuple)" for name in sorted(ntuples))]
-    raise JetmillError(
-        f"{path}: no tree '{tree}'; it holds {', '.join(held) or 'no tree at all'}.{nearest(tree, trees | ntuples)}"
-    )
-
-
-@contextmanager
-def _classes_of_sound_files() -> Iterator[None]:
-    """Forget, after an error, the classes that uproot made up from the file, or it reads other files with them."""
-    classes = dict(uproot.classes)
-    versions = {name: dict(c.known_versions) for name, c in classes.items() if hasattr(c, "known_versions")}
-    try:
-        yield
-    except BaseException:
-        uproot.classes.clear()
-        uproot.classes.update(classes)
-        for name, known in versions.items():
-            classes[name].known_versions.clear()
-            classes[name].known_versions.update(known)
-        raise
+    told = f"no tree '{tree}'; it holds {', '.join(held) or 'no tree at all'}.{nearest(tree, trees | ntuples)}"
+    # Damaged names may hold anything.
+    raise JetmillError(f"{path}: {told}".replace("\n", "\\n"))

@@ -102,13 +102,16 @@ def clean_batch(
         _write(output, spool, settings, attributes)
 
 
-def _state(path: str) -> tuple[int, int, int] | None:
-    """Return what changes when a file on this machine is written or replaced, None without it."""
+def _state(path: str) -> tuple[int, ...] | None:
+    """Return what changes when a file on this machine is written or replaced, None without it.
+
+    The time of modification can be set back, as by ``rsync --inplace --times``; that of the status (ctime) cannot.
+    """
     try:
         found = Path(path).stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ def _clean_file(path: str, number: int, spool: Spool, recipes: Recipes) -> tuple
             spool.append(columns)
     checksum = None
     if settings.input.checksum and not is_remote(path):
-        with damage_named(f"{path}: cannot be read"):
+        with damage_named(path, "cannot be read"):
             checksum = sha256(path)
     read, *_, left_over = counts.flow.tolist()
     logger.info("%s: %d jets read, %d kept", path, read, left_over)
