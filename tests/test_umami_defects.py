@@ -5,6 +5,7 @@ A chain of the stages in one process, on dumps of a few hundred jets whose every
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -478,9 +479,18 @@ def test_no_jet_is_written_more_often_than_max_repeats(made, tmp_path, method):
 
 
 def test_max_repeats_in_what_is_refused(made, tmp_path):
-    resampling = {"method": "pdf", "target": "u", "max_repeats": 1, "num_jets": 10**6}
-    with pytest.raises(JetmillError, match=r"limited by class 'b' \(max_repeats: 1, in a bin with \d+ of its jets\)"):
-        chain(config(tmp_path, made.files, balance={"resampling": resampling}))
+    def written(num_jets):
+        resampling = {"method": "pdf", "target": "u", "max_repeats": 1, "num_jets": num_jets}
+        return chain(config(tmp_path, made.files, balance={"resampling": resampling})).arrays()
+
+    message = r"wanted and (\d+) possible .* limited by class '\w' \(max_repeats: 1, in a bin with \d+ of its jets\)"
+    with pytest.raises(JetmillError, match=message) as error:
+        written(10**6)
+    possible = int(re.search(message, str(error.value))[1])
+    numbers = written(possible)["jets/event/eventNumber"]
+    assert len(numbers) == len(set(numbers)) == possible
+    with pytest.raises(JetmillError, match=f"{possible + 1} jets are wanted and {possible} possible"):
+        written(possible + 1)
 
 
 def test_resampling_leaves_the_test_jets_alone(made, resampled):

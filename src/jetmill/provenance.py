@@ -11,7 +11,7 @@ PACKAGE = ROOT.name
 # Text is enough: syntax trees of all modules, with which the tests compare, would cost each start of the workflow
 # half a second.
 _DESCRIPTION = r'\bdescription=(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
-_DOCSTRING = r'^ *"""(?:[^\\]|\\.)*?"""'
+_DOCSTRING = r'^ *r?"""(?:[^\\]|\\.)*?"""'
 # What looks like a comment inside of a string is none.
 _STRING = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
 _ENDS_OF_LINES = r"(?: *(?:#[^\n]*)?\n)+"
