@@ -8,7 +8,7 @@ from stage_runs import run_stages
 from jetmill.batch_list import read_batch_list
 from jetmill.columns import Batch
 from jetmill.errors import JetmillError
-from jetmill.files import create_hdf5, open_made_earlier, put, read_json, write_json
+from jetmill.files import create_hdf5, open_intermediate_file, put, read_json, write_json
 from jetmill.splitting import SPLITS
 
 # Working file to the first stage that reads it.
@@ -175,7 +175,7 @@ def test_working_files_in_hdf5_depend_on_their_content_alone(tmp_path, values):
         with create_hdf5(path) as file:
             put(file, "deep/er/values", values)
             file.attrs["names"] = ["x", "yy"]
-    with open_made_earlier(paths[0]) as file:
+    with open_intermediate_file(paths[0]) as file:
         np.testing.assert_array_equal(file["deep/er/values"][()], values)
         assert list(file.attrs["names"]) == ["x", "yy"]
     assert paths[0].read_bytes() == paths[1].read_bytes()

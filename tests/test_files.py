@@ -2,12 +2,12 @@ import hashlib
 
 import pytest
 
-from jetmill.files import complete, complete_directory, sha256
+from jetmill.files import atomic_directory, atomic_write, sha256
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with complete(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("content")
         assert not path.exists()
         assert partial.parent == path.parent
@@ -18,7 +18,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="broken"), complete(path) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="broken"), atomic_write(path) as partial:  # noqa: PT012
         partial.write_text("half")
         raise RuntimeError("broken")
     assert path.read_text() == "old"
@@ -26,7 +26,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), complete(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -34,7 +34,7 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
 def test_a_directory_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "a"
     for content in ("first", "second"):
-        with complete_directory(path) as partial:
+        with atomic_directory(path) as partial:
             (partial / content).write_text(content)
             assert not (path / content).exists()
             assert partial.parent == path.parent
@@ -46,7 +46,7 @@ def test_a_directory_appears_when_it_is_complete(tmp_path):
 def test_a_failure_leaves_the_old_directory_and_nothing_else(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    with pytest.raises(RuntimeError, match="broken"), complete_directory(tmp_path / "a") as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="broken"), atomic_directory(tmp_path / "a") as partial:  # noqa: PT012
         (partial / "half").touch()
         raise RuntimeError("broken")
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["a", "a/old"]

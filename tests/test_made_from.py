@@ -10,7 +10,7 @@ import pytest
 from jetmill import made_from
 from jetmill.columns import Batch, write_batch
 from jetmill.errors import JetmillError
-from jetmill.files import complete, complete_directory, read_json, write_json
+from jetmill.files import atomic_directory, atomic_write, read_json, write_json
 from jetmill.jobs import job
 from jetmill.made_from import VARIABLE, Record, SupersededError, digest, digest_in
 
@@ -51,7 +51,7 @@ def overtaken():
 
 
 def write_h5(path="results/a.h5"):
-    with complete(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_write(path) as partial, h5py.File(partial, "w") as file:
         file["x"] = np.arange(3)
 
 
@@ -86,9 +86,9 @@ def test_files_of_a_job_carry_its_hash():
     with at_work(outputs):
         write_h5()
         write_json("results/a.json", {"jets": {"pt": 0.1}})
-        with complete_directory("results/a") as partial:
+        with atomic_directory("results/a") as partial:
             (partial / "a_0001.tfrecord").write_text("x")
-        with complete("results/a.root") as partial, uproot.recreate(partial) as file:
+        with atomic_write("results/a.root") as partial, uproot.recreate(partial) as file:
             file["Events"] = {"x": np.arange(3)}
     assert [digest_in(path) for path in outputs] == [own] * 4
     assert read_json("results/a.json") == {"jets": {"pt": 0.1}}
@@ -101,7 +101,7 @@ def test_files_of_a_job_carry_its_hash():
 def test_tensors_carry_the_hash_and_load_as_before():
     torch = pytest.importorskip("torch")
     _, own = record()
-    with at_work(["results/a.pt"]), complete("results/a.pt") as partial:
+    with at_work(["results/a.pt"]), atomic_write("results/a.pt") as partial:
         torch.save({"x": torch.arange(3)}, partial)
     assert digest_in("results/a.pt") == own
     for mmap in (False, True):

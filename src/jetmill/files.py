@@ -43,7 +43,7 @@ class UnwritableError(JetmillError):
 
 
 @contextmanager
-def complete(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, which takes its place if the block succeeds.
 
     Raises
@@ -65,7 +65,7 @@ def complete(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def complete_directory(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Give a temporary directory beside `path`, which takes its place if the block succeeds.
 
     Raises
@@ -125,7 +125,7 @@ def _reason_of_system(error: BaseException | None) -> str | None:
 
 
 @contextmanager
-def made_earlier(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
+def intermediate_file(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
     """Say what to do about a file of an earlier job that is damaged or gone."""
     try:
         yield
@@ -136,11 +136,11 @@ def made_earlier(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
 
 
 @contextmanager
-def open_made_earlier(path: str | Path) -> "Iterator[h5py.File]":
+def open_intermediate_file(path: str | Path) -> "Iterator[h5py.File]":
     """Open an HDF5 file of an earlier job for reading; an error of HDF5 while it is open is damage of the file."""
     import h5py  # takes a tenth of a second, which jobs without HDF5 need not spend
 
-    with made_earlier(path):
+    with intermediate_file(path):
         file = h5py.File(path, "r")
     with file, hdf5_damage_named(path):
         check_attributes(file)
@@ -174,7 +174,7 @@ def create_hdf5(path: str | Path) -> "Iterator[h5py.File]":
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     with (
-        complete(path) as partial,
+        atomic_write(path) as partial,
         h5py.File(h5py.h5f.create(os.fsencode(partial), h5py.h5f.ACC_TRUNC, of_file, access)) as file,
     ):
         yield file
@@ -228,7 +228,7 @@ def put(file: "h5py.File", name: str, values: "np.ndarray", **options: Any) -> N
 def write_json(path: str | Path, content: Mapping[str, Any], indent: int | None = None) -> None:
     """Write a mapping as JSON, in front of its items ``sha256``: that of the text with zeros in its own place."""
     text = json.dumps({CHECKSUM: "0" * 64, **origin, **content}, indent=indent)
-    with complete(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
 
 
@@ -240,7 +240,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     JetmillError
         If it is damaged or gone.
     """
-    with made_earlier(path):
+    with intermediate_file(path):
         content = json.loads(text := Path(path).read_text())
         found = content.pop(CHECKSUM, None) if isinstance(content, dict) else None
         if not isinstance(found, str) or found != hashlib.sha256(text.replace(found, "0" * 64, 1).encode()).hexdigest():

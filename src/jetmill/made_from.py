@@ -87,7 +87,7 @@ class Record:
         """Record which hash each file is to have: a line of JSON, then a line for each file."""
         path = cls.place(output_dir)
         lines = [json.dumps({"run": run, "settings": settings}), *(f"{d} {normpath(p)}" for p, d in digests.items())]
-        with files.complete(path) as partial:
+        with files.atomic_write(path) as partial:
             partial.write_text("\n".join([*lines, ""]))
         return cls(path, run, settings)
 

@@ -10,7 +10,7 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from jetmill.files import complete
+from jetmill.files import atomic_write
 
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
@@ -36,7 +36,7 @@ MAP_PIXELS = 200
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, under its name only when complete."""
-    with complete(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, format="png")
 
 

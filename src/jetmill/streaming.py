@@ -22,7 +22,7 @@ from jetmill.config.checks import load
 from jetmill.config.models import Config
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError, nearest
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.randomness import generator, mix
 from jetmill.scaling.scalers import read_scalers
 from jetmill.sharing import batch_edges, share
@@ -78,7 +78,7 @@ class Stream:
         known = (*SPLITS, *([VAL_RESAMPLED] if self._run.config.balance.resampling.validation else []))
         if output not in known:
             raise JetmillError(f"no output '{output}'; there are {', '.join(known)}.{nearest(output, known)}")
-        with open_made_earlier(self._run.balance) as file:
+        with open_intermediate_file(self._run.balance) as file:
             self.n_jets = int(written_jets(file, output)[0].sum())
         self.batch_size, self._output, self._seed = batch_size, output, seed
         self._jets_in_memory = jets_in_memory
@@ -111,7 +111,7 @@ class Stream:
     @cached_property
     def jets_of_keys(self) -> np.ndarray:
         """Jets in each of `KEY_RANGES` equal ranges of keys, int64; they are counted when it is first asked for."""
-        with open_made_earlier(self._run.balance) as file:
+        with open_intermediate_file(self._run.balance) as file:
             return jets_of_keys(self._part(0, 1), file, KEY_RANGES)
 
     def _part(self, k: int, n_slices: int) -> PartOf:
@@ -137,7 +137,7 @@ class Stream:
     def _slice(self, k: int, n_slices: int, epoch: int) -> tuple[dict[str, Rows], np.ndarray]:
         """Return one of equal ranges of the keys of all batches, and the order of its jets."""
         run = self._run
-        with open_made_earlier(run.balance) as file:
+        with open_intermediate_file(run.balance) as file:
             picked = list(pick(self._part(k, n_slices), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
         order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
@@ -258,7 +258,7 @@ class _Run:
         for path in (balance, scalers, batches):
             if not path.exists():
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
-        with open_made_earlier(balance) as file:
+        with open_intermediate_file(balance) as file:
             tables = Tables.read(file)
         listed = read_batch_list(batches)
         found = [(batch.sample, batch.path) for batch in listed]

@@ -35,7 +35,7 @@ from jetmill.balancing.tables import (
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns import KEY, LABEL, Batch, in_blocks
 from jetmill.errors import JetmillError
-from jetmill.files import create_hdf5, open_made_earlier, put
+from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
@@ -143,7 +143,7 @@ def _add_up(paths: Sequence[str | Path], samples: Sequence[str], group: str, tab
     """Return the sum of a table of bins, ``counts`` or ``outside``, over all batches, int64 (n_samples, *table)."""
     counts = np.zeros((len(samples), *table), dtype=np.int64)
     for path in paths:
-        with open_made_earlier(path) as file:
+        with open_intermediate_file(path) as file:
             for sample, found in of_samples(file, group).items():
                 counts[samples.index(sample)] += found
     return counts
@@ -153,7 +153,7 @@ def _add_up_weights(paths: Sequence[str | Path], table: tuple[int, ...]) -> np.n
     """Return the sums of the event weights of all training jets inside the bins, float64 (*table)."""
     sums = ExactSums(int(np.prod(table)))
     for path in paths:
-        with open_made_earlier(path) as file:
+        with open_intermediate_file(path) as file:
             for sample in file.get(SUMS, ()):
                 for level, found in of_samples(file, f"{SUMS}/{sample}").items():
                     sums.add_sums(int(level), found.reshape(-1))

@@ -11,7 +11,7 @@ import yaml
 
 from jetmill.balancing.tables import written_jets
 from jetmill.columns import constituent_label
-from jetmill.files import complete, open_made_earlier
+from jetmill.files import atomic_write, open_intermediate_file
 from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
@@ -50,14 +50,14 @@ def export(
         If a label has a value that is not among those that were named.
     """
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
-    with open_made_earlier(balance_path) as file:
+    with open_intermediate_file(balance_path) as file:
         classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
         label_counts = _count(source, file, labels)
-    with complete(scale_dict_path) as partial:
+    with atomic_write(scale_dict_path) as partial:
         partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))
-    with complete(norm_dict_path) as partial:
+    with atomic_write(norm_dict_path) as partial:
         partial.write_text(yaml.safe_dump(norm_dict(scalers, statistics), sort_keys=False))
-    with complete(class_dict_path) as partial:
+    with atomic_write(class_dict_path) as partial:
         partial.write_text(yaml.safe_dump(class_dict(class_counts, label_counts), sort_keys=False))
     for name, n in zip(classes, class_counts, strict=True):
         logger.info("%12d training jets of class %s", n, name)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.columns import constituent, variable
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
 from jetmill.writing.picking import training_blocks
@@ -50,7 +50,7 @@ def fit_scalers(
         Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
     """
     found: dict[str, Statistics] = {}
-    with nullcontext() if balance_path is None else open_made_earlier(balance_path) as balance_file:
+    with nullcontext() if balance_path is None else open_intermediate_file(balance_path) as balance_file:
         for start in range(0, len(variables), TOGETHER):
             together = {
                 name: Accumulator(

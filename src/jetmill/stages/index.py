@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.files import complete, open_made_earlier
+from jetmill.files import atomic_write, open_intermediate_file
 from jetmill.writing.layout import blocks, create, reopen_finished
 
 NOTE = (
@@ -40,7 +40,7 @@ def write_index(
     output = Path(output)
     shapes = [_shapes(path) for path in parts]
     relative = [] if merge else [str(Path(path).relative_to(output.parent)) for path in parts]
-    with complete(output) as partial, h5py.File(partial, "w") as file:
+    with atomic_write(output) as partial, h5py.File(partial, "w") as file:
         for name in shapes[0]:
             # Samples may store a number in different types, and a part without jets may not know its type.
             dtype = np.result_type(*(shape[name][1] for shape in shapes))
@@ -94,13 +94,13 @@ def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         if isinstance(item, h5py.Dataset):
             found[name] = item.shape, item.dtype
 
-    with open_made_earlier(path) as file:
+    with open_intermediate_file(path) as file:
         file.visititems(visit)
     return found
 
 
 def _copy_attributes(path: str | Path, target: h5py.File) -> None:
     """Copy the attributes of the file and of everything in it."""
-    with open_made_earlier(path) as source:
+    with open_intermediate_file(path) as source:
         target.attrs.update(source.attrs)
         source.visititems(lambda name, item: target[name].attrs.update(item.attrs))

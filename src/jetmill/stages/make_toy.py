@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete
+from jetmill.files import atomic_write
 from jetmill.randomness import generator
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def write_toy_file(path: str | Path, *, process: str, n_jets: int, seed: int, sa
     is_dump = Path(path).suffix == ".h5"
     if process == ("qcd" if is_dump else "zprime"):
         raise JetmillError(f"samples.{sample}.toy: there is no {process} in {'hdf5' if is_dump else 'root'}")
-    with complete(path) as partial:
+    with atomic_write(path) as partial:
         if is_dump:
             _write_dump(partial, process, n_jets, rng)
         else:

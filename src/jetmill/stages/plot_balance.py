@@ -8,7 +8,7 @@ import numpy as np
 from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, SUMS, WEIGHTS, cleaned_jets, of_samples, written_jets
 from jetmill.balancing.weights import class_totals
 from jetmill.batch_list import CleanedBatch, sum_cutflows, with_dropped
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS, TRAIN
 
@@ -33,7 +33,7 @@ def plot_balance(
     flows: dict[str, list] = {}
     for batch in batches:
         flows.setdefault(batch.sample, []).append(batch.cutflow)
-    with open_made_earlier(balance_path) as file:
+    with open_intermediate_file(balance_path) as file:
         classes = list(file.attrs["classes"])
         counts = sum(table[TRAIN] for table in of_samples(file, COUNTS).values())
         dropped = {name: table[TRAIN].sum() for name, table in of_samples(file, OUTSIDE).items()}

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetmill.columns import variable
 from jetmill.errors import JetmillError
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.loading import load
 from jetmill.plotting import draw_closure, save
 from jetmill.writing.assembling import read_columns
@@ -25,7 +25,7 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
         If a value is missing in one and present in the other.
     """
     jets = load(part)
-    with open_made_earlier(balance_path) as file:
+    with open_intermediate_file(balance_path) as file:
         picked = list(pick(source, file))
     order = final_order(picked)
     largest, typical = np.zeros(len(jets.variables)), np.zeros(len(jets.variables))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jetmill.balancing.tables import EDGES, KEPT, MULTIPLICITY, TARGET
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.plotting import draw_resampling, save
 
 
@@ -15,7 +15,7 @@ def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str
     output
         ``train`` or ``val_resampled``.
     """
-    with open_made_earlier(balance_path) as file:
+    with open_intermediate_file(balance_path) as file:
         classes = list(file.attrs["classes"])
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
         written, multiplicity = file[f"{KEPT}/{output}"][()], file[f"{MULTIPLICITY}/{output}"][()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.loading import Jets, load
 from jetmill.plotting import draw_variables, save
 from jetmill.writing.layout import LABELS
@@ -31,7 +31,7 @@ def plot_variables(
     weighted
         Whether jets count by their weight.
     """
-    with open_made_earlier(train) as file:
+    with open_intermediate_file(train) as file:
         total = file[LABELS].shape[0]
     starts = np.linspace(0, total, N_BLOCKS + 1).astype(int)
     length = max(1, n_jets // N_BLOCKS)

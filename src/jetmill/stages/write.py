@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing import layout
 from jetmill.writing.assembling import Tables, attributes, dataset_types, scaled_rows
@@ -39,7 +39,7 @@ def write_part(
         If a scaled value does not fit into float16.
     """
     scalers = read_scalers(scalers_path)
-    with open_made_earlier(balance_path) as balance_file:
+    with open_intermediate_file(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
     rows = scaled_rows(picked, tables, scalers, content)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from jetmill.files import complete
+from jetmill.files import atomic_write
 
 # The names that Hugging Face gives these splits.
 SPLIT_NAMES = {"val": "validation", "val_resampled": "validation_resampled"}
@@ -29,5 +29,5 @@ def write_card(outputs: Sequence[str], path: str | Path) -> None:
     """
     files = [{"split": SPLIT_NAMES.get(name, name), "path": f"{name}/part_*.parquet"} for name in outputs]
     header = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": files}]}, sort_keys=False)
-    with complete(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(f"---\n{header}---\n{TEXT}")

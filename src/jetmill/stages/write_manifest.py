@@ -17,7 +17,7 @@ from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, writt
 from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.copies import copy_warnings
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier, origin, sha256
+from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
 from jetmill.provenance import commit
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
@@ -63,7 +63,7 @@ def write_manifest(
     threads
         Files that are read at the same time.
     """
-    with open_made_earlier(balance_path) as file:
+    with open_intermediate_file(balance_path) as file:
         classes = list(file.attrs["classes"])
         cleaned, outside = cleaned_jets(file), outside_jets(file)
         kept, unique = written_jets(file, "train")
@@ -114,7 +114,7 @@ def write_manifest(
         "user_files": [{"path": path, "sha256": digest} for path, digest in sorted((user_files or {}).items())],
         **written,
     }
-    with complete(output) as partial:
+    with atomic_write(output) as partial:
         partial.write_text(json.dumps(manifest, indent=1))
     logger.info("%d input files, %d files made", len(inputs), sum(map(len, written.values())))
     if skipped := [entry for entry in inputs if "skipped" in entry]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete, open_made_earlier, origin
+from jetmill.files import atomic_write, open_intermediate_file, origin
 from jetmill.packages import FORMATS
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import Tables
@@ -44,7 +44,7 @@ def write_parquet(
     except ModuleNotFoundError:
         raise JetmillError(str(FORMATS["parquet"])) from None
     scalers = read_scalers(scalers_path)
-    with open_made_earlier(balance_path) as balance_file:
+    with open_intermediate_file(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
     jets = jet_fields(picked, tables, scalers["jets"], content)
@@ -66,7 +66,7 @@ def write_parquet(
 
     schema = table(order[:0]).schema
     schema = schema.with_metadata({**(schema.metadata or {}), **origin})
-    with complete(output) as partial, pq.ParquetWriter(partial, schema) as writer:
+    with atomic_write(output) as partial, pq.ParquetWriter(partial, schema) as writer:
         for start in range(0, len(order), BLOCK_ROWS):
             writer.write_table(table(order[start : start + BLOCK_ROWS]))
     logger.info("%12d jets written", len(order))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.balancing.tables import written_jets
-from jetmill.files import open_made_earlier
+from jetmill.files import open_intermediate_file
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing import layout
 from jetmill.writing.assembling import Tables
@@ -36,7 +36,7 @@ def write_structured(
     the file, what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
     """
     scalers = read_scalers(scalers_path)
-    with open_made_earlier(balance_path) as balance_file:
+    with open_intermediate_file(balance_path) as balance_file:
         picked = list(pick(source, balance_file))
         tables = Tables.read(balance_file)
         kept, unique = written_jets(balance_file, source.output)

@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from jetmill.files import complete_directory
+from jetmill.files import atomic_directory
 from jetmill.writing import layout
 from jetmill.writing.tfrecords import RecordWriter
 
@@ -41,7 +41,7 @@ def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: 
         Jets in a file; the last one has the rest.
     """
     output = Path(output)
-    with complete_directory(output) as partial, layout.reopen_finished(index) as file:
+    with atomic_directory(output) as partial, layout.reopen_finished(index) as file:
         layout.check_parts(index, file[layout.LABELS])
         n_jets = file[layout.LABELS].shape[0]
         sources = dict(_features(file))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete
+from jetmill.files import atomic_write
 from jetmill.loading import Jets, load
 from jetmill.packages import FORMATS
 
@@ -51,7 +51,7 @@ def write_torch(part: str | Path, output: str | Path) -> None:
         **{f"{name}_variables": list(c.variables) for name, c in jets.constituents.items()},
     }
     # Given a path, it would put its name into the file.
-    with complete(output) as partial, partial.open("wb") as file:
+    with atomic_write(output) as partial, partial.open("wb") as file:
         torch.save(tensors, file)
     logger.info("%12d jets written", len(jets))
 

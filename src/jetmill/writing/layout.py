@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete, missing_sources, open_made_earlier
+from jetmill.files import atomic_write, missing_sources, open_intermediate_file
 from jetmill.writing.compression import filters, know_all_filters
 from jetmill.writing.rows import Rows, take
 
@@ -47,7 +47,7 @@ def open_finished(path: str | Path) -> h5py.File:
 def reopen_finished(path: str | Path) -> h5py.File:
     """Open a finished file in a later job, or say how to have it made anew."""
     know_all_filters()
-    return open_made_earlier(path)
+    return open_intermediate_file(path)
 
 
 def check_parts(path: str | Path, dataset: h5py.Dataset) -> None:
@@ -100,7 +100,7 @@ def write_rows(
     compression
         See `jetmill.writing.compression`.
     """
-    with complete(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_write(path) as partial, h5py.File(partial, "w") as file:
         for name, values in rows.items():
             dtype = np.dtype(types.get(name, values.dtype))
             dataset = create(file, name, values.shape, dtype, compression)

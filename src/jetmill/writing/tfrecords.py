@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.files import complete
+from jetmill.files import atomic_write
 from jetmill.packages import FORMATS
 
 # Records are put together in blocks of about this many bytes: little memory, near the cache.
@@ -47,7 +47,7 @@ class RecordWriter(AbstractContextManager):
     def __init__(self, path: str | Path):
         self._checksum = _checksum()
         with ExitStack() as stack:
-            self._file: BinaryIO = stack.enter_context(stack.enter_context(complete(path)).open("wb"))
+            self._file: BinaryIO = stack.enter_context(stack.enter_context(atomic_write(path)).open("wb"))
             self._stack = stack.pop_all()
 
     def __exit__(self, *exc: object) -> None:
