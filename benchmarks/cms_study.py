@@ -108,7 +108,8 @@ def _snakemake(directory: Path, targets: list[str], cores: int, *options: str) -
 
 def _export(directory: Path, cleaned: list[str]) -> int:
     """Write the cleaned jets as the study kept them: float64 rows, defaults in place, label last."""
-    from jetmill.columns import LABEL, REFERENCE, VARIABLES, Batch
+    from jetmill.columns.batch_file import Batch
+    from jetmill.columns.schema import LABEL, REFERENCE, VARIABLES
 
     variables = yaml.safe_load((directory / "config.yaml").read_text())
     names = _expanded(variables)

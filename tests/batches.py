@@ -1,7 +1,7 @@
 """Column files for tests."""
 
-from jetmill import columns
-from jetmill.promotion import Types
+from jetmill.columns import batch_file
+from jetmill.columns.promotion import Types
 
 
 def write_batch(path, whole_columns, attributes):
@@ -9,4 +9,4 @@ def write_batch(path, whole_columns, attributes):
     whole_columns = dict(whole_columns)
     shapes = {name: (len(values), values.dtype) for name, values in whole_columns.items()}
     pieces = ((name, 0, values) for name, values in whole_columns.items())
-    columns.write_batch(path, shapes, pieces, {"types": Types().as_json()} | attributes)
+    batch_file.write_batch(path, shapes, pieces, {"types": Types().as_json()} | attributes)

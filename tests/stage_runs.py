@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jetmill.batch_list import read_batch_list, write_batch_list
+from jetmill.columns.batch_list import read_batch_list, write_batch_list
 from jetmill.plan import Plan
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.model_selection import train_test_split
 
 from jetmill.cleaning import spool
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
 from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.sources import root

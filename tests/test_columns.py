@@ -5,7 +5,7 @@ from batches import write_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
 from jetmill.randomness import mix
 
 SIZES = [40, 0, 23]

@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill.batch_list import write_batch_list
 from jetmill.cleaning.spool import Spool
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
+from jetmill.columns.batch_list import write_batch_list
 from jetmill.config.checks import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from stage_runs import run_stages
 
-from jetmill.batch_list import read_batch_list
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put, read_json, write_json
 from jetmill.splitting import SPLITS

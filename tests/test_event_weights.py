@@ -21,7 +21,7 @@ from test_umami_defects import chain, config, make, place
 
 import jetmill
 from jetmill.balancing.event_weights import ExactSums, product
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.stages import plot_balance as plot_balance_module
 from jetmill.stages import plot_variables as plot_variables_module

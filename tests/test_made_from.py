@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jetmill import made_from
-from jetmill.columns import Batch, write_batch
+from jetmill.columns.batch_file import Batch, write_batch
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_directory, atomic_write, read_json, write_json
 from jetmill.jobs import job

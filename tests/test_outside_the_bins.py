@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from test_umami_defects import chain, config, make, place
 
 import jetmill
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.stages.plot_balance import plot_balance
 from jetmill.stages.write_manifest import write_manifest

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from batches import write_batch
 
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS
 from jetmill.writing.picking import PartOf, final_order, pick

@@ -3,7 +3,7 @@ import pytest
 from batches import write_batch
 
 from jetmill import plotting
-from jetmill.batch_list import read_batch_list, write_batch_list
+from jetmill.columns.batch_list import read_batch_list, write_batch_list
 from jetmill.stages import plot_constituents as stage
 
 

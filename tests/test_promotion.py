@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from stage_runs import run_stages
 
 from jetmill import DumpStream
+from jetmill.columns.promotion import Types, merge
 from jetmill.errors import JetmillError
-from jetmill.promotion import Types, merge
 from jetmill.splitting import SPLITS
 
 N = 60

@@ -10,7 +10,7 @@ import pytest
 import uproot
 
 from jetmill.cleaning import spool
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
 from jetmill.config.checks import load
 from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError

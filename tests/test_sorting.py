@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from stage_runs import run_stages
 
-from jetmill import columns as store
 from jetmill.cleaning import spool
 from jetmill.cleaning.sorting import sort_jets
 from jetmill.cleaning.spool import Spool
+from jetmill.columns import schema as store
 from jetmill.config.checks import load
 from jetmill.stages import balance as balance_stage
 from jetmill.stages import bin_jets as bin_jets_stage

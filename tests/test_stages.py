@@ -13,8 +13,8 @@ from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
 from jetmill.balancing.binning import axes_of
-from jetmill.batch_list import write_batch_list
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
+from jetmill.columns.batch_list import write_batch_list
 from jetmill.config.checks import load as load_config
 from jetmill.config.cleaning import ScalingOf
 from jetmill.config.models import Resampling

@@ -26,7 +26,7 @@ from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
 
 import jetmill
 from jetmill import streaming
-from jetmill.batch_list import write_batch_list
+from jetmill.columns.batch_list import write_batch_list
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.sources import hdf5, root

@@ -9,7 +9,7 @@ import pytest
 from batches import write_batch
 
 from jetmill.balancing.table_size import balance_megabytes, bin_megabytes, lookup_megabytes, table_numbers
-from jetmill.batch_list import write_batch_list
+from jetmill.columns.batch_list import write_batch_list
 
 N_JETS, SAMPLES, CLASSES = 20_000, ["tt", "qcd"], ["b", "c", "light"]
 SMALL, LARGE = [0, 1, 10], [0, 1, 600]
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import h5py
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.models import Resampling
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets

@@ -21,7 +21,7 @@ import workflow_runs as runs
 from test_streaming import ATLAS, make
 
 from jetmill import verify as verify_module
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.stages.index import write_index

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jetmill.batch_list import CleanedBatch
+from jetmill.columns.batch_list import CleanedBatch
 
 # Of files that ROOT was asked to write reproducibly.
 NO_UUID = "00000000-0000-0000-0000-000000000000"

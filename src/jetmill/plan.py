@@ -19,7 +19,7 @@ from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 if TYPE_CHECKING:
-    from jetmill.batch_list import CleanedBatch
+    from jetmill.columns.batch_list import CleanedBatch
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
@@ -332,7 +332,7 @@ def _megabytes(
 
 @lru_cache(maxsize=100)
 def _read_once(path: Path, changed: int) -> "list[CleanedBatch]":  # noqa: ARG001
-    from jetmill.batch_list import read_batch_list  # and with it h5py, which no plan needs
+    from jetmill.columns.batch_list import read_batch_list  # and with it h5py, which no plan needs
 
     try:
         return read_batch_list(path)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.balancing.binning import Axis, cell_index
 from jetmill.balancing.tables import written_jets
-from jetmill.batch_list import read_batch_list
+from jetmill.columns import schema as store
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.checks import load
 from jetmill.config.models import Config
 from jetmill.config.yaml_files import read_yaml

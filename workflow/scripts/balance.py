@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job
 from jetmill.stages.balance import balance
 

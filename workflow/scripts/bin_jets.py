@@ -1,6 +1,6 @@
 """Count the jets of some batches in the cells of the balancing histogram."""
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job
 from jetmill.stages.bin_jets import bin_jets
 

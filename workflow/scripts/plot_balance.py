@@ -1,6 +1,6 @@
 """Draw the cutflow and the balancing histogram."""
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job
 from jetmill.stages.plot_balance import plot_balance
 

@@ -1,6 +1,6 @@
 """Draw what is left of constituents."""
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job
 from jetmill.stages.plot_constituents import plot_constituents
 

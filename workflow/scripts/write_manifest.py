@@ -1,6 +1,6 @@
 """Write the manifest of the run."""
 
-from jetmill.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job
 from jetmill.stages.write_manifest import write_manifest
 

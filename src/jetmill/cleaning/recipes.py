@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.cleaning.selection import apply_cuts, label, where
 from jetmill.cleaning.steps import Steps
+from jetmill.columns import schema as store
 from jetmill.config.cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet

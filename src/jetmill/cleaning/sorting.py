@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.cleaning.spool import Block, Spool, rows_of
+from jetmill.columns import schema as store
 from jetmill.config.cleaning import Cleaning, Split
 from jetmill.ragged import starts_of
 from jetmill.randomness import keys

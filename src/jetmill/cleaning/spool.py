@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from jetmill.columns import KEY, collection_of, is_counts
-from jetmill.promotion import Types, merge
+from jetmill.columns.promotion import Types, merge
+from jetmill.columns.schema import KEY, collection_of, is_counts
 from jetmill.ragged import values_of
 
 # What stays in memory: bytes of all columns, and values of the longest one.

@@ -33,7 +33,8 @@ from jetmill.balancing.tables import (
     write_table,
 )
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
-from jetmill.columns import KEY, LABEL, Batch, in_blocks
+from jetmill.columns.batch_file import Batch, in_blocks
+from jetmill.columns.schema import KEY, LABEL
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
@@ -77,7 +78,7 @@ def balance(
     weight_columns
         Columns whose product is the event weight of a jet; tables then come from sums of event weights.
     types
-        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
+        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------

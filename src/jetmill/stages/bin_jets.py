@@ -9,7 +9,8 @@ import numpy as np
 from jetmill.balancing.binning import Axis, axes_of, refuse_outside, shape
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
-from jetmill.columns import LABEL, Batch, in_blocks, variable
+from jetmill.columns.batch_file import Batch, in_blocks
+from jetmill.columns.schema import LABEL, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.splitting import SPLITS, TRAIN
@@ -44,7 +45,7 @@ def bin_jets(
     weight_columns
         Columns whose product is the event weight of a jet.
     types
-        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
+        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
 from jetmill.cleaning.sorting import ROW, sort_jets
 from jetmill.cleaning.spool import Spool
+from jetmill.columns import schema as store
+from jetmill.columns.batch_file import write_batch
 from jetmill.config.cleaning import Cleaning
 from jetmill.errors import JetmillError
 from jetmill.files import sha256, unwritable_named
@@ -239,7 +240,7 @@ def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dic
     jets = sort_jets(spool, settings)
     counts = jets.class_counts
     attributes |= {"types": spool.seen.as_json(), "splits": counts.sum(axis=1), "class_counts": counts}
-    store.write_batch(output, jets.columns, jets.pieces, attributes)
+    write_batch(output, jets.columns, jets.pieces, attributes)
     for title, left in attributes["cutflow"]:
         logger.info("%12d jets  %s", left, title)
     for name, in_split in zip(SPLITS, counts, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from jetmill.balancing.tables import written_jets
-from jetmill.columns import constituent_label
+from jetmill.columns.schema import constituent_label
 from jetmill.files import atomic_write, open_intermediate_file
 from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics

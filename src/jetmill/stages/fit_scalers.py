@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.columns import constituent, variable
+from jetmill.columns.schema import constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
@@ -47,7 +47,7 @@ def fit_scalers(
     balance_path
         Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
     types
-        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
+        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
     """
     found: dict[str, Statistics] = {}
     with nullcontext() if balance_path is None else open_intermediate_file(balance_path) as balance_file:

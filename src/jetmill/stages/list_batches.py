@@ -4,14 +4,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from jetmill.batch_list import sum_cutflows, write_batch_list
+from jetmill.columns.batch_list import sum_cutflows, write_batch_list
 from jetmill.copies import copy_warnings
 
 logger = logging.getLogger(__name__)
 
 
 def list_batches(paths: Sequence[str | Path], output: str | Path) -> None:
-    """Write the list of the column files of all batches, see `jetmill.batch_list`, and log the cutflow.
+    """Write the list of the column files of all batches, see `jetmill.columns.batch_list`, and log the cutflow.
 
     Input files that seem to be copies of others are a warning.
     """

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, SUMS, WEIGHTS, cleaned_jets, of_samples, written_jets
 from jetmill.balancing.weights import class_totals
-from jetmill.batch_list import CleanedBatch, sum_cutflows, with_dropped
+from jetmill.columns.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import open_intermediate_file
 from jetmill.plotting import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
 from jetmill.splitting import SPLITS, TRAIN

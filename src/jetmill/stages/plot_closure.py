@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.columns import variable
+from jetmill.columns.schema import variable
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
 from jetmill.loading import load

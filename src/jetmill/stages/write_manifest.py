@@ -14,7 +14,7 @@ import numpy as np
 
 import jetmill
 from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
-from jetmill.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
+from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.copies import copy_warnings
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256

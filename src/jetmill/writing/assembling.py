@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, WEIGHTS
+from jetmill.columns import schema as store
 from jetmill.errors import JetmillError
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.writing import layout

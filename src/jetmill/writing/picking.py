@@ -7,13 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill import columns as store
 from jetmill.balancing.binning import Axis, cell_index, shape
 from jetmill.balancing.event_weights import product
 from jetmill.balancing.key_thresholds import copies
 from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
-from jetmill.batch_list import read_batch_list
-from jetmill.columns import Batch, in_blocks
+from jetmill.columns import schema as store
+from jetmill.columns.batch_file import Batch, in_blocks
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
@@ -33,7 +33,7 @@ class PartOf:
     batches
         Sample and column file of each batch.
     types
-        Column to the type that it is read in (`jetmill.batch_list.CleanedBatch`).
+        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
     """
 
     output: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill import columns as store
+from jetmill.columns import schema as store
 from jetmill.scaling.scalers import Scaler
 from jetmill.writing.assembling import (
     Jets,

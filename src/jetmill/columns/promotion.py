@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jetmill import columns as store
+from jetmill.columns import schema as store
 from jetmill.errors import JetmillError
 
 # Smallest and largest integer of a column.

@@ -6,9 +6,9 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
+from jetmill.columns.promotion import Types, merge
 from jetmill.files import read_json, write_json
-from jetmill.promotion import Types, merge
 
 CONSTITUENT_STEPS = ("read", "selected", "kept")
 

@@ -1,26 +1,4 @@
-"""The column store: one HDF5 file per batch of cleaned jets, one dataset per column.
-
-Rows are grouped by split (train, val, test) and inside a split sorted by a random 64-bit key, so a
-range of keys is a fair random sample of the batch that lies in one piece of the file.
-
-| dataset | type | content |
-|---|---|---|
-| ``key`` | uint64 | the random key of the jet |
-| ``label`` | uint8 | its class |
-| ``variables/<name>`` | float32 or float64 | NaN where missing |
-| ``reference/<name>`` | float32 | outputs of existing taggers, as they came but for their unit |
-| ``additional_labels/<name>`` | as in the input | further truth, NaN where infinite; in another unit as the variables |
-| ``weights/<name>`` | float32 | factors of weights |
-| ``event/<name>`` | integer | identity of the event |
-| ``constituents/<collection>/offsets`` | int64 (n_jets + 1,) | where the constituents of each jet start |
-| ``constituents/<collection>/variables/<name>`` | float32 or float64 | those of all jets, NaN where missing |
-| | as in the input | if integers of 16 bits or less that are never missing; `Batch.read` makes them float32 |
-| ``constituents/<collection>/labels/<name>`` | int32 | truth of each constituent |
-
-Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON
-``cutflow``, ``constituents`` (collection: read, selected, kept), ``inputs`` and ``types`` (of the columns in the input,
-see `jetmill.promotion.Types`). All of it has checksums (`jetmill.files.create_hdf5`).
-"""
+"""Files of columns: one per batch of cleaned jets."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,66 +9,15 @@ from typing import Any
 import h5py
 import numpy as np
 
+from jetmill.columns.schema import KEY, as_read, offsets
 from jetmill.errors import JetmillError, first_line
 from jetmill.files import MADE_FROM, check_attributes, create_dataset, create_hdf5, hdf5_damage_named
 from jetmill.made_from import check_made_from
 from jetmill.splitting import SPLITS
 
-KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
-ADDITIONAL_LABELS, CONSTITUENTS, WEIGHTS = "additional_labels", "constituents", "weights"
-
 _ADVICE = (
     "Remove it and batches.json beside the directories of the samples, and start again: Snakemake then makes them anew"
 )
-
-
-def offsets(collection: str) -> str:
-    """Return the dataset that says where the constituents of each jet start."""
-    return f"{CONSTITUENTS}/{collection}/offsets"
-
-
-def counts(collection: str) -> str:
-    """Return the name of the column of their numbers while a batch is read."""
-    return f"{CONSTITUENTS}/{collection}/counts"
-
-
-def is_counts(name: str) -> bool:
-    """Say whether a column holds numbers of constituents."""
-    return name.startswith(f"{CONSTITUENTS}/") and name.count("/") == 2
-
-
-def collection_of(name: str) -> str | None:
-    """Return the collection that a column is of, None if it is of jets."""
-    return name.split("/")[1] if name.startswith(f"{CONSTITUENTS}/") else None
-
-
-def variable(name: str) -> str:
-    """Return the dataset of a variable of jets."""
-    return f"{VARIABLES}/{name}"
-
-
-def constituent(collection: str, variable: str) -> str:
-    """Return the dataset of a variable of constituents."""
-    return f"{CONSTITUENTS}/{collection}/variables/{variable}"
-
-
-def is_constituent_variable(name: str) -> bool:
-    """Say whether a dataset is a variable of constituents."""
-    return name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
-
-
-def as_read(name: str, values: np.ndarray, types: Mapping[str, str]) -> np.ndarray:
-    """Return stored values of a column in the type that all jets of a run have it in.
-
-    Where the run is not known (`types` lacks the column), variables of constituents are floats.
-    """
-    small = values.dtype.kind != "f" and is_constituent_variable(name)
-    return values.astype(types.get(name, np.float32 if small else values.dtype), copy=False)
-
-
-def constituent_label(collection: str, label: str) -> str:
-    """Return the dataset of a label of constituents."""
-    return f"{CONSTITUENTS}/{collection}/labels/{label}"
 
 
 def write_batch(
@@ -127,7 +54,7 @@ class Batch(AbstractContextManager):
     path
         The column file.
     types
-        Types to read columns in, those of all batches together (`jetmill.batch_list.CleanedBatch`).
+        Types to read columns in, those of all batches together (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------
