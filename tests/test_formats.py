@@ -5,7 +5,6 @@ float16, gzip, two jet variables concatenated, one file per split, not resampled
 """
 
 import json
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,8 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-import yaml
-
-sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 import workflow_runs as runs
+import yaml
 
 pytestmark = pytest.mark.workflow
 
@@ -526,7 +523,7 @@ def test_salt_6_attributes_of_the_file(run, output):
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_tfrecords(run, output):
-    from jetmill.writing.tfrecords import read_tfrecord
+    from tfrecord_files import read_tfrecord
 
     found = run.arrays(output)
     directory = run.results / "tfrecords" / output

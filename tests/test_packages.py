@@ -6,8 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 import workflow_runs as runs
 from test_deployment import CONDA
 

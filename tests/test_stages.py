@@ -20,7 +20,7 @@ from jetmill.config.cleaning import ScalingOf
 from jetmill.config.models import Resampling
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
-from jetmill.loading import load
+from jetmill.loading.jets import load
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.stages import fit_scalers as fit_scalers_module

@@ -7,18 +7,15 @@ import json
 import math
 import re
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
+import workflow_runs as runs
 import yaml
 from scipy import stats
-
-sys.path.insert(0, str(Path(__file__).parent / "workflow"))
-import workflow_runs as runs
 from stage_runs import run_stages
 
 from jetmill.errors import JetmillError
@@ -298,7 +295,7 @@ def test_log_is_the_same_in_fit_and_in_apply(made, tmp_path):
 
 
 def test_track_labels_can_be_read_from_tfrecords(made, tmp_path):
-    from jetmill.writing.tfrecords import read_tfrecord
+    from tfrecord_files import read_tfrecord
 
     results = chain(config(tmp_path, made.files), ("tfrecords",))
     found = results.arrays("val")

@@ -8,16 +8,14 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 import tracemalloc
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 import workflow_runs as runs
+from test_formats import ONE
 from test_streaming import ATLAS, make
 
 from jetmill import verify as verify_module
@@ -30,8 +28,6 @@ from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.verify import main, verify
 from jetmill.writing.picking import PartOf
-
-from test_formats import ONE  # isort: skip
 
 CONFIG = runs.changed(
     ONE,

@@ -7,7 +7,7 @@ import yaml
 
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
-from jetmill.streaming import read_config
+from jetmill.loading.run import read_config
 
 
 @pytest.fixture

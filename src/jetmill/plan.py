@@ -304,7 +304,7 @@ class Plan:
             "structured": f"""Records for salt ({names}):
     {output}/structured/train.h5, with {output}/norm_dict.yaml and class_dict.yaml""",
             "tfrecords": f"""TFRecords ({names}):
-    from jetmill.tensorflow_data import record_dataset
+    from jetmill.loading.tensorflow import record_dataset
     train = record_dataset("{output}/tfrecords/train", batch_size=1000)""",
             "parquet": f"""Parquet for weaver ({names}):
     {output}/parquet/train/*.parquet""",

@@ -8,7 +8,7 @@ import numpy as np
 from jetmill.columns.schema import variable
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
-from jetmill.loading import load
+from jetmill.loading.jets import load
 from jetmill.plotting import draw_closure, save
 from jetmill.writing.assembling import read_columns
 from jetmill.writing.picking import PartOf, final_order, pick

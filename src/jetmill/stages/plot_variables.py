@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.files import open_intermediate_file
-from jetmill.loading import Jets, load
+from jetmill.loading.jets import Jets, load
 from jetmill.plotting import draw_variables, save
 from jetmill.writing.layout import LABELS
 

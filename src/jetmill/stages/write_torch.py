@@ -8,7 +8,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write
-from jetmill.loading import Jets, load
+from jetmill.loading.jets import Jets, load
 from jetmill.packages import FORMATS
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""TFRecord files of ``tf.train.Example``, written and read without TensorFlow.
+"""TFRecord files of ``tf.train.Example``, written without TensorFlow.
 
 A file is a row of records: length (uint64), masked CRC-32C of the length (uint32), data, masked CRC-32C
 of the data (https://www.tensorflow.org/tutorials/load_data/tfrecord). The data is a message in the
@@ -10,7 +10,7 @@ with a row per record. Where the size of a field changes from record to record, 
 largest, and a mask says which bytes are there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -78,36 +78,6 @@ class RecordWriter(AbstractContextManager):
         for start in range(0, max(n_rows.values()), step):
             block = {name: values[start : start + step] for name, values in arrays.items()}
             self._file.write(_records(block, self._checksum).data)
-
-
-def read_tfrecord(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a file of `RecordWriter`, one record after the other; meant for checks.
-
-    Returns
-    -------
-    dict of ndarray of float32 or int64, shape (n_records, n_values)
-        Name to values, trailing axes flattened; empty if there are no records.
-
-    Raises
-    ------
-    JetmillError
-        If the file is damaged or cut short (not if it is cut between two records, which nothing
-        tells), if records differ in names, types or sizes or hold bytes, or if google-crc32c is not
-        installed.
-    """
-    records = list(_contents(path))
-    try:
-        examples = [_example(record) for record in records]
-        if any(example.keys() != examples[0].keys() for example in examples):
-            raise ValueError
-        return {
-            name: np.stack([example[name] for example in examples], dtype=values.dtype, casting="no")
-            for name, values in (examples[0] if examples else {}).items()
-        }
-    except (KeyError, ValueError, IndexError, TypeError):
-        raise JetmillError(
-            f"{path}: the records are not all of the same float and integer features; read them with TensorFlow"
-        ) from None
 
 
 class _Part(NamedTuple):
@@ -211,64 +181,6 @@ def _flat(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "u" and values.max(initial=0) > np.iinfo(np.int64).max:
         raise JetmillError(f"feature '{name}' holds {values.max()}, beyond the int64 of records")
     return values.reshape(len(values), int(np.prod(values.shape[1:])))
-
-
-def _contents(path: str | Path) -> Iterator[bytes]:
-    """Yield the data of records, their checksums verified."""
-    checksum, n_read = _checksum(), 0
-
-    def read(size: int) -> bytes:
-        content, expected = file.read(size), file.read(4)
-        if len(expected) < 4:
-            raise JetmillError(f"{path}: cut short in record {n_read}")
-        if _masked([checksum(content)]).tobytes() != expected:
-            raise JetmillError(f"{path}: damaged in record {n_read}, or not a TFRecord file")
-        return content
-
-    with Path(path).open("rb") as file:
-        while file.peek(1):
-            yield read(int.from_bytes(read(8), "little"))
-            n_read += 1
-
-
-def _example(record: bytes) -> dict[str, np.ndarray]:
-    decoders = {_FLOATS: lambda content: np.frombuffer(content, "<f4"), _INTEGERS: _integers}
-    values = {}
-    for _, features in _fields(record):
-        for _, entry in _fields(features):
-            (_, name), (_, feature) = _fields(entry)
-            ((kind, content),) = _fields(feature)
-            values[name.decode()] = decoders[kind](b"".join(packed for _, packed in _fields(content)))
-    return values
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of the fields of a message, all of which must be of a size."""
-    position = 0
-    while position < len(message):
-        tag, size = message[position], 0
-        if tag & 7 != 2:
-            raise ValueError
-        for place in range(10):
-            position += 1
-            size |= (message[position] & 127) << 7 * place
-            if message[position] < 128:
-                break
-        start, position = position + 1, position + 1 + size
-        if position > len(message):
-            raise ValueError
-        yield tag >> 3, message[start:position]
-
-
-def _integers(content: bytes) -> np.ndarray:
-    octets = np.frombuffer(content, np.uint8)
-    if octets[-1:].max(initial=0) > 127:
-        raise ValueError
-    ends = np.flatnonzero(octets < 128) + 1
-    starts = np.concatenate([[0], ends])[:-1]
-    places = np.arange(len(octets)) - np.repeat(starts, ends - starts)
-    digits = (octets & 127).astype(np.uint64) << (7 * places).astype(np.uint64)
-    return np.add.reduceat(digits, starts).view(np.int64)
 
 
 def _checksum() -> _Checksum:

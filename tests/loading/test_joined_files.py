@@ -123,7 +123,7 @@ def refusals():
 
     def torch(path):
         pytest.importorskip("torch", reason="PyTorch is not installed")
-        from jetmill.torch_data import FileDataset
+        from jetmill.loading.torch import FileDataset
 
         return FileDataset(path)
 

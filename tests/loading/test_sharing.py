@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetmill.errors import JetmillError
-from jetmill.sharing import batch_edges, share
+from jetmill.loading.sharing import batch_edges, share
 
 SIZES = {"n_jets": st.integers(0, 300), "batch_size": st.integers(1, 40), "world_size": st.integers(1, 9)}
 

@@ -14,7 +14,7 @@ from jetmill.errors import JetmillError
 pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch.utils.data import DataLoader
 
-from jetmill.torch_data import BlockSampler, FileDataset, StreamDataset
+from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
 
 pytestmark = [pytest.mark.readers, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 
@@ -24,7 +24,7 @@ RANK = """
 import json, sys
 import jetmill, torch, torch.distributed as dist
 from torch.utils.data import DataLoader
-from jetmill.torch_data import BlockSampler, FileDataset, StreamDataset
+from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
 
 def main():
     kind, rank, world, meeting, config, path, options = json.loads(sys.argv[1])

@@ -6,7 +6,6 @@ validation split, a dozen test jets).
 """
 
 import shutil
-import sys
 import tracemalloc
 from dataclasses import dataclass
 from functools import partial
@@ -18,16 +17,14 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-import yaml
-
-sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 import workflow_runs as runs
+import yaml
 from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
 
 import jetmill
-from jetmill import streaming
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.errors import JetmillError
+from jetmill.loading import streams as streaming
 from jetmill.plan import Plan
 from jetmill.sources import hdf5, root
 from jetmill.stages.balance import balance

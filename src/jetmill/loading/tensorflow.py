@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from jetmill.errors import JetmillError
-from jetmill.streaming import Stream
+from jetmill.loading.streams import Stream
 
 # Files that records are drawn from together.
 FILES_AT_A_TIME = 16

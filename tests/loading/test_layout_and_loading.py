@@ -7,7 +7,7 @@ import pytest
 
 import jetmill
 from jetmill.errors import JetmillError
-from jetmill.loading import load
+from jetmill.loading.jets import load
 from jetmill.stages.index import write_index
 from jetmill.writing import layout
 from jetmill.writing.layout import write_rows

@@ -23,7 +23,7 @@ def torch():
 
 @pytest.fixture
 def torch_data(torch):
-    return pytest.importorskip("jetmill.torch_data")
+    return pytest.importorskip("jetmill.loading.torch")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def loader(torch):
 @pytest.fixture
 def tensorflow_data():
     pytest.importorskip("tensorflow")
-    return pytest.importorskip("jetmill.tensorflow_data")
+    return pytest.importorskip("jetmill.loading.tensorflow")
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""Training batches made on the fly from input files that a run has not seen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+
+from jetmill.balancing.binning import Axis, cell_index
+from jetmill.columns import schema as store
+from jetmill.errors import JetmillError, nearest
+from jetmill.loading.batches import Arrays, in_batches
+from jetmill.loading.run import Configuration, Run, check_positive
+from jetmill.randomness import generator
+from jetmill.sources import open_source
+from jetmill.stages.clean import Recipes
+from jetmill.writing.assembling import scaled_rows
+from jetmill.writing.rows import Rows
+
+
+class DumpStream:
+    """Jets of input files, cleaned and scaled on the fly with what a run has found.
+
+    All jets that pass the cuts, whatever their split, each once: for files that the run has not seen.
+    Jets are shuffled within what is read at a time, a few thousand. Jets outside the bins have weight 0.
+
+    Parameters
+    ----------
+    config
+        As for `Stream`.
+    files
+        Input files, of the format in the configuration.
+    sample
+        The sample that they belong to.
+    batch_size
+        Jets in a batch; the last one has the rest.
+    seed
+        Of the order.
+    """
+
+    def __init__(
+        self,
+        config: Configuration,
+        files: Sequence[str | Path],
+        *,
+        sample: str,
+        batch_size: int = 1000,
+        seed: int = 0,
+    ):
+        self._run = Run.of(config)
+        check_positive(batch_size=batch_size)
+        if sample not in self._run.config.samples:
+            raise JetmillError(f"there is no sample '{sample}'.{nearest(sample, self._run.config.samples)}")
+        self._files, self._sample, self.batch_size = [str(path) for path in files], sample, batch_size
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Arrays]:
+        return in_batches(self._chunks(), repeat(self.batch_size), self._run.types)
+
+    def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
+        run, settings = self._run, self._run.config.cleaning
+        recipes = Recipes(settings, self._sample)
+        axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
+        for number, path in enumerate(self._files):
+            with open_source(path, settings.input, settings.constituents) as source:
+                types = recipes.types_of(path, source)
+                # Computed with as in the run, unless the type of the file holds more.
+                of_run = {n: t for n, t in run.column_types.items() if n in types and np.can_cast(types[n], t)}
+                for chunk in recipes.chunks(source):
+                    if not len(chunk.entry):
+                        continue
+                    cleaned, _ = recipes.clean(chunk, number)
+                    columns = {
+                        name: store.as_read(name, x.astype(types.get(name, x.dtype)), of_run)
+                        for name, x in cleaned.items()
+                    }
+                    cell = cell_index([columns[store.variable(axis.variable)] for axis in axes], axes)
+                    jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
+                    rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
+                    where = (self._seed, "dump", path, int(chunk.entry[0]))
+                    yield rows, generator(*where).permutation(len(jets))
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """Cleaned jets whose columns are in memory, as `jetmill.writing.assembling.Jets`."""
+
+    sample: str
+    label: np.ndarray
+    cell: np.ndarray
+    columns: Arrays
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def names(self, group: str) -> list[str]:
+        return [name.removeprefix(f"{group}/") for name in self.columns if name.startswith(f"{group}/")]
+
+    def read(self, names: Sequence[str]) -> list[np.ndarray]:
+        return [self.columns[name] for name in names]
+
+    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        return self.columns[store.counts(collection)].astype(np.int64), self.read(names)

@@ -1,0 +1,85 @@
+"""What streams need of a run: its configuration, balance tables, scalers and cleaned batches."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jetmill.columns.batch_list import read_batch_list
+from jetmill.config.checks import load
+from jetmill.config.models import Config
+from jetmill.config.yaml_files import read_yaml
+from jetmill.errors import JetmillError
+from jetmill.files import open_intermediate_file
+from jetmill.scaling.scalers import read_scalers
+from jetmill.writing.assembling import Tables, dataset_types
+
+Configuration = str | Path | Mapping[str, Any]
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise JetmillError if a size is less than 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise JetmillError(f"{name} must be at least 1 (found: {size})")
+
+
+def read_config(config: Configuration) -> Config:
+    """Return a configuration from a mapping, a YAML file, or the manifest of a finished run.
+
+    Raises
+    ------
+    JetmillError
+        If there is none, or it is wrong.
+    """
+    if isinstance(config, Mapping):
+        return load(config)
+    path = Path(config)
+    if path.is_dir():
+        manifest = path / "manifest.json"
+        if not manifest.exists():
+            raise JetmillError(
+                f"{path}: has no manifest.json, which a finished run has; give its configuration instead"
+            )
+        # Where the run is now, whatever it was called when it was made.
+        return load(json.loads(manifest.read_text())["config"] | {"output_dir": str(path)})
+    raw = read_yaml(path)
+    if not isinstance(raw, Mapping):
+        raise JetmillError(f"{path}: holds no configuration")
+    return load(raw)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What streams need of a run."""
+
+    config: Config
+    balance: Path
+    tables: Tables
+    scalers: dict
+    batches: list[tuple[str, str]]
+    column_types: Mapping[str, str]
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "Run":
+        """Read it, from a configuration or the directory of a finished run."""
+        config = read_config(configuration)
+        directory = Path(config.output_dir)
+        balance, scalers = directory / "balance.h5", directory / "scalers.json"
+        batches = directory / "clean" / "batches.json"
+        for path in (balance, scalers, batches):
+            if not path.exists():
+                raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
+        with open_intermediate_file(balance) as file:
+            tables = Tables.read(file)
+        listed = read_batch_list(batches)
+        found = [(batch.sample, batch.path) for batch in listed]
+        if gone := [path for _, path in found if not Path(path).exists()]:
+            raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
+        return cls(config, balance, tables, read_scalers(scalers), found, listed[0].types)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Dataset to its type where it is not that of the rows."""
+        return dataset_types(self.config.content)
