@@ -33,7 +33,8 @@ def run_stages(raw, formats=(), *, start="clean"):
     if "clean" in to_run:
         for b in plan.batches:
             cleaned = at(f"<results>/clean/{b.sample}/batch_{b.number}.h5")
-            clean_batch(b.files, cleaned, settings=c.cleaning, sample=b.sample, first_file=b.first_file)
+            options = {"sample": b.sample, "first_file": b.first_file, "checksums": b.checksums}
+            clean_batch(b.files, cleaned, settings=c.cleaning, **options)
     listed, binned = at("<results>/clean/batches.json"), at("<results>/bins/0000.h5")
     if "list_batches" in to_run:
         write_batch_list([at(p) for p in plan.batch_files()], listed)

@@ -75,14 +75,16 @@ def test_unknown_key_names_the_nearest(raw_config, key, wrong, right):
 @pytest.mark.parametrize("name", ["toy", "files"])
 def test_unknown_key_of_a_sample_named_as_a_key(raw_config, name):
     raw_config["samples"] = {name: {"file": "a.root"}}
-    assert f"samples.{name}.file: unknown key. Did you mean 'files'? Allowed: files, toy" in refusal(raw_config)
+    assert f"samples.{name}.file: unknown key. Did you mean 'files'? Allowed: files, checksums, toy" in refusal(
+        raw_config
+    )
 
 
 def test_a_forgotten_sample_name(raw_config):
     raw_config["samples"] = {"toy": {"process": "ttbar", "files": 4}}
     message = refusal(raw_config)
     assert "samples.toy.process" in message
-    assert "Allowed: files, toy" in message
+    assert "Allowed: files, checksums, toy" in message
 
 
 @pytest.mark.parametrize("key", ["samples", "jets", "classes", "balance", "jets.variables", "balance.bins"])

@@ -24,7 +24,7 @@ FULL = {
     "replace": False,
     "samples": {
         "tt": {"toy": {"process": "ttbar", "files": 2, "jets": 100}},
-        "qcd": {"files": ["input.root"]},
+        "qcd": {"files": ["input.root"], "checksums": "SHA256SUMS"},
     },
     "input": {
         "format": "root",
@@ -135,6 +135,7 @@ def user_files(tmp_path_factory):
         patch.chdir(tmp_path_factory.mktemp("user"))
         for name in ("input.root", "network.onnx", "maps.root"):
             Path(name).touch()
+        Path("SHA256SUMS").write_text(f"{'0' * 64}  input.root\n")
         Path("plugin.py").write_text("def make(jets):\n    return {'made': jets['pt']}\n")
         yield
 

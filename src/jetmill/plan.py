@@ -1,13 +1,14 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from os.path import exists, getsize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jetmill.balancing.table_size import table_numbers
+from jetmill.checksum_lists import Checksums, find_checksums
 from jetmill.config.checks import load, readable_samples
 from jetmill.config.cleaning import Cleaning, ScalingOf
 from jetmill.config.models import Config, weight_name
@@ -37,12 +38,15 @@ class Batch:
         Paths, in the order of the sample.
     first_file
         Position of the first file in the list of the sample.
+    checksums
+        File to the checksums that it must have, for files of which some are given.
     """
 
     sample: str
     number: str
     files: tuple[str, ...]
     first_file: int
+    checksums: dict[str, Checksums] = field(default_factory=dict, hash=False)
 
     @cached_property
     def local_files(self) -> list[str]:
@@ -68,8 +72,8 @@ class Plan:
     Raises
     ------
     JetmillError
-        With one line per problem: a glob without files, a file that is not there or listed twice, a package that
-        is not installed.
+        With one line per problem: a glob without files, a file that is not there, listed twice or without a checksum,
+        a package that is not installed.
     """
 
     def __init__(self, config: Config, *, jobs_run_here: bool = False):
@@ -78,6 +82,8 @@ class Plan:
         self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
         if config.input.format == "hdf5":
             problems += remote_files(self.files)
+        self.checksums, more = find_checksums(config.samples, self.files)
+        problems += more
         if jobs_run_here:
             problems += [str(package) for package in self._packages() if not package.installed]
         if problems:
@@ -97,7 +103,8 @@ class Plan:
         except JetmillError as error:
             # What has too much in it is not looked at any more.
             samples = {} if excesses(raw) else readable_samples(raw)
-            problems = [str(error), *find_files(samples, "{}_{:04d}")[1]]
+            files, problems = find_files(samples, "{}_{:04d}")
+            problems = [str(error), *problems, *find_checksums(samples, files)[1]]
             raise JetmillError("\n".join(problems)) from None
         return cls(config, jobs_run_here=jobs_run_here)
 
@@ -118,10 +125,14 @@ class Plan:
         """All batches, sample by sample."""
         size = self.config.input.files_per_batch
         return [
-            Batch(sample, f"{start // size:04d}", tuple(files[start : start + size]), start)
-            for sample, files in self.files.items()
-            for start in range(0, len(files), size)
+            Batch(sample, f"{start // size:04d}", files, start, self._checksums_of(sample, files))
+            for sample, of_sample in self.files.items()
+            for start in range(0, len(of_sample), size)
+            for files in [tuple(of_sample[start : start + size])]
         ]
+
+    def _checksums_of(self, sample: str, files: tuple[str, ...]) -> dict[str, Checksums]:
+        return {path: self.checksums[sample].of[path] for path in files} if sample in self.checksums else {}
 
     @cached_property
     def _batch(self) -> dict[tuple[str, str], Batch]:
@@ -276,6 +287,7 @@ class Plan:
         """Say in a few lines what there is to do."""
         lines = [
             f"{name}: {len(files)} files in {sum(b.sample == name for b in self.batches)} batches"
+            f"{f', {self.checksums[name]}' if name in self.checksums else ''}"
             for name, files in self.files.items()
         ]
         variables = ", ".join(f"{len(names)} of {of}" for of, names in self.variables.items())

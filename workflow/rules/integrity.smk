@@ -16,6 +16,7 @@ SETTINGS = digest(
     {
         "config": CONFIG.model_dump(mode="json", exclude={"output_dir"}),
         "files": PLAN.files,
+        "checksums": {name: expected.of for name, expected in PLAN.checksums.items()},
     },
     [],
 )

@@ -16,4 +16,5 @@ with job(snakemake):
         settings=Cleaning.model_validate(snakemake.params.settings | reading),
         sample=batch["sample"],
         first_file=batch["first_file"],
+        checksums=batch["checksums"],
     )

@@ -30,6 +30,7 @@ from jetmill.config.types import (
     NumberOfFiles,
     NumberOfJets,
     OutputPath,
+    PathText,
     Ratio,
     Segments,
     Value,
@@ -59,12 +60,20 @@ class Sample(Model):
         description="paths or globs, or the name of a .txt file with one of them per line; a file may be listed only"
         " once in all samples, also through links; copies are a warning",
     )
+    checksums: PathText | None = Field(
+        None,
+        description="a file with a checksum of each of the files, which are checked when they are read: output of"
+        " sha256sum or md5sum, or lines of a path and an adler32, md5 or sha256, as from Rucio and DAS; local"
+        " files only; see docs/reliability.md",
+    )
     toy: Toy | None = Field(None, description="make the files instead: process, files, jets")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Sample":
         if (self.files is None) == (self.toy is None):
             raise ValueError("give either files or toy")
+        if self.checksums is not None and self.toy is not None:
+            raise ValueError("checksums are for files; those of a toy are made by the run")
         return self
 
 

@@ -20,11 +20,11 @@ from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
 from jetmill.config.cleaning import Cleaning
 from jetmill.errors import JetmillError
-from jetmill.files import sha256, unwritable_named
+from jetmill.files import unwritable_named
 from jetmill.logs import warnings_kept
 from jetmill.randomness import keys
 from jetmill.sources import Chunk, Source, UnreadableError, open_source
-from jetmill.sources.damage import damage_named
+from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import SPLITS
 
@@ -32,7 +32,13 @@ logger = logging.getLogger(__name__)
 
 
 def clean_batch(
-    files: Sequence[str | Path], output: str | Path, *, settings: Cleaning, sample: str, first_file: int
+    files: Sequence[str | Path],
+    output: str | Path,
+    *,
+    settings: Cleaning,
+    sample: str,
+    first_file: int,
+    checksums: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Clean the files of one batch into a column file.
 
@@ -48,11 +54,13 @@ def clean_batch(
         Name of the sample.
     first_file
         Position of ``files[0]`` in the list of the sample.
+    checksums
+        File to algorithm to the checksum it must have, see `jetmill.sources.checksums`.
 
     Raises
     ------
     UnreadableError
-        If a file cannot be read, unless such files are skipped.
+        If a file cannot be read or has another checksum, unless such files are skipped.
     JetmillError
         If a branch is missing, or its type is not that of the other files.
     """
@@ -67,7 +75,8 @@ def clean_batch(
         for number, path in enumerate(map(str, files), start=first_file):
             spool.mark()
             try:
-                entry, of_file = _clean_file(path, number, spool, recipes)
+                expected = (checksums or {}).get(path, {})
+                entry, of_file = _clean_file(path, number, spool, recipes, expected)
             except UnreadableError as error:
                 if settings.input.unreadable == "error":
                     raise
@@ -208,9 +217,13 @@ class Recipes:
         return types
 
 
-def _clean_file(path: str, number: int, spool: Spool, recipes: Recipes) -> tuple[dict[str, Any], _Counts]:
+def _clean_file(
+    path: str, number: int, spool: Spool, recipes: Recipes, expected: Mapping[str, str]
+) -> tuple[dict[str, Any], _Counts]:
     """Add the jets of a file to the spool; return what is recorded of it, and counts."""
     settings, counts = recipes.settings, recipes.nothing()
+    # Before anything of it is used: damage can make a name or a number of another one.
+    found = check_bytes(path, expected, ["sha256"] if settings.input.checksum and not is_remote(path) else [])
     with open_source(path, settings.input, settings.constituents) as source:
         identity = source.identity
         spool.expect(recipes.types_of(path, source), path)
@@ -220,13 +233,10 @@ def _clean_file(path: str, number: int, spool: Spool, recipes: Recipes) -> tuple
             if ROW in recipes.own_types:
                 columns[ROW] = spool.n_jets + np.arange(len(columns[store.KEY]))
             spool.append(columns)
-    checksum = None
-    if settings.input.checksum and not is_remote(path):
-        with damage_named(path, "cannot be read"):
-            checksum = sha256(path)
     read, *_, left_over = counts.flow.tolist()
     logger.info("%s: %d jets read, %d kept", path, read, left_over)
-    return {"path": path, **identity, "sha256": checksum, "jets": read, "kept": left_over}, counts
+    checked = {"checked": dict(expected)} if expected else {}
+    return {"path": path, **identity, "sha256": found.get("sha256"), **checked, "jets": read, "kept": left_over}, counts
 
 
 def _check_integers(path: str | Path, key: str, types: Mapping[str, np.dtype], names: Sequence[str]) -> None:
