@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetmill.checksum_lists import match, parse, read_checksums
-from jetmill.columns import Batch
+from jetmill.columns.batch_file import Batch
 from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
@@ -277,11 +277,11 @@ def test_names_that_are_not_unique():
 
 def test_files_without_a_checksum_are_named_at_once():
     assert refusal(match, ["a.root", "b.root", "c.root"], {"b.root": {"md5": MD5}}, "SUMS") == [
-        "SUMS: has no checksum of a.root, c.root"
+        "SUMS: has no checksum of a.root, c.root; add what is missing to it"
     ]
     many = [f"{k}.root" for k in range(100)]
     assert refusal(match, many, {"b.root": {"md5": MD5}}, "SUMS") == [
-        f"SUMS: has no checksum of {', '.join(many[:20])} and 80 more"
+        f"SUMS: has no checksum of {', '.join(many[:20])} and 80 more; add what is missing to it"
     ]
 
 
@@ -297,7 +297,7 @@ def test_mistakes_are_told_with_all_others(tmp_path):
         write_dump(tmp_path / name)
     (tmp_path / "SUMS").write_text(f"{SHA}  b.h5\n")
     sample = {"files": "*.h5", "checksums": "SUMS"}
-    told = "samples.tt.checksums: SUMS: has no checksum of a.h5"
+    told = "samples.tt.checksums: SUMS: has no checksum of a.h5; add what is missing to it"
     assert refusal(plan_of, sample) == [told]
     assert refusal(lambda: plan_of(sample, seeds=1))[1:] == [told]
     (tmp_path / "SUMS").write_text("b.h5")
