@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import read_batch_list, write_batch_list
 from jetmill.plan import Plan
 from jetmill.stages.balance import balance
@@ -16,7 +17,6 @@ from jetmill.stages.write_parquet import write_parquet
 from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.stages.write_torch import write_torch
-from jetmill.writing.picking import PartOf
 
 STAGES = ("clean", "list_batches", "bin_jets", "balance", "fit_scalers", "merge_scalers", "write")
 
@@ -68,7 +68,7 @@ def run_stages(raw, formats=(), *, start="clean"):
     for output in plan.outputs:
         parts, structured = [], []
         for part in plan.parts(output):
-            source = PartOf.of(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
+            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
             given = (source, balanced, scalers)
             parts.append(at(f"<results>/parts/{output}/part_{part}.h5"))
             write_part(*given, parts[-1], content=c.content, compression=c.write.compression)
@@ -86,5 +86,12 @@ def run_stages(raw, formats=(), *, start="clean"):
             directory = at(f"<results>/tfrecords/{output}")
             write_tfrecords(at(f"<results>/{output}.h5"), directory, records_per_file=c.write.records_per_file)
     exported = [at(f"<results>/{n}") for n in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml")]
-    export(PartOf.of(listed, "train", (0, 1)), ranges, scalers, balanced, *exported, labels=plan.weighted_labels)
+    export(
+        PartSpec.from_batch_list(listed, "train", (0, 1)),
+        ranges,
+        scalers,
+        balanced,
+        *exported,
+        labels=plan.weighted_labels,
+    )
     return Path(out)

@@ -35,7 +35,7 @@ def test_cms_weights_are_the_formula_within_a_class(cms_counts, method, referenc
         filled = (n > 0) & (theirs > 0)
         ratio = ours[filled] / theirs[filled]
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
-        assert 1 - 1e-12 < ratio[0] < 1.1  # what the empty cells would have held is spread over the others
+        assert 1 - 1e-12 < ratio[0] < 1.1  # what the empty bins would have held is spread over the others
         assert not ours[n == 0].any()
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetmill.balancing.binning import Axis, axes_of, cell_index, cells_between, refuse_outside, shape
+from jetmill.balancing.binning import Axis, axes_of, bins_between, find_bins, refuse_outside, shape
 from jetmill.errors import JetmillError
 
 ETA = Axis.from_segments("eta", [(-2.5, 2.5, 50)])
@@ -21,23 +21,23 @@ def jets(dtype, n=20_000):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cells_agree_with_numpy_and_scipy(dtype):
     eta, pt = jets(dtype)
-    cell = cell_index([eta, pt], AXES)
-    assert cell.dtype == np.int32
+    bin_index = find_bins([eta, pt], AXES)
+    assert bin_index.dtype == np.int32
     rows, edges = np.stack([eta, pt], axis=1).astype(np.float64), [ETA.edges, PT.edges]
     counts = np.histogramdd(rows, edges)[0]
-    np.testing.assert_array_equal(np.bincount(cell, minlength=counts.size).reshape(shape(AXES)), counts)
+    np.testing.assert_array_equal(np.bincount(bin_index, minlength=counts.size).reshape(shape(AXES)), counts)
     # scipy rounds to 13 digits or so to find what is on the last edge, and counts from 1.
     binned = stats.binned_statistic_dd(rows, None, "count", bins=edges, expand_binnumbers=True)
-    np.testing.assert_array_equal(np.stack(np.unravel_index(cell, shape(AXES))), binned.binnumber - 1)
+    np.testing.assert_array_equal(np.stack(np.unravel_index(bin_index, shape(AXES))), binned.binnumber - 1)
 
 
 def test_three_axes_in_c_order():
     rng = np.random.default_rng(1)
     axes = [Axis.from_segments(name, [(0, 1, n)]) for name, n in (("a", 3), ("b", 4), ("c", 5))]
     rows = rng.random((1000, 3))
-    cell = cell_index(list(rows.T), axes)
+    bin_index = find_bins(list(rows.T), axes)
     np.testing.assert_array_equal(
-        np.bincount(cell, minlength=60).reshape(3, 4, 5), np.histogramdd(rows, (3, 4, 5), [(0, 1)] * 3)[0]
+        np.bincount(bin_index, minlength=60).reshape(3, 4, 5), np.histogramdd(rows, (3, 4, 5), [(0, 1)] * 3)[0]
     )
     assert shape(axes) == (3, 4, 5)
 
@@ -92,10 +92,10 @@ def test_the_first_variable_with_jets_outside_is_named():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_jets_outside_have_no_cell(dtype):
     eta, pt = jets(dtype)
-    expected = cell_index([eta, pt], AXES)
+    expected = find_bins([eta, pt], AXES)
     eta[::5], pt[1::5], pt[2::5] = 2.6, np.nan, 1000.1
     inside = np.arange(len(eta)) % 5 > 2
-    np.testing.assert_array_equal(cell_index([eta, pt], AXES), np.where(inside, expected, -1))
+    np.testing.assert_array_equal(find_bins([eta, pt], AXES), np.where(inside, expected, -1))
     np.testing.assert_array_equal(
         PT.index(np.array([19, np.nan, np.inf, -np.inf, 20, 1000], dtype)), [-1] * 4 + [0, 15]
     )
@@ -103,7 +103,7 @@ def test_jets_outside_have_no_cell(dtype):
 
 def test_no_jets():
     empty = np.array([], dtype=np.float32)
-    assert cell_index([empty, empty], AXES).shape == (0,)
+    assert find_bins([empty, empty], AXES).shape == (0,)
 
 
 def test_axes_of_a_configuration():
@@ -123,6 +123,6 @@ def test_cells_between_hold_the_jets_between(ranges):
     inside = np.ones(50_000, dtype=bool)
     for variable, (low, high) in ranges.items():
         inside &= (columns[variable] > low) & (columns[variable] < high)
-    cells = cells_between(AXES, ranges)
-    assert (cells.shape, cells.dtype) == ((50, 16), bool)
-    np.testing.assert_array_equal(cells.reshape(-1)[cell_index(list(columns.values()), AXES)], inside)
+    bins = bins_between(AXES, ranges)
+    assert (bins.shape, bins.dtype) == ((50, 16), bool)
+    np.testing.assert_array_equal(bins.reshape(-1)[find_bins(list(columns.values()), AXES)], inside)

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from jetmill.balancing.selection import SelectedJets
 from jetmill.cleaning.spool import Spool
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
@@ -11,7 +12,6 @@ from jetmill.config.checks import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5
 from jetmill.stages.clean import clean_batch
-from jetmill.writing.picking import Picked
 
 N, SLOTS = 400, 8
 
@@ -309,7 +309,7 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
             middle = slice(rows.start + 3, rows.start + 9)
             repeat = np.array([0, 0, 2, 5, 5, 5])
             nothing = np.zeros(6)
-            picked = Picked(path, "tt", middle, repeat, nothing, nothing, nothing)
+            picked = SelectedJets(path, "tt", middle, repeat, nothing, nothing, nothing)
             counts, (number,) = picked.read_constituents("tracks", ["constituents/tracks/variables/number"])
             found = [x.tolist() for x in np.split(number, np.cumsum(counts)[:-1])]
             assert found == [[r[2] for r in wanted[e]] for e in event[3:9][repeat].tolist()]

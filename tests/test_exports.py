@@ -7,6 +7,7 @@ import yaml
 from batches import write_batch
 from blocks import statistics_of
 
+from jetmill.balancing.selection import PartSpec
 from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict
@@ -14,7 +15,6 @@ from jetmill.scaling.moments import write_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
 from jetmill.scaling.settings import is_scaled
 from jetmill.stages.export import export
-from jetmill.writing.picking import PartOf
 
 VALUES = {
     "jets": {"pt": [20.0, 30, 70, np.nan], "z": [1e-3, 0.1], "none": [np.nan], "flag": [0.0, 1, 1]},
@@ -95,8 +95,8 @@ def inputs(tmp_path, known, scalers):
         file.attrs["classes"], file.attrs["variables"] = ["b", "c", "light"], ["x"]
         file["edges/x"] = [0.0, 1.0, 2.0]
         file["kept/train"] = np.array([[2, 3], [0, 1], [5, 5]])
-        # Jets of the only class with label 0 and cell 1 are taken twice.
-        file["copies/train/tt"] = np.array([[1, 2], [1, 1], [1, 1]])
+        # Jets of the only class with label 0 and bin 1 are taken twice.
+        file["repeats/train/tt"] = np.array([[1, 2], [1, 1], [1, 1]])
         file["threshold/train/tt"] = np.zeros((3, 2), dtype=np.uint64)
     batches = [tmp_path / f"batch_{n}.h5" for n in range(2)]
     for path, origin, ends in zip(batches, [[0, 2, 2, -1, 1, 3], []], [[0, 2, 2, 5, 6], [0, 0, 0]], strict=True):
@@ -107,7 +107,7 @@ def inputs(tmp_path, known, scalers):
         columns["constituents/tracks/labels/origin"] = np.array(origin, dtype=np.int32)
         # The last jet, of origin 3 in the first batch, is for validation.
         write_batch(path, iter(columns.items()), {"splits": np.array([n_jets - 1, 1, 0])})
-    source = PartOf("train", (0, 1), [("tt", path) for path in batches])
+    source = PartSpec("train", (0, 1), [("tt", path) for path in batches])
     return source, ranges, tmp_path / "scalers.json", tmp_path / "balance.h5"
 
 
@@ -130,7 +130,7 @@ def test_the_stage_writes_all_three(tmp_path, inputs, scalers, known, caplog):
 
 def test_without_labels_no_batch_is_read(tmp_path, inputs, scalers):
     paths = outputs(tmp_path / "out")
-    export(PartOf("train", (0, 1), [("tt", "gone.h5")]), *inputs[1:], *paths, labels={})
+    export(PartSpec("train", (0, 1), [("tt", "gone.h5")]), *inputs[1:], *paths, labels={})
     assert json.loads(paths[0].read_text()) == scale_dict(scalers, {})
     assert yaml.safe_load(paths[2].read_text()) == {"jets": {"flavour_label": [2, 10, 1]}}
 

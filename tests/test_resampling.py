@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jetmill.balancing.quotas import Component, component_of_cells, quotas, round_to_total
+from jetmill.balancing.quotas import Component, component_of_bins, quotas, round_to_total
 from jetmill.balancing.resampling import METHODS, Pool, largest, target_spectrum
 from jetmill.balancing.weights import weight_table
 from jetmill.errors import JetmillError
@@ -21,37 +21,37 @@ WITHOUT_REPEATS = ["none", "count", "importance"]
 
 
 def oracle_target(counts, target):
-    """Return the spectrum of the target, cell by cell."""
-    n_cells = len(counts[0])
+    """Return the spectrum of the target, bin by bin."""
+    n_bins = len(counts[0])
     if target == "flat":
-        return [Fraction(1, n_cells)] * n_cells
+        return [Fraction(1, n_bins)] * n_bins
     classes = (
         [(row, sum(row)) for row in counts if any(row)]
         if target == "average"
         else [(counts[target], sum(counts[target]))]
     )
-    return [sum(Fraction(row[b], total) for row, total in classes) / len(classes) for b in range(n_cells)]
+    return [sum(Fraction(row[b], total) for row, total in classes) / len(classes) for b in range(n_bins)]
 
 
 def oracle(method, counts, target, shares, max_upsampling, max_repeats=None):
     """Return the largest quotas of the method as its specification has them."""
     counts = [[int(n) for n in row] for row in counts]
     shares = [Fraction(s) for s in shares]
-    cells = range(len(counts[0]))
+    bins = range(len(counts[0]))
     present = [f for f, row in enumerate(counts) if sum(row)]
-    table = [[Fraction(0) for _ in cells] for _ in counts]
+    table = [[Fraction(0) for _ in bins] for _ in counts]
     if not present:
         return table
     if method == "none":
         return [[Fraction(n) for n in row] for row in counts]
     if method == "count":
         for f in present:
-            for b in cells:
+            for b in bins:
                 table[f][b] = shares[f] * min(counts[g][b] / shares[g] for g in present)
         return table
     wanted = oracle_target(counts, target)
     if method == "importance":
-        common = [b for b in cells if wanted[b] and all(counts[f][b] for f in present)]
+        common = [b for b in bins if wanted[b] and all(counts[f][b] for f in present)]
         n = min((counts[f][b] / (shares[f] * wanted[b]) for f in present for b in common), default=0)
         for f in present:
             for b in common:
@@ -61,19 +61,19 @@ def oracle(method, counts, target, shares, max_upsampling, max_repeats=None):
     limits = [most * sum(counts[f]) / shares[f] for f in present if most is not None]
     if method == "countup":
         limits.append(sum(counts[target]) / shares[target])
-    own = {f: [wanted[b] if counts[f][b] else Fraction(0) for b in cells] for f in present}
+    own = {f: [wanted[b] if counts[f][b] else Fraction(0) for b in bins] for f in present}
     reached = {f: sum(own[f]) for f in present}
     if all(reached.values()):
         if max_repeats is not None:
-            # In no cell more than so many times its jets.
+            # In no bin more than so many times its jets.
             limits += [
                 max_repeats * counts[f][b] * reached[f] / (shares[f] * own[f][b])
                 for f in present
-                for b in cells
+                for b in bins
                 if own[f][b]
             ]
         for f in present:
-            for b in cells:
+            for b in bins:
                 table[f][b] = shares[f] * min(limits) * own[f][b] / reached[f]
     return table
 
@@ -87,15 +87,15 @@ class Case:
     keywords: dict
 
     def tables(self):
-        """Return the largest quotas of each component, scaled to its fraction: fractions [component][class][cell]."""
+        """Return the largest quotas of each component, scaled to its fraction: fractions [component][class][bin]."""
         keywords = self.keywords
         tables = []
         for component in self.components:
             own = np.zeros(self.counts.shape[1:], dtype=np.int64)
             for sample in component.samples:
-                for cell in np.ndindex(*self.counts.shape[2:]):
-                    if component.cells[cell]:
-                        own[(slice(None), *cell)] += self.counts[(sample, slice(None), *cell)]
+                for bin_index in np.ndindex(*self.counts.shape[2:]):
+                    if component.bins[bin_index]:
+                        own[(slice(None), *bin_index)] += self.counts[(sample, slice(None), *bin_index)]
             own = own.reshape(len(own), -1)
             arguments = (keywords[key] for key in ("target", "shares", "max_upsampling", "max_repeats"))
             tables.append(oracle(keywords["method"], own, *arguments))
@@ -131,7 +131,7 @@ def pools(draw, method=None, targets=("flat", "average", "class")):
 
 @st.composite
 def cases(draw):
-    """Draw components: regions of cells, for all samples together or for each by itself."""
+    """Draw components: regions of bins, for all samples together or for each by itself."""
     bins = draw(st.sampled_from([(6,), (2, 3), (1, 2, 3), (2, 2, 2)]))
     n_samples, n_classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     counts = draw(arrays(np.int64, (n_samples, n_classes, *bins), elements=NUMBERS))
@@ -201,7 +201,7 @@ def test_no_jet_of_whole_quotas_is_taken_more_often(case, max_repeats):
     except JetmillError:
         return
     for component, quota in zip(case.components, found, strict=True):
-        there = case.counts[list(component.samples)].sum(axis=0) * component.cells
+        there = case.counts[list(component.samples)].sum(axis=0) * component.bins
         assert (quota <= max_repeats * there).all()
 
 
@@ -261,12 +261,12 @@ def test_by_hand(method, target, shares, most, expected, limit):
 @pytest.mark.parametrize(
     ("method", "target", "shares", "most", "repeats", "expected", "limit", "why"),
     [
-        # As above: without the limit 12 jets in each cell of class 0, of which it has 2 in the second one.
+        # As above: without the limit 12 jets in each bin of class 0, of which it has 2 in the second one.
         ("pdf", "flat", [1, 2], 3, 7, [[12, 12, 0], [16, 16, 16]], 1, ""),
         ("pdf", "flat", [1, 2], 3, 5, [[10, 10, 0], [40 / 3] * 3], 0, "max_repeats: 5, in a bin with 2 of its jets"),
         ("pdf", "flat", [1, 2], 3, 1, [[2, 2, 0], [8 / 3] * 3], 0, "max_repeats: 1, in a bin with 2 of its jets"),
         ("pdf", "flat", [1, 9], None, 1, [[0.5, 0.5, 0], [3, 3, 3]], 1, "max_repeats: 1, in a bin with 3 of its jets"),
-        # 144 / 13 jets of class 0 would be wanted in the second cell.
+        # 144 / 13 jets of class 0 would be wanted in the second bin.
         (
             *("countup", 1, [1, 1], None, 5),
             *([[40 / 9, 10, 0], [65 / 18, 65 / 8, 65 / 24]], 0, "max_repeats: 5, in a bin with 2 of its jets"),
@@ -386,13 +386,13 @@ def test_quotas_are_the_formulas_in_whole_jets(case, data):
                 assert floor(part) <= flat[:, f].sum() <= ceil(part)
         if case.keywords["method"] in WITHOUT_REPEATS:
             for component, quota in zip(case.components, found, strict=True):
-                assert (quota <= case.counts[component.samples].sum(axis=0) * component.cells).all()
+                assert (quota <= case.counts[component.samples].sum(axis=0) * component.bins).all()
 
 
 @pytest.mark.parametrize("method", ["count", "importance"])
 @given(st.data())
 def test_not_one_jet_more_of_each_class_is_possible(method, data):
-    """If each class had one jet more, in its spectrum, some cell would have to give more than it has."""
+    """If each class had one jet more, in its spectrum, some bin would have to give more than it has."""
     _, counts, target, _, _ = data.draw(pools(method, ["flat", "average"]))
     counts = counts[counts.any(axis=1)]
     table = apply(method, counts, target).table
@@ -400,7 +400,7 @@ def test_not_one_jet_more_of_each_class_is_possible(method, data):
         return
     n = all_cells(counts, method, target=target)[0].sum()
     assert ((n + 1) / table[0].sum() * table > counts * (1 + 1e-9)).any()
-    if method == "count":  # nor one jet more in any cell, whatever the spectrum
+    if method == "count":  # nor one jet more in any bin, whatever the spectrum
         assert (table == counts).any(axis=0).all()
 
 
@@ -459,7 +459,7 @@ def test_bins_of_any_dimension():
 
 
 def test_a_small_number_of_jets_keeps_the_tail():
-    # 300 jets in a peak of 10 cells and a tail of 200 with 0.25 each: largest remainders would leave it empty.
+    # 300 jets in a peak of 10 bins and a tail of 200 with 0.25 each: largest remainders would leave it empty.
     n = np.concatenate([np.full(10, 10_000), np.full(200, 100)])
     found = all_cells([n, n, n], "pdf", num_jets=450, target="average")
     tail = 150 * 200 * 100 / n.sum()
@@ -490,8 +490,8 @@ def test_numbers_that_are_whole_but_for_rounding_stay():
 REGIONS = np.array([[True, True, False], [False, False, True]])
 
 
-def two_components(low=(0,), high=(1,), fractions=(None, None), cells=REGIONS):
-    return [Component("low", low, cells[0], fractions[0]), Component("high", high, cells[1], fractions[1])]
+def two_components(low=(0,), high=(1,), fractions=(None, None), bins=REGIONS):
+    return [Component("low", low, bins[0], fractions[0]), Component("high", high, bins[1], fractions[1])]
 
 
 STITCHED = np.array([[[10, 8, 6], [9, 5, 7], [4, 4, 4]], [[1, 2, 30], [3, 4, 20], [5, 6, 90]]])
@@ -509,7 +509,7 @@ def test_each_component_has_its_own_target():
 
 def test_components_of_the_same_cells_and_other_samples():
     everywhere = np.ones((2, 3), dtype=bool)
-    found = quotas(STITCHED, two_components(cells=everywhere), method="count", classes=CLASSES[:3])
+    found = quotas(STITCHED, two_components(bins=everywhere), method="count", classes=CLASSES[:3])
     np.testing.assert_array_equal(found, [[[4, 4, 4]] * 3, [[1, 2, 20]] * 3])
     together = [Component("both", (0, 1), everywhere[0])]
     np.testing.assert_array_equal(quotas(STITCHED, together, method="count", classes=CLASSES[:3]), [[[9, 9, 27]] * 3])
@@ -630,20 +630,20 @@ def test_a_target_without_jets_is_an_error():
 
 
 def test_the_component_of_each_cell():
-    found = component_of_cells(two_components(), ["tt", "qcd", "other"])
+    found = component_of_bins(two_components(), ["tt", "qcd", "other"])
     np.testing.assert_array_equal(found, [[0, 0, -1], [-1, -1, 1], [-1, -1, -1]])
     same_cells = np.ones((2, 3), dtype=bool)
     np.testing.assert_array_equal(
-        component_of_cells(two_components(cells=same_cells), ["tt", "qcd"]), [[0, 0, 0], [1, 1, 1]]
+        component_of_bins(two_components(bins=same_cells), ["tt", "qcd"]), [[0, 0, 0], [1, 1, 1]]
     )
 
 
 def test_components_must_not_overlap():
     overlapping = np.array([[True, True, False], [False, True, True]])
-    with pytest.raises(JetmillError, match="'low' and 'high' both take sample 'tt' in 1 cells"):
-        component_of_cells(two_components((0, 1), (2, 0), cells=overlapping), ["tt", "qcd", "zz"])
-    with pytest.raises(JetmillError, match="'low' and 'low' both take sample 'tt' in 2 cells"):
-        component_of_cells(two_components((0, 0)), ["tt", "qcd"])
+    with pytest.raises(JetmillError, match="'low' and 'high' both take sample 'tt' in 1 bins"):
+        component_of_bins(two_components((0, 1), (2, 0), bins=overlapping), ["tt", "qcd", "zz"])
+    with pytest.raises(JetmillError, match="'low' and 'low' both take sample 'tt' in 2 bins"):
+        component_of_bins(two_components((0, 0)), ["tt", "qcd"])
 
 
 def test_auto_is_the_largest_number_with_equal_classes():

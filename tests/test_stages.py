@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
 from jetmill.balancing.binning import axes_of
+from jetmill.balancing.selection import PartSpec, read_bins
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.config.checks import load as load_config
@@ -37,7 +38,6 @@ from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import class_counts, write_manifest
 from jetmill.stages.write_torch import write_torch
 from jetmill.writing import assembling, layout
-from jetmill.writing.picking import PartOf, cells_of
 
 BINS = {"eta": [(-2.5, 2.5, 4)], "pt": [(20, 60, 3), (60, 1000, 2)]}
 SHAPE = (4, 5)
@@ -122,7 +122,7 @@ class Run:
         self, output, *, split="train", part=0, n_parts=1, names=None, balance_path=None, scalers=None, **content
     ):
         write_part(
-            PartOf(split, (part, n_parts), self.sources(names)),
+            PartSpec(split, (part, n_parts), self.sources(names)),
             *(balance_path or self.balance, scalers or self.scalers, output),
             content=replace(self.config.content, **content),
             compression="none",
@@ -175,10 +175,10 @@ def test_cells_and_counts(run):
         with Batch(path) as batch:
             eta, pt = batch.read("variables/eta").astype(float), batch.read("variables/pt").astype(float)
             split, label = batch.split_codes(), batch.read("label")
-            cell = cells_of(batch, axes_of(BINS))
-        assert cell.dtype == np.int32
+            bin_index = read_bins(batch, axes_of(BINS))
+        assert bin_index.dtype == np.int32
         bins = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
-        np.testing.assert_array_equal(np.unravel_index(cell, SHAPE), bins)
+        np.testing.assert_array_equal(np.unravel_index(bin_index, SHAPE), bins)
         group = expected.setdefault(min(number, 1), {})
         group[sample] = group.get(sample, 0) + np.histogramdd(np.stack([split, label, *bins], axis=1), edges)[0]
     assert [set(group) for group in expected.values()][-1] == {"tt", "qcd"}
@@ -287,7 +287,7 @@ def test_counts_and_tables(run):
                 np.testing.assert_array_equal(table, run.counts(split, sample))
         n = run.counts()
         np.testing.assert_array_equal(file["kept/train"], n)
-        assert not {"copies", "threshold", "multiplicity", "target"} & set(file)
+        assert not {"repeats", "threshold", "repeat_histogram", "target"} & set(file)
         assert list(file.attrs["classes"]) == CLASSES
         assert list(file.attrs["variables"]) == list(BINS)
         assert list(file.attrs["weights"]) == list(WEIGHTS)
@@ -314,7 +314,7 @@ def taken(run, path, output="train"):
                 columns = [batch.read(f"variables/{name}", rows_).astype(float) for name in ("eta", "pt")]
             bins = stats.binned_statistic_dd(columns, None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
             place = (label, *bins)
-            copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("copies", "threshold"))
+            copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("repeats", "threshold"))
             copies = copies + (selection_key(key) < threshold)
             np.add.at(table, place, copies)
             np.add.at(times, (label, copies), 1)
@@ -326,7 +326,7 @@ def test_undersampled_tables(run):
     with h5py.File(run.resampled) as file:
         kept = np.broadcast_to(n.min(axis=0), n.shape)
         np.testing.assert_array_equal(file["kept/train"], kept)
-        np.testing.assert_array_equal(file["multiplicity/train"], np.stack([n - kept, kept]).sum(axis=(2, 3)).T)
+        np.testing.assert_array_equal(file["repeat_histogram/train"], np.stack([n - kept, kept]).sum(axis=(2, 3)).T)
         np.testing.assert_array_equal(sum(table[TRAIN] for table in file["counts"].values()), n)
         # Classes are equal already, so the table that makes them so is one.
         np.testing.assert_allclose(file["weights/average"][()][kept > 0], 1, rtol=1e-12)
@@ -354,9 +354,9 @@ def test_quotas_are_filled_exactly(run, tmp_path, resampling):
         table, times = taken(run, path, output)
         with h5py.File(path) as file:
             np.testing.assert_array_equal(file[f"kept/{output}"], table)
-            multiplicity = file[f"multiplicity/{output}"][:, 1:]
-            np.testing.assert_array_equal(multiplicity, times[:, : multiplicity.shape[1]])
-            assert not times[:, multiplicity.shape[1] :].any()
+            repeat_histogram = file[f"repeat_histogram/{output}"][:, 1:]
+            np.testing.assert_array_equal(repeat_histogram, times[:, : repeat_histogram.shape[1]])
+            assert not times[:, repeat_histogram.shape[1] :].any()
             assert (f"target/{output}" in file) == ("target" in resampling)
             if "target" in resampling:
                 assert file[f"target/{output}"][()].sum() == pytest.approx(table.sum())
@@ -380,9 +380,9 @@ def test_tables_do_not_depend_on_the_batches(run, whole, tmp_path, resampling):
 def counted(directory, counts):
     """Write a batch with these counts, (n_splits, 2, 3), in three bins of x from 0 to 1, and the counts."""
     place = np.repeat(np.arange(counts.size), counts.reshape(-1))
-    split, label, cell = np.unravel_index(place, counts.shape)
+    split, label, bin_index = np.unravel_index(place, counts.shape)
     key = np.random.default_rng(1).integers(0, 2**64, size=len(place), dtype=np.uint64)
-    columns = {"key": key, "label": label.astype(np.uint8), "variables/x": (cell + 0.5) / 3}
+    columns = {"key": key, "label": label.astype(np.uint8), "variables/x": (bin_index + 0.5) / 3}
     write_batch(directory / "batch.h5", iter(columns.items()), {"splits": np.bincount(split, minlength=3)})
     with h5py.File(directory / "bins.h5", "w") as file:
         file["counts/tt"], file["outside/tt"] = counts, np.zeros(counts.shape[:2], dtype=int)
@@ -602,19 +602,19 @@ def test_undersampling_is_exact(run, tmp_path):
 def test_repeats_are_exact(run, tmp_path):
     paths = [run.write(tmp_path / f"{i}.h5", part=i, n_parts=3, balance_path=run.repeated) for i in range(3)]
     with h5py.File(run.repeated) as file:
-        kept, multiplicity = file["kept/train"][()], file["multiplicity/train"][()]
+        kept, repeat_histogram = file["kept/train"][()], file["repeat_histogram/train"][()]
     np.testing.assert_array_equal(histogram(paths), kept)
     found, times = np.unique(np.array(rows(paths, *IDENTITY, "jets/inputs")), axis=0, return_counts=True)
-    for label, histogram_of_class in enumerate(multiplicity):
+    for label, histogram_of_class in enumerate(repeat_histogram):
         observed = np.bincount(times[found[:, 2] == label], minlength=len(histogram_of_class))
         np.testing.assert_array_equal(observed[1:], histogram_of_class[1:])
     assert times.max() > 2
-    # In each class and cell, the numbers of times differ by one at most.
+    # In each class and bin, the numbers of times differ by one at most.
     jets = [load(path) for path in paths]
     pt = np.concatenate([j.variable("pt") for j in jets])
     place = np.column_stack([np.concatenate([j.labels for j in jets]), np.concatenate([j.bins for j in jets])])
-    for cell in np.unique(place, axis=0):
-        copies = np.unique(pt[(place == cell).all(axis=1)], return_counts=True)[1]
+    for bin_index in np.unique(place, axis=0):
+        copies = np.unique(pt[(place == bin_index).all(axis=1)], return_counts=True)[1]
         assert copies.max() - copies.min() <= 1
     # Copies are apart from each other.
     assert (jets[0].inputs[1:] == jets[0].inputs[:-1]).all(axis=1).mean() < 0.01
@@ -733,14 +733,14 @@ def test_the_closure_is_that_of_single_precision(run, tmp_path, monkeypatch, set
     scalers = tmp_path / "s.json"
     run.scale(scalers, width=100, settings=ScalingOf(**settings))
     part = run.write(tmp_path / "p.h5", scalers=scalers, part=1, n_parts=2, balance_path=run.repeated)
-    plot_closure(PartOf("train", (1, 2), run.sources()), run.repeated, part, tmp_path / "c.png")
+    plot_closure(PartSpec("train", (1, 2), run.sources()), run.repeated, part, tmp_path / "c.png")
     assert drawn[0] == tuple(run.variables)
     assert len(drawn[1]) == len(run.variables)
     assert 0 < drawn[1].max() < 1e-5
     # A part of other jets does not pass.
     other = run.write(tmp_path / "o.h5", scalers=scalers, part=0, n_parts=2, balance_path=run.repeated)
     with pytest.raises((JetmillError, ValueError)):
-        plot_closure(PartOf("train", (1, 2), run.sources()), run.repeated, other, tmp_path / "c.png")
+        plot_closure(PartSpec("train", (1, 2), run.sources()), run.repeated, other, tmp_path / "c.png")
 
 
 # manifest

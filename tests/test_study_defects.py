@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import jetmill
 from jetmill.balancing.binning import Axis
+from jetmill.balancing.selection import PartSpec
 from jetmill.balancing.weights import mean_one, weight_table
 from jetmill.config.checks import load
 from jetmill.errors import JetmillError
@@ -30,7 +31,6 @@ from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.write import write_part
-from jetmill.writing.picking import PartOf
 
 # An entry is a jet; the remainder of the event number by 5 says the split: 0 test, 1 val, others train.
 CONFIG: dict[str, Any] = {
@@ -123,7 +123,7 @@ class Mill:
         for output in self.plan.outputs:
             for part in self.plan.parts(output):
                 write_part(
-                    PartOf(output, self.plan.slice_of_keys(output, part), self.sources[self.plan.sources(part)]),
+                    PartSpec(output, self.plan.slice_of_keys(output, part), self.sources[self.plan.sources(part)]),
                     self.directory / "balance.h5",
                     self.directory / "scalers.json",
                     self.directory / output / f"{part}.h5",
@@ -259,10 +259,10 @@ def test_b5_weights_are_normalised_over_all_training_jets(two_processes, table):
     assert weight.mean() == pytest.approx(1, abs=1e-6)
     totals = np.bincount(labels, weights=weight)
     assert totals == pytest.approx(len(labels) / 3, rel=1e-5)
-    # The weight of a jet is a function of its class and cell, whatever the process or part.
-    cells = {}
+    # The weight of a jet is a function of its class and bin, whatever the process or part.
+    bins = {}
     for place, w in zip(zip(labels, *bins.T, strict=True), weight, strict=True):
-        assert cells.setdefault(place, w) == w
+        assert bins.setdefault(place, w) == w
     study = weight / np.bincount(sample, weights=weight)[sample]
     study_totals = np.bincount(labels, weights=study / study.mean())
     assert study_totals.max() > 1.2 * study_totals.min()
@@ -278,7 +278,7 @@ def test_b6_small_weights_survive(two_processes):
     centres = np.linspace(30, 990, 50)
     spectra = np.outer(np.array([0.04, 0.003, 0.07, 1]), centres**-4.5)[:, None, :] * np.ones((1, 50, 1))
     counts = np.round(2.23e6 * spectra / spectra.sum()).astype(np.int64)
-    # The first cells of light jets hold most of them.
+    # The first bins of light jets hold most of them.
     table = mean_one(weight_table(counts, "flat"), counts, counts.sum())
     study = (table / counts.sum()).astype(np.float16)
     assert counts[3][study[3] == 0].sum() > 0.4 * counts[3].sum()

@@ -26,7 +26,7 @@ from jetmill.config.models import Resampling
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.plot_balance import plot_balance
-from jetmill.writing.picking import PartOf, pick
+from jetmill.balancing.selection import PartSpec, select_jets
 
 step, directory, (bins, resampling, columns) = sys.argv[1], Path(sys.argv[2]), map(json.loads, sys.argv[3:])
 batches = read_batch_list(directory / "batches.json")
@@ -39,10 +39,10 @@ if step == "balance":
     weights = {name: {"method": name} for name in ("average", "flat")}
     balance(sources, [directory / "bins.h5"], tables, bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"],
             weights=weights, resampling=settings, strict=True, weight_columns=columns)
-if step == "pick":
+if step == "select":
     with h5py.File(tables) as file:
         weights = {name: table[()] for name, table in file["weights"].items()}
-        list(pick(PartOf("train", (0, 1), sources), file))
+        list(select_jets(PartSpec("train", (0, 1), sources), file))
 if step == "plot":
     plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)
@@ -73,7 +73,7 @@ def peaks(directory, segment, *settings):
     """Return the peak memory of each step in a process of its own, MB."""
     bins = json.dumps({"pt": [segment], "eta": [segment]})
     found = {}
-    for step in ("bin", "balance", "pick", "plot"):
+    for step in ("bin", "balance", "select", "plot"):
         command = [sys.executable, "-c", JOB, step, str(directory), bins, *map(json.dumps, settings)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -102,7 +102,7 @@ def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_c
     asked = {
         "bin": bin_megabytes(numbers, len(SAMPLES), event_weights=event_weights),
         "balance": balance_megabytes(numbers, len(SAMPLES), n_components, event_weights=event_weights),
-        "pick": lookup_megabytes(numbers, 2),
+        "select": lookup_megabytes(numbers, 2),
         # Each map besides, of as many pixels whatever the bins.
         "plot": lookup_megabytes(numbers, 2) + 100,
     }

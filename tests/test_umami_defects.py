@@ -425,7 +425,7 @@ def test_without_replacement_no_jet_is_there_twice_and_order_is_random(made, tmp
 
 
 def test_repeats_are_even_and_counted(made, resampled):
-    """With pdf, numbers of copies of a class in a cell differ by one at most, and max_upsampling is kept."""
+    """With pdf, numbers of copies of a class in a bin differ by one at most, and max_upsampling is kept."""
     found = resampled.arrays()
     event, times = np.unique(place(made, found), return_counts=True)
     edges = np.r_[0, 25, 50, 75, 100, 400, 700, 1000]

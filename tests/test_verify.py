@@ -19,6 +19,7 @@ from test_formats import ONE
 from test_streaming import ATLAS, make
 
 from jetmill import verify as verify_module
+from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
@@ -27,7 +28,6 @@ from jetmill.stages.write_manifest import write_manifest
 from jetmill.stages.write_structured import write_structured
 from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.verify import main, verify
-from jetmill.writing.picking import PartOf
 
 CONFIG = runs.changed(
     ONE,
@@ -69,7 +69,7 @@ def finished(tmp_path_factory):
         parts = []
         for number in plan.parts(output):
             parts.append(results / f"structured/parts/{output}/part_{number}.h5")
-            source = PartOf.of(listed, output, plan.slice_of_keys(output, number), plan.sources(number))
+            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, number), plan.sources(number))
             write_structured(source, tables, scalers, parts[-1], content=config.content, compression="gzip")
         write_index(parts, results / f"structured/{output}.h5", merge=False)
         arrays += parts

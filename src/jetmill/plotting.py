@@ -156,7 +156,7 @@ def draw_resampling(
     edges: Mapping[str, np.ndarray],
     written: np.ndarray,
     target: np.ndarray,
-    multiplicity: np.ndarray,
+    repeat_histogram: np.ndarray,
 ) -> Figure:
     """Draw the shape of each class against the target of resampling, and how often jets are repeated.
 
@@ -166,7 +166,7 @@ def draw_resampling(
         Variable to its bin edges, in the order of the axes.
     written, target
         Jets that are written, (n_classes, *bins), and the spectrum that they aim at, (*bins).
-    multiplicity
+    repeat_histogram
         Jets that are taken 0, 1, 2, ... times, (n_classes, times + 1).
     """
     with mpl.rc_context(STYLE):
@@ -192,7 +192,7 @@ def draw_resampling(
         times, none = plots[-1]
         width = 0.85 / len(classes)
         for number, name in enumerate(classes):
-            repeated = multiplicity[number, 1:]
+            repeated = repeat_histogram[number, 1:]
             places = np.arange(1, len(repeated) + 1) + (number - (len(classes) - 1) / 2) * width
             times.bar(places, repeated, width=width, label=name)
         _log_scale(times)
@@ -200,8 +200,8 @@ def draw_resampling(
         times.set_title("different jets", fontsize=9)
         times.xaxis.get_major_locator().set_params(integer=True)
         times.tick_params(axis="x", which="minor", length=0)
-        taken = multiplicity[:, 1:].sum(axis=1) / np.maximum(multiplicity.sum(axis=1), 1)
-        unique = multiplicity[:, 1:].sum(axis=1) / np.maximum(written.reshape(len(classes), -1).sum(axis=1), 1)
+        taken = repeat_histogram[:, 1:].sum(axis=1) / np.maximum(repeat_histogram.sum(axis=1), 1)
+        unique = repeat_histogram[:, 1:].sum(axis=1) / np.maximum(written.reshape(len(classes), -1).sum(axis=1), 1)
         for offset, (values, title) in enumerate(
             ((taken, "of the jets there are, are used"), (unique, "of those written, differ"))
         ):

@@ -22,6 +22,7 @@ import yaml
 from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
 
 import jetmill
+from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
@@ -36,7 +37,6 @@ from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import write_manifest
-from jetmill.writing.picking import PartOf
 
 
 def toys(jets, *processes):
@@ -129,7 +129,7 @@ def make(results, raw):
     for output in plan.outputs:
         parts = placed(plan.part_files(output))
         for path, part in zip(parts, plan.parts(output), strict=True):
-            source = PartOf.of(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
+            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
             write_part(source, tables, scalers, path, content=config.content, compression=config.write.compression)
         write_index(parts, results / f"{output}.h5", merge=config.write.merge)
     manifest = results / "manifest.json"

@@ -43,7 +43,7 @@ def test_files_per_batch_do_not_change_the_data(finished, split, files_per_batch
         assert found[key].tobytes() == values.tobytes(), key
 
 
-# The low cells of jj and the high ones of both, jets taken up to twice; and the minimum of all classes.
+# The low bins of jj and the high ones of both, jets taken up to twice; and the minimum of all classes.
 HALVES = [{"samples": ["jj"], "bins": {"pt": [20, 60]}}, {"samples": ["top", "jj"], "bins": {"pt": [60, 1000]}}]
 RESAMPLING = {
     "pdf": {"method": "pdf", "target": "average", "max_upsampling": 2, "components": HALVES, "validation": True},

@@ -44,7 +44,7 @@ rule plot_balance:
             "<results>/report/maps.png",
             caption="../report/maps.rst",
             category="Balance",
-            labels={"figure": "cells before and after weighting"},
+            labels={"figure": "bins before and after weighting"},
         ),
     log:
         "<logs>/plot_balance.log",

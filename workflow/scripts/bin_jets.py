@@ -1,4 +1,4 @@
-"""Count the jets of some batches in the cells of the balancing histogram."""
+"""Count the jets of some batches in the bins of the balancing histogram."""
 
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.jobs import job

@@ -1,13 +1,13 @@
 """Write scalers and class weights in the forms of umami and salt."""
 
+from jetmill.balancing.selection import PartSpec
 from jetmill.jobs import job
 from jetmill.stages.export import export
-from jetmill.writing.picking import PartOf
 
 with job(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     export(
-        PartOf.of(given.batches, "train", (0, 1)),
+        PartSpec.from_batch_list(given.batches, "train", (0, 1)),
         given.ranges,
         given.scalers,
         given.balance,

@@ -1,14 +1,14 @@
 """Write one part of an output as a table of ragged lists."""
 
+from jetmill.balancing.selection import PartSpec
 from jetmill.jobs import job
 from jetmill.stages.write_parquet import write_parquet
 from jetmill.writing.content import Content
-from jetmill.writing.picking import PartOf
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     write_parquet(
-        PartOf.of(given.batches, snakemake.wildcards.output, params.slice_of_keys, params.batches),
+        PartSpec.from_batch_list(given.batches, snakemake.wildcards.output, params.slice_of_keys, params.batches),
         given.balance,
         given.scalers,
         snakemake.output[0],

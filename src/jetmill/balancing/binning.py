@@ -45,8 +45,8 @@ def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis
     return [Axis.from_segments(variable, segments) for variable, segments in bins.items()]
 
 
-def cell_index(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
-    """Return the flat index (C order, first axis slowest) of each jet's cell, int32 (n_jets,); outside the bins: -1.
+def find_bins(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
+    """Return the flat index (C order, first axis slowest) of each jet's bin, int32 (n_jets,); outside the bins: -1.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def refuse_outside(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> None:
     Parameters
     ----------
     columns
-        As for `cell_index`.
+        As for `find_bins`.
 
     Raises
     ------
@@ -88,8 +88,8 @@ def shape(axes: Sequence[Axis]) -> tuple[int, ...]:
     return tuple(len(axis) for axis in axes)
 
 
-def cells_between(axes: Sequence[Axis], ranges: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """Return which cells lie in ranges of some variables, whose ends are bin edges: bool (*bins)."""
+def bins_between(axes: Sequence[Axis], ranges: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """Return which bins lie in ranges of some variables, whose ends are bin edges: bool (*bins)."""
     inside = []
     for axis in axes:
         low, high = ranges.get(axis.variable, (-np.inf, np.inf))

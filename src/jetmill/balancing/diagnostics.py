@@ -39,15 +39,15 @@ def weight_warnings(name: str, classes: Sequence[str], counts: np.ndarray, weigh
     return found
 
 
-def repeat_warnings(output: str, classes: Sequence[str], multiplicity: np.ndarray) -> list[str]:
+def repeat_warnings(output: str, classes: Sequence[str], repeat_histogram: np.ndarray) -> list[str]:
     """Say of which classes single jets are written more than `REPEATS` times.
 
     Parameters
     ----------
-    multiplicity : ndarray of int64, shape (n_classes, times + 1)
+    repeat_histogram : ndarray of int64, shape (n_classes, times + 1)
         How many jets of each class are written 0, 1, 2, ... times.
     """
-    often = multiplicity[:, REPEATS + 1 :]
+    often = repeat_histogram[:, REPEATS + 1 :]
     return [
         f"{output}: {n.sum()} jets of class {name} are written more than {REPEATS} times,"
         f" up to {REPEATS + 1 + int(np.flatnonzero(n)[-1])} times"

@@ -1,7 +1,7 @@
-"""Quotas: how many jets of each class are taken from each cell of each component, in whole jets.
+"""Quotas: how many jets of each class are taken from each bin of each component, in whole jets.
 
 Everything is decided once, from counts, in `quotas`. Which jets fill a quota is decided by their keys
-(`jetmill.balancing.key_thresholds`).
+(`jetmill.balancing.thresholds`).
 """
 
 import logging
@@ -23,13 +23,13 @@ MAX_TIMES = 100
 
 @dataclass(frozen=True)
 class Component:
-    """Samples that give jets in some cells of the histogram.
+    """Samples that give jets in some bins of the histogram.
 
     Attributes
     ----------
     samples
         Positions of the samples.
-    cells : ndarray of bool, shape (*bins)
+    bins : ndarray of bool, shape (*bins)
     fraction
         Size of this component relative to the others, positive; None for as large as possible.
     max_jets
@@ -38,13 +38,13 @@ class Component:
 
     name: str
     samples: Sequence[int]
-    cells: np.ndarray
+    bins: np.ndarray
     fraction: float | None = None
     max_jets: int | None = None
 
 
-def component_of_cells(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
-    """Return the position of the component that takes each cell of each sample; -1 if none does.
+def component_of_bins(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
+    """Return the position of the component that takes each bin of each sample; -1 if none does.
 
     Parameters
     ----------
@@ -60,18 +60,18 @@ def component_of_cells(components: Sequence[Component], samples: Sequence[str]) 
     Raises
     ------
     JetmillError
-        If two components take the same cell of a sample.
+        If two components take the same bin of a sample.
     """
-    taken_by = np.full((len(samples), *components[0].cells.shape), -1, dtype=np.int64)
+    taken_by = np.full((len(samples), *components[0].bins.shape), -1, dtype=np.int64)
     for position, component in enumerate(components):
         for sample in component.samples:
-            before = taken_by[sample][component.cells]
+            before = taken_by[sample][component.bins]
             if (twice := before >= 0).any():
                 raise JetmillError(
                     f"components '{components[before.max()].name}' and '{component.name}' both take sample"
-                    f" '{samples[sample]}' in {twice.sum()} cells; a jet can be in one component only"
+                    f" '{samples[sample]}' in {twice.sum()} bins; a jet can be in one component only"
                 )
-            taken_by[sample][component.cells] = position
+            taken_by[sample][component.bins] = position
     return taken_by
 
 
@@ -87,7 +87,7 @@ def quotas(
     max_repeats: int | None = None,
     num_jets: int | None = None,
 ) -> np.ndarray:
-    """Return how many jets of each class are taken from each cell of each component.
+    """Return how many jets of each class are taken from each bin of each component.
 
     The method is applied to each component by itself, with its own target spectrum; a class without
     jets there has no say there. With fractions, components that are too large for theirs are scaled
@@ -102,7 +102,7 @@ def quotas(
     ----------
     counts : ndarray of int64, shape (n_samples, n_classes, *bins)
     components
-        At least one, all with a fraction or none; `component_of_cells` must allow them.
+        At least one, all with a fraction or none; `component_of_bins` must allow them.
     method
         Key of `jetmill.balancing.resampling.METHODS`.
     classes
@@ -152,8 +152,8 @@ def quotas(
         scale = scale * (num_jets / possible)
         totals = scale[:, None] * totals
         of_class = round_to_total(totals.T, round_to_total(totals.sum(axis=0), np.int64(num_jets))).T
-    cells = round_to_total(scale[:, None, None] * table, of_class)
-    return cells.reshape(len(components), *counts.shape[1:])
+    bins = round_to_total(scale[:, None, None] * table, of_class)
+    return bins.reshape(len(components), *counts.shape[1:])
 
 
 def round_to_total(real: np.ndarray, total: np.ndarray | np.int64) -> np.ndarray:
@@ -184,8 +184,8 @@ def round_to_total(real: np.ndarray, total: np.ndarray | np.int64) -> np.ndarray
 
 
 def _flat_counts(counts: np.ndarray, component: Component) -> np.ndarray:
-    """Return the counts of a component, int64 (n_classes, n_cells)."""
-    return (counts[list(component.samples)].sum(axis=0) * component.cells).reshape(counts.shape[1], -1)
+    """Return the counts of a component, int64 (n_classes, n_bins)."""
+    return (counts[list(component.samples)].sum(axis=0) * component.bins).reshape(counts.shape[1], -1)
 
 
 def _obey_fractions(size: np.ndarray, components: Sequence[Component]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Resampling methods: the largest numbers of jets that can be taken of each class from each cell.
+"""Resampling methods: the largest numbers of jets that can be taken of each class from each bin.
 
 A method is a function from counts to quotas in real numbers. To add one, write it and name it in
 `METHODS`. What is wanted of several components, in whole jets, is decided in `jetmill.balancing.quotas`.
@@ -18,7 +18,7 @@ class Pool:
 
     Attributes
     ----------
-    counts : ndarray of integers, shape (n_classes, n_cells)
+    counts : ndarray of integers, shape (n_classes, n_bins)
     shares : ndarray of float64, shape (n_classes,)
         Positive relative numbers of jets wanted of the classes.
     target
@@ -42,10 +42,10 @@ class Largest:
 
     Attributes
     ----------
-    table : ndarray of float64, shape (n_classes, n_cells)
+    table : ndarray of float64, shape (n_classes, n_bins)
         0 where a class has no jets.
     totals : ndarray of float64, shape (n_classes,)
-        Sums over cells; equal to the last bit for classes of equal shares.
+        Sums over bins; equal to the last bit for classes of equal shares.
     limit
         Position of the class that allows no more; None if all jets are taken.
     why
@@ -59,14 +59,14 @@ class Largest:
 
 
 def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
-    """Return the share of each cell in the spectrum that classes are to have.
+    """Return the share of each bin in the spectrum that classes are to have.
 
     Parameters
     ----------
     counts : ndarray of integers or float64, shape (n_classes, *bins)
-        Jets of each class in each cell, or sums of their weights, none of them negative.
+        Jets of each class in each bin, or sums of their weights, none of them negative.
     target
-        ``flat``, equal in every cell; ``average``, the mean of the spectra of all classes that have
+        ``flat``, equal in every bin; ``average``, the mean of the spectra of all classes that have
         jets (thesis of the CMS study, section 2.3); or the position of a class, for its spectrum.
 
     Returns
@@ -113,10 +113,10 @@ def take_all(pool: Pool) -> Largest:
 
 
 def take_count(pool: Pool) -> Largest:
-    """Take in each cell, for the share of each class, as many jets as the rarest class has there.
+    """Take in each bin, for the share of each class, as many jets as the rarest class has there.
 
     The quota is share_f * min_g(count_g(b) / share_g): ``count`` of umami (count_sampling.py), with
-    shares. The limit is the class that is rarest in the cells that hold most of the jets.
+    shares. The limit is the class that is rarest in the bins that hold most of the jets.
     """
     per_share = pool.counts / pool.shares[:, None]
     least = per_share.min(axis=0)
@@ -125,7 +125,7 @@ def take_count(pool: Pool) -> Largest:
 
 
 def take_importance(pool: Pool) -> Largest:
-    """Give all classes the target spectrum in the cells that all of them have, taking no jet twice.
+    """Give all classes the target spectrum in the bins that all of them have, taking no jet twice.
 
     The quota is share_f * n * target(b), with the largest n for which it is nowhere above the count:
     ``importance_no_replace`` of umami (importance_sampling_no_replace.py), with shares.
@@ -133,8 +133,8 @@ def take_importance(pool: Pool) -> Largest:
     target = target_spectrum(pool.counts, pool.target)
     common = (pool.counts > 0).all(axis=0) & (target > 0)
     if not common.any():
-        fewest_cells = int(np.count_nonzero(pool.counts, axis=1).argmin())
-        return Largest(np.zeros(pool.counts.shape), np.zeros(len(pool.counts)), fewest_cells)
+        fewest_bins = int(np.count_nonzero(pool.counts, axis=1).argmin())
+        return Largest(np.zeros(pool.counts.shape), np.zeros(len(pool.counts)), fewest_bins)
     wanted = pool.shares[:, None] * np.where(common, target, 0)
     allowed = np.divide(pool.counts, wanted, out=np.full_like(wanted, np.inf), where=common).min(axis=1)
     limit = int(allowed.argmin())
@@ -146,7 +146,7 @@ def take_pdf(pool: Pool) -> Largest:
 
     ``pdf`` of umami (pdf_sampling.py) and UPP (stages/resampling.py), on plain bins. The class that is
     rarest for its share gives as many jets as it has, times `max_upsampling` (1 if None); or as many as `max_repeats`
-    allows in each of its cells.
+    allows in each of its bins.
     """
     most = 1.0 if pool.max_upsampling is None else pool.max_upsampling
     return _repeated(pool, most * pool.counts.sum(axis=1) / pool.shares)
@@ -180,19 +180,19 @@ METHODS: dict[str, Callable[[Pool], Largest]] = {
 
 
 def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:
-    """Give each class the target spectrum in its cells; `allowed` (n_classes,) is its jets over its share."""
+    """Give each class the target spectrum in its bins; `allowed` (n_classes,) is its jets over its share."""
     spectrum = np.where(pool.counts > 0, target_spectrum(pool.counts, pool.target), 0)
     reached = spectrum.sum(axis=1)
-    # A class without jets in any cell of the target cannot follow it.
+    # A class without jets in any bin of the target cannot follow it.
     allowed, why = np.where(reached > 0, allowed, 0), ""
     if pool.max_repeats is not None:
-        # What the target wants of a cell is at most so many times its jets; all classes are scaled down alike.
+        # What the target wants of a bin is at most so many times its jets; all classes are scaled down alike.
         depth = np.divide(pool.counts, spectrum, out=np.full(spectrum.shape, np.inf), where=spectrum > 0)
         least = np.where(reached > 0, depth.min(axis=1), 0)
-        in_cells = pool.max_repeats * least * reached / pool.shares
-        if in_cells.min() < allowed.min():
-            n = pool.counts[in_cells.argmin()][depth[in_cells.argmin()].argmin()]
-            allowed, why = in_cells, f"max_repeats: {pool.max_repeats}, in a bin with {n} of its jets"
+        in_bins = pool.max_repeats * least * reached / pool.shares
+        if in_bins.min() < allowed.min():
+            n = pool.counts[in_bins.argmin()][depth[in_bins.argmin()].argmin()]
+            allowed, why = in_bins, f"max_repeats: {pool.max_repeats}, in a bin with {n} of its jets"
     limit = int(allowed.argmin())
     totals = pool.shares * allowed[limit]
     per_target = np.divide(totals, reached, out=np.zeros_like(totals), where=reached > 0)

@@ -10,9 +10,9 @@
 |---|---|---|
 | ``counts/<sample>``, ``outside/<sample>`` | as in bins | jets there are |
 | ``kept/<output>`` | int64 (n_classes, *bins) | jets that are written to an output, ``train`` or ``val_resampled`` |
-| ``copies/<output>/<sample>`` | int64 (n_classes, *bins) | how often each jet is taken; absent without resampling |
+| ``repeats/<output>/<sample>`` | int64 (n_classes, *bins) | how often each jet is taken; absent without resampling |
 | ``threshold/<output>/<sample>`` | uint64 (n_classes, *bins) | and once more below this selection key |
-| ``multiplicity/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
+| ``repeat_histogram/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
 | ``target/<output>`` | float64 (*bins) | jets in the spectrum that resampling aims at, all classes together |
 | ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets |
 | ``sums/cleaned``, ``sums/train`` | float64 (n_classes, *bins) | event weights of training jets, and of those written |
@@ -32,13 +32,13 @@ from jetmill.files import put
 from jetmill.splitting import SPLITS, split_of
 
 COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
-KEPT, COPIES, THRESHOLD, MULTIPLICITY = "kept", "copies", "threshold", "multiplicity"
+KEPT, REPEATS, THRESHOLD, REPEAT_HISTOGRAM = "kept", "repeats", "threshold", "repeat_histogram"
 WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
 WARNINGS = "warnings"
 
 
 def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
-    """Write a table, most of whose cells may be equal."""
+    """Write a table, most of whose entries may be equal."""
     put(file, name, table, compression="gzip", compression_opts=1, shuffle=True)
 
 
@@ -63,7 +63,7 @@ def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]
     """Return the jets of a whole output, int64 (n_classes,), and how many of them are different ones."""
     if f"{KEPT}/{output}" in balance_file:
         table = balance_file[f"{KEPT}/{output}"][()]
-        kept, times = table.reshape(len(table), -1).sum(axis=1), f"{MULTIPLICITY}/{output}"
+        kept, times = table.reshape(len(table), -1).sum(axis=1), f"{REPEAT_HISTOGRAM}/{output}"
         return kept, int(balance_file[times][:, 1:].sum() if times in balance_file else kept.sum())
     kept = cleaned_jets(balance_file)[SPLITS.index(split_of(output))]
     return kept, int(kept.sum())

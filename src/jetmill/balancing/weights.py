@@ -1,6 +1,6 @@
 """Weights: how classes of unlike spectra are made comparable.
 
-Counts are arrays of shape (n_classes, *bins): jets of a class in a cell of the histogram, or with event weights
+Counts are arrays of shape (n_classes, *bins): jets of a class in a bin of the histogram, or with event weights
 their sum. Every decision here is taken from counts alone, once, and is therefore exact.
 """
 
@@ -10,24 +10,24 @@ from jetmill.balancing.resampling import target_spectrum
 
 
 def class_totals(table: np.ndarray) -> np.ndarray:
-    """Return the sum over all cells of each class, (n_classes,), of a table (n_classes, *bins)."""
+    """Return the sum over all bins of each class, (n_classes,), of a table (n_classes, *bins)."""
     return table.sum(axis=tuple(range(1, table.ndim)))
 
 
 def weight_table(counts: np.ndarray, method: str, reference: int | None = None) -> np.ndarray:
-    """Return the weight of a jet of each class in each cell.
+    """Return the weight of a jet of each class in each bin.
 
     With p the spectrum of a class (its counts over their sum) and k = N / N_class, the weight is
     target / p * k, where the target spectrum is
 
     - ``average``: the mean of the spectra of all classes; divided by the sum of k over classes,
       as the tables ``absweights`` of the CMS study (thesis section 2.3);
-    - ``flat``: equal in every cell, as its tables ``weights_flat``;
+    - ``flat``: equal in every bin, as its tables ``weights_flat``;
     - ``reference``: the spectrum of the class `reference`, divided as ``average``.
 
-    The weighted spectra of all classes then have the shape of the target and equal totals. A cell
+    The weighted spectra of all classes then have the shape of the target and equal totals. A bin
     without jets of a class gets weight 0 for it (the plain formula divides by zero), and what the
-    class cannot reach there is spread over its other cells, so that the totals stay equal.
+    class cannot reach there is spread over its other bins, so that the totals stay equal.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)
     target = target_spectrum(flat, reference if method == "reference" else method)
     table = k * np.divide(target, spectrum, out=np.zeros_like(flat), where=spectrum > 0)
-    # What the cells of a class hold of the target; 1 unless some of its cells are empty.
+    # What the bins of a class hold of the target; 1 unless some of its bins are empty.
     reached = np.where(spectrum > 0, target, 0).sum(axis=1, keepdims=True)
     table = np.divide(table, reached, out=np.zeros_like(table), where=reached > 0)
     if method != "flat":
@@ -58,6 +58,6 @@ def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:
     Parameters
     ----------
     counts
-        Jets in each cell, or the sums of their event weights, by which weights are multiplied.
+        Jets in each bin, or the sums of their event weights, by which weights are multiplied.
     """
     return table * (n_jets / (table * counts).sum())

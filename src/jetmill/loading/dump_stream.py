@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.balancing.binning import Axis, cell_index
+from jetmill.balancing.binning import Axis, find_bins
 from jetmill.columns import schema as store
 from jetmill.errors import JetmillError, nearest
 from jetmill.loading.batches import Arrays, in_batches
@@ -75,8 +75,8 @@ class DumpStream:
                         name: store.as_read(name, x.astype(types.get(name, x.dtype)), of_run)
                         for name, x in cleaned.items()
                     }
-                    cell = cell_index([columns[store.variable(axis.variable)] for axis in axes], axes)
-                    jets = _InMemory(self._sample, columns[store.LABEL], cell, columns)
+                    bin_index = find_bins([columns[store.variable(axis.variable)] for axis in axes], axes)
+                    jets = _InMemory(self._sample, columns[store.LABEL], bin_index, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
                     where = (self._seed, "dump", path, int(chunk.entry[0]))
                     yield rows, generator(*where).permutation(len(jets))
@@ -88,7 +88,7 @@ class _InMemory:
 
     sample: str
     label: np.ndarray
-    cell: np.ndarray
+    bin_index: np.ndarray
     columns: Arrays
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from jetmill.balancing.selection import PartSpec, jets_of_keys, select_jets
 from jetmill.balancing.tables import written_jets
 from jetmill.errors import JetmillError, nearest
 from jetmill.files import open_intermediate_file
@@ -18,7 +19,6 @@ from jetmill.loading.sharing import batch_edges, share
 from jetmill.randomness import generator, mix
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
 from jetmill.writing.assembling import scaled_rows
-from jetmill.writing.picking import PartOf, jets_of_keys, pick
 from jetmill.writing.rows import Rows
 
 # Slices begin and end where these do.
@@ -98,8 +98,8 @@ class Stream:
         with open_intermediate_file(self._run.balance) as file:
             return jets_of_keys(self._part(0, 1), file, KEY_RANGES)
 
-    def _part(self, k: int, n_slices: int) -> PartOf:
-        return PartOf(self._output, (k, n_slices), self._run.batches, self._run.column_types)
+    def _part(self, k: int, n_slices: int) -> PartSpec:
+        return PartSpec(self._output, (k, n_slices), self._run.batches, self._run.column_types)
 
     def _slices(self, epoch: int, at_least: int, start: int, stop: int) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         """Yield the slices of an epoch, as far as they are among the jets from `start` to `stop`."""
@@ -122,7 +122,7 @@ class Stream:
         """Return one of equal ranges of the keys of all batches, and the order of its jets."""
         run = self._run
         with open_intermediate_file(run.balance) as file:
-            picked = list(pick(self._part(k, n_slices), file))
+            selected = list(select_jets(self._part(k, n_slices), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
-        order = np.argsort(mix(np.concatenate([p.order for p in picked]) ^ salt), kind="stable")
-        return scaled_rows(picked, run.tables, run.scalers, run.config.content), order
+        order = np.argsort(mix(np.concatenate([p.order for p in selected]) ^ salt), kind="stable")
+        return scaled_rows(selected, run.tables, run.scalers, run.config.content), order

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from jetmill.balancing.binning import Axis, axes_of, cells_between, shape
+from jetmill.balancing.binning import Axis, axes_of, bins_between, shape
 from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
 from jetmill.balancing.event_weights import ExactSums
-from jetmill.balancing.key_thresholds import multiplicity, thresholds
-from jetmill.balancing.quotas import Component, component_of_cells, quotas
+from jetmill.balancing.quotas import Component, component_of_bins, quotas
 from jetmill.balancing.resampling import target_spectrum
+from jetmill.balancing.selection import SelectionTables, event_weights, read_bins
 from jetmill.balancing.tables import (
-    COPIES,
     COUNTS,
     EDGES,
     KEPT,
-    MULTIPLICITY,
     OUTSIDE,
+    REPEAT_HISTOGRAM,
+    REPEATS,
     SUMS,
     TARGET,
     THRESHOLD,
@@ -32,6 +32,7 @@ from jetmill.balancing.tables import (
     outside_jets,
     write_table,
 )
+from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.schema import KEY, LABEL
@@ -40,7 +41,6 @@ from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
-from jetmill.writing.picking import Choice, cells_of, event_weights
 
 if TYPE_CHECKING:
     from jetmill.config.models import Resampling
@@ -90,8 +90,8 @@ def balance(
     counts = _add_up(counted, samples, COUNTS, (len(SPLITS), len(classes), *shape(axes)))
     outside = _add_up(counted, samples, OUTSIDE, (len(SPLITS), len(classes)))
     components = _components(resampling, samples, axes)
-    of_cells = component_of_cells(components, samples)
-    available = (counts[:, TRAIN] * (of_cells >= 0)[:, None]).sum(axis=0)
+    of_bins = component_of_bins(components, samples)
+    available = (counts[:, TRAIN] * (of_bins >= 0)[:, None]).sum(axis=0)
     empty = _check_classes(classes, available, outside[:, TRAIN].sum(), strict)
     for name, method in weights.items():
         if method.get("reference") in empty:
@@ -108,7 +108,7 @@ def balance(
         cleaned, lost = cleaned_jets(file), outside_jets(file)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
-                _resample(file, name, batches, axes, counts, components, of_cells, resampling, classes, samples, types)
+                _resample(file, name, batches, axes, counts, components, of_bins, resampling, classes, samples, types)
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
@@ -167,17 +167,17 @@ def _weights_of_written(
     weight_columns: Sequence[str],
     types: Mapping[str, str] | None,
 ) -> np.ndarray:
-    """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_cells,)."""
+    """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_bins,)."""
     sums = ExactSums(file[f"{KEPT}/train"].size)
     for sample, path in batches:
-        choice = Choice.read(file, "train", sample)
+        tables = SelectionTables.read(file, "train", sample)
         with Batch(path, types) as batch:
             for rows in in_blocks(batch.rows(TRAIN), BLOCK_ROWS):
-                chosen = choice.of(batch, rows)
-                times = np.ones(len(chosen.key), dtype=np.int64) if chosen.times is None else chosen.times
+                found = tables.select(batch, rows)
+                times = np.ones(len(found.key), dtype=np.int64) if found.times is None else found.times
                 used = times > 0
                 weight = event_weights(batch, weight_columns, rows, used)
-                group = chosen.label * np.int64(choice.n_cells) + chosen.cell
+                group = found.label * np.int64(tables.n_bins) + found.bin_index
                 sums.add(group[used], weight, times[used])
     return sums.result()
 
@@ -228,14 +228,14 @@ def _check_classes(classes: Sequence[str], available: np.ndarray, n_outside: int
 
 
 def _components(resampling: "Resampling", samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
-    """Return the components of the configuration, or the one of all samples and cells."""
+    """Return the components of the configuration, or the one of all samples and bins."""
     if not resampling.components:
-        return [Component("all", range(len(samples)), cells_between(axes, {}))]
+        return [Component("all", range(len(samples)), bins_between(axes, {}))]
     return [
         Component(
             " ".join([*c.samples, *(f"{name} {low:g} to {high:g}" for name, (low, high) in c.bins.items())]),
             [samples.index(sample) for sample in c.samples],
-            cells_between(axes, c.bins),
+            bins_between(axes, c.bins),
             c.fraction,
             c.max_jets,
         )
@@ -250,7 +250,7 @@ def _resample(
     axes: Sequence[Axis],
     counts: np.ndarray,
     components: Sequence[Component],
-    of_cells: np.ndarray,
+    of_bins: np.ndarray,
     resampling: "Resampling",
     classes: Sequence[str],
     samples: Sequence[str],
@@ -277,31 +277,31 @@ def _resample(
         key = "num_jets" if output == "train" else "num_jets_validation"
         advice = "" if wanted == "auto" else f". Lower balance.resampling.{key}, or write auto for as many as possible"
         raise JetmillError(f"balance.resampling, {output}: {error}{advice}") from None
-    total = np.stack([there[list(c.samples)].sum(axis=0) * c.cells for c in components])
-    copies, more = np.divmod(quota, np.maximum(total, 1))
-    n_cells = int(np.prod(total.shape[2:]))
+    total = np.stack([there[list(c.samples)].sum(axis=0) * c.bins for c in components])
+    repeats, more = np.divmod(quota, np.maximum(total, 1))
+    n_bins = int(np.prod(total.shape[2:]))
 
     def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield group (component, class, cell) and selection key of the jets of each batch."""
+        """Yield group (component, class, bin) and selection key of the jets of each batch."""
         for sample, path in batches:
             with Batch(path, types) as batch:
                 for rows in in_blocks(batch.rows(split), BLOCK_ROWS):
-                    label, cell, key = batch.read(LABEL, rows), cells_of(batch, axes, rows), batch.read(KEY, rows)
-                    component = of_cells[samples.index(sample)].reshape(-1)[cell]
-                    group = (component * len(classes) + label) * n_cells + cell
-                    used = (component >= 0) & (cell >= 0)
+                    label, bin_index, key = batch.read(LABEL, rows), read_bins(batch, axes, rows), batch.read(KEY, rows)
+                    component = of_bins[samples.index(sample)].reshape(-1)[bin_index]
+                    group = (component * len(classes) + label) * n_bins + bin_index
+                    used = (component >= 0) & (bin_index >= 0)
                     yield group[used], selection_key(key[used])
 
-    threshold = thresholds(groups, more.reshape(-1), total.reshape(-1)).reshape(total.shape)
-    for sample, component in zip(samples, of_cells, strict=True):
-        for name, table in ((COPIES, copies), (THRESHOLD, threshold)):
-            chosen = np.take_along_axis(table, np.maximum(component, 0)[None, None], axis=0)[0]
-            write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, chosen, 0))
-    kept, times = quota.sum(axis=0), multiplicity(quota.swapaxes(0, 1), total.swapaxes(0, 1))
+    threshold = selection_thresholds(groups, more.reshape(-1), total.reshape(-1)).reshape(total.shape)
+    for sample, component in zip(samples, of_bins, strict=True):
+        for name, table in ((REPEATS, repeats), (THRESHOLD, threshold)):
+            found = np.take_along_axis(table, np.maximum(component, 0)[None, None], axis=0)[0]
+            write_table(file, f"{name}/{output}/{sample}", np.where(component >= 0, found, 0))
+    kept, times = quota.sum(axis=0), repeat_histogram(quota.swapaxes(0, 1), total.swapaxes(0, 1))
     put(file, f"{KEPT}/{output}", kept)
-    put(file, f"{MULTIPLICITY}/{output}", times)
+    put(file, f"{REPEAT_HISTOGRAM}/{output}", times)
     if target is not None:
-        spectra = [target_spectrum(n, target) * c.cells for n, c in zip(total, components, strict=True)]
+        spectra = [target_spectrum(n, target) * c.bins for n, c in zip(total, components, strict=True)]
         put(
             file,
             f"{TARGET}/{output}",

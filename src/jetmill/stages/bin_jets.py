@@ -1,4 +1,4 @@
-"""How many jets of some batches are in each cell of the balancing histogram."""
+"""How many jets of some batches are in each bin of the balancing histogram."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, refuse_outside, shape
 from jetmill.balancing.event_weights import ExactSums
+from jetmill.balancing.selection import event_weights, read_bins
 from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.schema import LABEL, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.splitting import SPLITS, TRAIN
-from jetmill.writing.picking import cells_of, event_weights
 
 # Jets that are counted at a time.
 BLOCK_ROWS = 2**21
@@ -53,33 +53,33 @@ def bin_jets(
         If a training jet is outside the bins and `outside` is ``error``, or has no event weight.
     """
     axes = axes_of(bins)
-    n_cells, n_groups = int(np.prod(shape(axes))), len(SPLITS) * n_classes
+    n_bins, n_groups = int(np.prod(shape(axes))), len(SPLITS) * n_classes
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
     sums: dict[str, ExactSums] = {}
     for sample, path in batches:
-        table = counts.setdefault(sample, np.zeros(n_groups * n_cells, dtype=np.int64))
+        table = counts.setdefault(sample, np.zeros(n_groups * n_bins, dtype=np.int64))
         table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
-        weights = sums.setdefault(sample, ExactSums(n_classes * n_cells))
-        used, n_inside = np.zeros(n_cells, dtype=bool), 0
+        weights = sums.setdefault(sample, ExactSums(n_classes * n_bins))
+        used, n_inside = np.zeros(n_bins, dtype=bool), 0
         with Batch(path, types) as batch:
             split = batch.split_codes()
             for rows in in_blocks(slice(0, len(split)), BLOCK_ROWS):
-                cell, of_rows = cells_of(batch, axes, rows), split[rows]
+                bin_index, of_rows = read_bins(batch, axes, rows), split[rows]
                 group = of_rows * np.int64(n_classes) + batch.read(LABEL, rows)
-                inside = cell >= 0
+                inside = bin_index >= 0
                 if outside == "error" and not inside[of_rows == TRAIN].all():
                     _refuse(batch, axes)
-                table += np.bincount(group[inside] * n_cells + cell[inside], minlength=len(table))
+                table += np.bincount(group[inside] * n_bins + bin_index[inside], minlength=len(table))
                 table_outside += np.bincount(group[~inside], minlength=n_groups)
-                used[cell[inside]] = True
+                used[bin_index[inside]] = True
                 n_inside += int(inside.sum())
                 if weight_columns:
                     # Training is the first split, so that a group of it is a class.
                     of_train = inside & (of_rows == TRAIN)
                     weight = event_weights(batch, weight_columns, rows, of_train)
-                    weights.add(group[of_train] * n_cells + cell[of_train], weight)
-        logger.info("%12d jets in %d of %d cells  %s", n_inside, used.sum(), n_cells, path)
+                    weights.add(group[of_train] * n_bins + bin_index[of_train], weight)
+        logger.info("%12d jets in %d of %d bins  %s", n_inside, used.sum(), n_bins, path)
     with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import yaml
 
+from jetmill.balancing.selection import PartSpec, training_blocks
 from jetmill.balancing.tables import written_jets
 from jetmill.columns.schema import constituent_label
 from jetmill.files import atomic_write, open_intermediate_file
@@ -16,7 +17,6 @@ from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import check_label
-from jetmill.writing.picking import PartOf, training_blocks
 
 # Jets whose labels of constituents are read at a time.
 BLOCK_JETS = 2**13
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def export(
-    source: PartOf,
+    source: PartSpec,
     ranges: Sequence[str | Path],
     scalers_path: str | Path,
     balance_path: str | Path,
@@ -69,7 +69,7 @@ def export(
 
 
 def _count(
-    source: PartOf, balance_file: h5py.File, labels: Mapping[str, Mapping[str, int]]
+    source: PartSpec, balance_file: h5py.File, labels: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return how often each value of each label is written, int64 (n_values,)."""
     counts = {of: {name: np.zeros(n, dtype=np.int64) for name, n in rows.items()} for of, rows in labels.items()}

@@ -8,11 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from jetmill.balancing.selection import training_blocks
 from jetmill.columns.schema import constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
-from jetmill.writing.picking import training_blocks
 
 # Jets whose values are read at a time; fewer where each has many constituents.
 BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from jetmill.balancing.selection import PartSpec, final_order, select_jets
 from jetmill.columns.schema import variable
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
 from jetmill.loading.jets import load
 from jetmill.plotting import draw_closure, save
 from jetmill.writing.assembling import read_columns
-from jetmill.writing.picking import PartOf, final_order, pick
 
 logger = logging.getLogger(__name__)
 
 
-def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, output: str | Path) -> None:
+def plot_closure(source: PartSpec, balance_path: str | Path, part: str | Path, output: str | Path) -> None:
     """Compare a finished part with the cleaned columns it was made from, scaled in double precision.
 
     Raises
@@ -26,10 +26,10 @@ def plot_closure(source: PartOf, balance_path: str | Path, part: str | Path, out
     """
     jets = load(part)
     with open_intermediate_file(balance_path) as file:
-        picked = list(pick(source, file))
-    order = final_order(picked)
+        selected = list(select_jets(source, file))
+    order = final_order(selected)
     largest, typical = np.zeros(len(jets.variables)), np.zeros(len(jets.variables))
-    cleaned = read_columns(picked, [variable(name) for name in jets.variables])
+    cleaned = read_columns(selected, [variable(name) for name in jets.variables])
     for i, (name, column) in enumerate(zip(jets.variables, cleaned.values(), strict=True)):
         expected, found = jets.scaling.forward(column[order], i), jets.inputs[:, i]
         present = ~np.isnan(expected)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jetmill.balancing.tables import EDGES, KEPT, MULTIPLICITY, TARGET
+from jetmill.balancing.tables import EDGES, KEPT, REPEAT_HISTOGRAM, TARGET
 from jetmill.files import open_intermediate_file
 from jetmill.plotting import draw_resampling, save
 
@@ -18,7 +18,7 @@ def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str
     with open_intermediate_file(balance_path) as file:
         classes = list(file.attrs["classes"])
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}
-        written, multiplicity = file[f"{KEPT}/{output}"][()], file[f"{MULTIPLICITY}/{output}"][()]
+        written, repeat_histogram = file[f"{KEPT}/{output}"][()], file[f"{REPEAT_HISTOGRAM}/{output}"][()]
         # Without a target, classes are compared with all of them together.
         target = file[f"{TARGET}/{output}"][()] if f"{TARGET}/{output}" in file else written.sum(axis=0)
-    save(draw_resampling(classes, edges, written, target, multiplicity), figure)
+    save(draw_resampling(classes, edges, written, target, repeat_histogram), figure)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from jetmill.balancing.selection import PartSpec, final_order, select_jets
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, open_intermediate_file, origin
 from jetmill.packages import FORMATS
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing.assembling import Tables
 from jetmill.writing.content import Content
-from jetmill.writing.picking import PartOf, final_order, pick
 from jetmill.writing.unscaled import FLAVOUR, constituent_fields, jet_fields
 
 # Jets that are written at a time, a row group of the file.
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_parquet(
-    source: PartOf,
+    source: PartSpec,
     balance_path: str | Path,
     scalers_path: str | Path,
     output: str | Path,
@@ -45,17 +45,17 @@ def write_parquet(
         raise JetmillError(str(FORMATS["parquet"])) from None
     scalers = read_scalers(scalers_path)
     with open_intermediate_file(balance_path) as balance_file:
-        picked = list(pick(source, balance_file))
+        selected = list(select_jets(source, balance_file))
         tables = Tables.read(balance_file)
-    jets = jet_fields(picked, tables, scalers["jets"], content)
+    jets = jet_fields(selected, tables, scalers["jets"], content)
     flavour = jets[FLAVOUR]
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(tables.classes)}
     ragged = {
         f"{collection}_{name}": rows
         for collection in content.slots
-        for name, rows in constituent_fields(picked, collection, scalers[collection], content).items()
+        for name, rows in constituent_fields(selected, collection, scalers[collection], content).items()
     }
-    order = final_order(picked)
+    order = final_order(selected)
 
     def table(rows: np.ndarray) -> pa.Table:
         columns = {name: pa.array(values.take(rows)) for name, values in jets.items()}

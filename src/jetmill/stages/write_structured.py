@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from jetmill.balancing.selection import PartSpec, final_order, select_jets
 from jetmill.balancing.tables import written_jets
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.scalers import read_scalers
 from jetmill.writing import layout
 from jetmill.writing.assembling import Tables
 from jetmill.writing.content import Content
-from jetmill.writing.picking import PartOf, final_order, pick
 from jetmill.writing.rows import Ragged, Rows, records
 from jetmill.writing.unscaled import FLAVOUR, constituent_fields, jet_fields
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_structured(
-    source: PartOf,
+    source: PartSpec,
     balance_path: str | Path,
     scalers_path: str | Path,
     output: str | Path,
@@ -37,12 +37,12 @@ def write_structured(
     """
     scalers = read_scalers(scalers_path)
     with open_intermediate_file(balance_path) as balance_file:
-        picked = list(pick(source, balance_file))
+        selected = list(select_jets(source, balance_file))
         tables = Tables.read(balance_file)
         kept, unique = written_jets(balance_file, source.output)
-    rows: dict[str, Rows] = {"jets": records(jet_fields(picked, tables, scalers["jets"], content))}
+    rows: dict[str, Rows] = {"jets": records(jet_fields(selected, tables, scalers["jets"], content))}
     for collection, length in content.slots.items():
-        fields = constituent_fields(picked, collection, scalers[collection], content)
+        fields = constituent_fields(selected, collection, scalers[collection], content)
         counts = next(iter(fields.values())).counts
         in_use = np.arange(counts.sum() + 1) < counts.sum()
         values = records({name: f.values for name, f in fields.items()} | {"valid": in_use})
@@ -56,5 +56,5 @@ def write_structured(
             "dsids": json.dumps([]),
         },
     }
-    layout.write_rows(output, rows, final_order(picked), attributes, {}, compression)
+    layout.write_rows(output, rows, final_order(selected), attributes, {}, compression)
     logger.info("%12d jets written", rows["jets"].shape[0])

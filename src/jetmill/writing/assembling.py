@@ -21,13 +21,13 @@ BLOCK_ROWS = 8192
 
 
 class Jets(Protocol):
-    """Cleaned jets of one sample, wherever their columns are (`jetmill.writing.picking.Picked`).
+    """Cleaned jets of one sample, wherever their columns are (`jetmill.balancing.selection.SelectedJets`).
 
     Attributes
     ----------
     sample
         Name of their sample.
-    label : ndarray of uint8; cell : ndarray of int32, -1 outside the bins; both shape (n,)
+    label : ndarray of uint8; bin_index : ndarray of int32, -1 outside the bins; both shape (n,)
     """
 
     @property
@@ -35,7 +35,7 @@ class Jets(Protocol):
     @property
     def label(self) -> np.ndarray: ...  # noqa: D102
     @property
-    def cell(self) -> np.ndarray: ...  # noqa: D102
+    def bin_index(self) -> np.ndarray: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -160,9 +160,9 @@ def dataset_types(content: Content) -> dict[str, str]:
 
 def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
     """Return the bin of jets along each axis, int8 to int32 (n_jets, n_axes); -1 along all of them outside the bins."""
-    cells, n_bins = np.concatenate([j.cell for j in jets]), _shape(tables)
-    bins = np.stack(np.unravel_index(np.maximum(cells, 0), n_bins), axis=1)
-    return np.where(cells[:, None] >= 0, bins, -1).astype(np.min_scalar_type(-max(n_bins)))
+    index, n_bins = np.concatenate([j.bin_index for j in jets]), _shape(tables)
+    bins = np.stack(np.unravel_index(np.maximum(index, 0), n_bins), axis=1)
+    return np.where(index[:, None] >= 0, bins, -1).astype(np.min_scalar_type(-max(n_bins)))
 
 
 def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[str, np.ndarray]:
@@ -175,8 +175,8 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
     JetmillError
         If a column that weights are multiplied by is missing for a jet.
     """
-    labels, cells = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "cell"))
-    factor: np.ndarray = (cells >= 0).astype(np.float32)
+    labels, bins = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "bin_index"))
+    factor: np.ndarray = (bins >= 0).astype(np.float32)
     if content.weight_columns:
         columns = read_columns(jets, [f"{store.WEIGHTS}/{name}" for name in content.weight_columns])
         factor *= product({name.removeprefix(f"{store.WEIGHTS}/"): values for name, values in columns.items()})
@@ -184,7 +184,7 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
         return {"weight": factor}
     flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}
     return {
-        f"weight_{name}" if number else "weight": (table[labels, cells] * factor).astype(np.float32)
+        f"weight_{name}" if number else "weight": (table[labels, bins] * factor).astype(np.float32)
         for number, (name, table) in enumerate(flat.items())
     }
 

@@ -1,6 +1,6 @@
-"""Which jets fill a quota: those with the smallest keys of their group.
+"""Selection thresholds: which jets fill a quota, namely those with the smallest keys of their group.
 
-A group is a class in a cell of a component. With `total` jets and a quota, every jet of the group is
+A group is a class in a bin of a component. With `total` jets and a quota, every jet of the group is
 taken ``quota // total`` times, and the ``quota % total`` jets with the smallest keys once more. So the
 choice depends on the jets alone, not on how they are cut into batches.
 """
@@ -19,7 +19,7 @@ LAST_KEY = np.uint64(2**64 - 1)
 DEVIATIONS = 5.0
 
 
-def thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray) -> np.ndarray:
+def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Return for each group the key that exactly `wanted` keys of the group are below.
 
     One pass over the batches counts the keys below a band around ``wanted / total`` of the range of
@@ -70,20 +70,20 @@ def thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray) -> np.nd
     return found
 
 
-def copies(quota_copies: np.ndarray, threshold: np.ndarray, key: np.ndarray) -> np.ndarray:
+def repeats(quota_repeats: np.ndarray, threshold: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Return how often each jet is taken, int64 (n_jets,).
 
     Parameters
     ----------
-    quota_copies : ndarray of int64, shape (n_jets,)
+    quota_repeats : ndarray of int64, shape (n_jets,)
         ``quota // total`` of the jet's group.
     threshold, key : ndarray of uint64, shape (n_jets,)
         Threshold of the jet's group for ``quota % total``; key of the jet.
     """
-    return quota_copies + (key < threshold)
+    return quota_repeats + (key < threshold)
 
 
-def multiplicity(quota: np.ndarray, total: np.ndarray) -> np.ndarray:
+def repeat_histogram(quota: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Return how many jets of each class are taken 0, 1, 2, ... times.
 
     Parameters

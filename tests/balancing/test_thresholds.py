@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jetmill.balancing import key_thresholds
-from jetmill.balancing.key_thresholds import copies, multiplicity, thresholds
+from jetmill.balancing import thresholds
+from jetmill.balancing.thresholds import repeat_histogram, repeats, selection_thresholds
 from jetmill.errors import JetmillError
 
 LAST = 2**64 - 1
@@ -42,7 +42,7 @@ def oracle(group, key, wanted, total):
 
 def assert_exact(batches, wanted, total):
     """Assert that each group has its threshold; return the thresholds."""
-    found = thresholds(batches, wanted, total)
+    found = selection_thresholds(batches, wanted, total)
     group, key = (np.concatenate(x) for x in zip(*batches.batches, strict=True))
     assert found.dtype == np.uint64
     np.testing.assert_array_equal(found, oracle(group, key, wanted, total))
@@ -78,7 +78,7 @@ def test_thresholds_do_not_depend_on_bands(jets, data):
     low, high = np.sort(np.array(ends, dtype=np.uint64).reshape(2, 3), axis=0)
     batches = cut(group, key, 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(key_thresholds, "_band", lambda wanted, total: (low, high))
+        patch.setattr(thresholds, "_band", lambda wanted, total: (low, high))
         found = assert_exact(batches, wanted, total)
     partial = (wanted > 0) & (wanted < total)
     missed = partial & ((found < low) | (found > high))
@@ -116,7 +116,7 @@ def test_clustered_keys_need_two_passes(start, step):
 
 def test_all_or_nothing_reads_no_batch():
     batches = Passes()
-    found = thresholds(batches, np.array([0, 7, 0]), np.array([5, 7, 0]))
+    found = selection_thresholds(batches, np.array([0, 7, 0]), np.array([5, 7, 0]))
     assert found.tolist() == [0, LAST, 0]
     assert batches.number == 0
 
@@ -127,13 +127,13 @@ def test_batches_and_order_do_not_matter():
     group, key = rng.integers(0, 9, size=n).astype(np.uint16), uniform_keys(rng, n)
     total = np.bincount(group)
     wanted = total // 3
-    expected = thresholds(cut(group, key, 1), wanted, total)
+    expected = selection_thresholds(cut(group, key, 1), wanted, total)
     for n_batches in (2, 13, 500):
         order = rng.permutation(n)
-        found = thresholds(cut(group[order], key[order], n_batches), wanted, total)
+        found = selection_thresholds(cut(group[order], key[order], n_batches), wanted, total)
         np.testing.assert_array_equal(found, expected)
     empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64))
-    np.testing.assert_array_equal(thresholds(Passes(empty, (group, key), empty), wanted, total), expected)
+    np.testing.assert_array_equal(selection_thresholds(Passes(empty, (group, key), empty), wanted, total), expected)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_few_keys_are_kept_in_memory(share, collected):
     rng = np.random.default_rng(4)
     # Groups that are taken in full or not at all keep none.
     batches = cut(np.arange(3 * n) % 3, uniform_keys(rng, 3 * n), 10)
-    thresholds(batches, np.array([int(share * n), 0, n]), np.full(3, n))
+    selection_thresholds(batches, np.array([int(share * n), 0, n]), np.full(3, n))
     assert batches.number == 1
     assert 0 < collected[0] <= 10 * np.sqrt(share * (1 - share) * n) * 1.2 + 30
 
@@ -172,7 +172,7 @@ def test_bands_are_rarely_missed():
     wanted[::3] = np.minimum(total[::3] - 1, 1 + wanted[::3] % 5)
     wanted[1::3] = np.maximum(1, total[1::3] - 1 - wanted[1::3] % 5)
     key = rng.beta(wanted + 1, total - wanted) * 2.0**64
-    low, high = key_thresholds._band(wanted, total)
+    low, high = thresholds._band(wanted, total)
     assert (low <= high).all()
     assert ((key < low) | (key > high)).sum() <= 2
     assert low[total < 10].max() == 0
@@ -180,7 +180,7 @@ def test_bands_are_rarely_missed():
 
 
 def test_bands_reach_both_ends():
-    key = key_thresholds._as_key(np.array([-0.5, 0.0, 2.0**-64, 0.5, np.nextafter(1, 0), 1.0, 1.5]))
+    key = thresholds._as_key(np.array([-0.5, 0.0, 2.0**-64, 0.5, np.nextafter(1, 0), 1.0, 1.5]))
     assert key.tolist() == [0, 0, 1, 2**63, 2**64 - 2**11, LAST, LAST]
 
 
@@ -188,42 +188,45 @@ def test_equal_keys_at_the_threshold_are_an_error():
     group = np.zeros(4, dtype=np.int64)
     key = np.array([7, 5, 7, 9], dtype=np.uint64)
     with pytest.raises(JetmillError, match="two jets have the same random key"):
-        thresholds(cut(group, key, 2), np.array([2]), np.array([4]))
+        selection_thresholds(cut(group, key, 2), np.array([2]), np.array([4]))
     for wanted, threshold in ((1, 7), (3, 9)):  # elsewhere they do no harm
-        assert thresholds(cut(group, key, 2), np.array([wanted]), np.array([4])).tolist() == [threshold]
+        assert selection_thresholds(cut(group, key, 2), np.array([wanted]), np.array([4])).tolist() == [threshold]
     # Nor do equal keys of two groups.
-    assert thresholds(cut(np.array([0, 1, 1, 0]), key, 2), np.array([1, 1]), np.array([2, 2])).tolist() == [9, 7]
+    assert selection_thresholds(cut(np.array([0, 1, 1, 0]), key, 2), np.array([1, 1]), np.array([2, 2])).tolist() == [
+        9,
+        7,
+    ]
 
 
 def test_batches_without_the_jets_that_were_counted():
     batches = cut(np.array([0, 0, 1]), np.array([1, 2, 3], dtype=np.uint64), 1)
     with pytest.raises(JetmillError, match="1 groups hold fewer jets than were counted"):
-        thresholds(batches, np.array([5, 0]), np.array([9, 1]))
+        selection_thresholds(batches, np.array([5, 0]), np.array([9, 1]))
     assert batches.number == 2
 
 
 def test_jets_are_taken_as_often_as_wanted():
     rng = np.random.default_rng(6)
-    n_classes, n_cells, n = 3, 10, 20_000
-    group, key = rng.integers(0, n_classes * n_cells, size=n), uniform_keys(rng, n)
-    total = np.bincount(group, minlength=n_classes * n_cells)
+    n_classes, n_bins, n = 3, 10, 20_000
+    group, key = rng.integers(0, n_classes * n_bins, size=n), uniform_keys(rng, n)
+    total = np.bincount(group, minlength=n_classes * n_bins)
     quota = (rng.choice([0, 0.3, 1, 1.7, 4.2], size=len(total)) * total).astype(np.int64)
     times, remainder = np.divmod(quota, np.maximum(total, 1))
-    found = thresholds(cut(group, key, 4), remainder, total)
-    taken = copies(times[group], found[group], key)
+    found = selection_thresholds(cut(group, key, 4), remainder, total)
+    taken = repeats(times[group], found[group], key)
     np.testing.assert_array_equal(np.bincount(group, weights=taken, minlength=len(total)), quota)
     for g in range(len(total)):
         own = taken[group == g]
         assert own.max() - own.min() <= 1
         assert set(np.argsort(-own, kind="stable")[: remainder[g]]) == set(np.argsort(key[group == g])[: remainder[g]])
-    histogram = multiplicity(quota.reshape(n_classes, 2, 5), total.reshape(n_classes, 2, 5))
+    histogram = repeat_histogram(quota.reshape(n_classes, 2, 5), total.reshape(n_classes, 2, 5))
     for f, row in enumerate(histogram):
-        np.testing.assert_array_equal(row, np.bincount(taken[group // n_cells == f], minlength=len(row)))
+        np.testing.assert_array_equal(row, np.bincount(taken[group // n_bins == f], minlength=len(row)))
     assert histogram.shape == (n_classes, taken.max() + 1)
     assert histogram.dtype == np.int64
 
 
 def test_multiplicity_by_hand():
     quota, total = np.array([[0, 4], [7, 0]]), np.array([[3, 4], [2, 0]])
-    np.testing.assert_array_equal(multiplicity(quota, total), [[3, 4, 0, 0, 0], [0, 0, 0, 1, 1]])
-    np.testing.assert_array_equal(multiplicity(np.zeros((2, 3), int), np.ones((2, 3), int)), [[3], [3]])
+    np.testing.assert_array_equal(repeat_histogram(quota, total), [[3, 4, 0, 0, 0], [0, 0, 0, 1, 1]])
+    np.testing.assert_array_equal(repeat_histogram(np.zeros((2, 3), int), np.ones((2, 3), int)), [[3], [3]])

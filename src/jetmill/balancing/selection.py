@@ -7,10 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jetmill.balancing.binning import Axis, cell_index, shape
+from jetmill.balancing.binning import Axis, find_bins, shape
 from jetmill.balancing.event_weights import product
-from jetmill.balancing.key_thresholds import copies
-from jetmill.balancing.tables import COPIES, EDGES, THRESHOLD
+from jetmill.balancing.tables import EDGES, REPEATS, THRESHOLD
+from jetmill.balancing.thresholds import repeats
 from jetmill.columns import schema as store
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.batch_list import read_batch_list
@@ -21,7 +21,7 @@ from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
 
 
 @dataclass(frozen=True)
-class PartOf:
+class PartSpec:
     """Where the jets of a part come from.
 
     Attributes
@@ -42,16 +42,16 @@ class PartOf:
     types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_batch_list(
         cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
-    ) -> "PartOf":
+    ) -> "PartSpec":
         """Return a part that is drawn from some of the listed batches."""
         found = read_batch_list(batch_list)
         return cls(output, slice_of_keys, [(batch.sample, batch.path) for batch in found[batches]], found[0].types)
 
 
 @dataclass(frozen=True)
-class Picked:
+class SelectedJets:
     """The jets that a part takes from one batch.
 
     Attributes
@@ -65,7 +65,7 @@ class Picked:
         every row is taken once.
     order : ndarray of uint64, shape (n,)
         Key by which the part is shuffled.
-    label : ndarray of uint8; cell : ndarray of int32, -1 outside the bins; both shape (n,)
+    label : ndarray of uint8; bin_index : ndarray of int32, -1 outside the bins; both shape (n,)
     types
         Column to the type that it is read in.
     """
@@ -76,7 +76,7 @@ class Picked:
     repeat: np.ndarray | None
     order: np.ndarray
     label: np.ndarray
-    cell: np.ndarray
+    bin_index: np.ndarray
     types: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Picked:
             return batch.names(group)
 
     def read(self, names: Sequence[str]) -> list[np.ndarray]:
-        """Read columns of the picked jets, each (n,)."""
+        """Read columns of the selected jets, each (n,)."""
         with Batch(self.path, self.types) as batch:
             columns = [batch.read(name, self.rows) for name in names]
         return columns if self.repeat is None else [column[self.repeat] for column in columns]
@@ -105,81 +105,82 @@ class Picked:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SelectionTables:
     """Which jets of a sample are in an output, and how often: the tables of balance.h5 that say so.
 
     Attributes
     ----------
     axes
         Of the balancing histogram.
-    n_cells
-        How many cells it has.
+    n_bins
+        How many bins it has.
     from_bins
         Whether jets outside the bins are not in the output.
-    copies, threshold : ndarray of int64, uint64, shape (n_classes * n_cells,), or None
+    repeats, threshold : ndarray of int64, uint64, shape (n_classes * n_bins,), or None
         As in `jetmill.balancing.tables`; None if every jet is in the output once.
     """
 
     axes: Sequence[Axis]
-    n_cells: int
+    n_bins: int
     from_bins: bool
-    copies: np.ndarray | None
+    repeats: np.ndarray | None
     threshold: np.ndarray | None
 
     @classmethod
-    def read(cls, balance_file: h5py.File, output: str, sample: str) -> "Choice":
+    def read(cls, balance_file: h5py.File, output: str, sample: str) -> "SelectionTables":
         """Read the tables of an output and a sample."""
         axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
-        n_cells, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
-        if f"{COPIES}/{output}" not in balance_file:
-            return cls(axes, n_cells, from_bins, None, None)
-        # Flat tables: a cell is numbered as it lies in memory.
-        tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (COPIES, THRESHOLD))
-        return cls(axes, n_cells, from_bins, *tables)
+        n_bins, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
+        if f"{REPEATS}/{output}" not in balance_file:
+            return cls(axes, n_bins, from_bins, None, None)
+        # Flat tables: a bin is numbered as it lies in memory.
+        tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (REPEATS, THRESHOLD))
+        return cls(axes, n_bins, from_bins, *tables)
 
-    def of(self, batch: Batch, rows: slice) -> "Chosen":
+    def select(self, batch: Batch, rows: slice) -> "SelectedRows":
         """Decide how often consecutive jets of a batch are in the output."""
-        key, label, cell = batch.read(store.KEY, rows), batch.read(store.LABEL, rows), cells_of(batch, self.axes, rows)
-        inside = cell >= 0
-        if self.copies is None or self.threshold is None:
+        key, label = batch.read(store.KEY, rows), batch.read(store.LABEL, rows)
+        bin_index = read_bins(batch, self.axes, rows)
+        inside = bin_index >= 0
+        if self.repeats is None or self.threshold is None:
             all_once = not self.from_bins or bool(inside.all())
-            return Chosen(key, label, cell, None if all_once else inside.astype(np.int64))
-        at = label * np.int64(self.n_cells) + cell
-        times = copies(self.copies[at], self.threshold[at], selection_key(key))
-        return Chosen(key, label, cell, np.where(inside, times, 0))
+            return SelectedRows(key, label, bin_index, None if all_once else inside.astype(np.int64))
+        at = label * np.int64(self.n_bins) + bin_index
+        times = repeats(self.repeats[at], self.threshold[at], selection_key(key))
+        return SelectedRows(key, label, bin_index, np.where(inside, times, 0))
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedRows:
     """Consecutive jets of a batch, and how often each is in an output.
 
     Attributes
     ----------
-    key : ndarray of uint64; label : ndarray of uint8; cell : ndarray of int32, -1 outside; all of shape (n,)
+    key : ndarray of uint64; label : ndarray of uint8; bin_index : ndarray of int32, -1 outside; all of shape (n,)
     times : ndarray of int64, shape (n,), or None
         How often each is taken; None if every jet is taken once.
     """
 
     key: np.ndarray
     label: np.ndarray
-    cell: np.ndarray
+    bin_index: np.ndarray
     times: np.ndarray | None
 
 
-def pick(source: PartOf, balance_file: h5py.File) -> Iterator[Picked]:
+def select_jets(source: PartSpec, balance_file: h5py.File) -> Iterator[SelectedJets]:
     """Decide, batch by batch, which jets are in a part and how often."""
-    for sample, path, rows, chosen in _choose(source, balance_file):
-        key, label, cell, times = chosen.key, chosen.label, chosen.cell, chosen.times
+    for sample, path, rows, found in _selected_rows(source, balance_file):
+        key, label, bin_index, times = found.key, found.label, found.bin_index, found.times
         if times is None:
-            yield Picked(path, sample, rows, None, mix(key), label, cell, source.types)
+            yield SelectedJets(path, sample, rows, None, mix(key), label, bin_index, source.types)
             continue
         repeat = np.repeat(np.arange(len(key)), times)
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
-        yield Picked(path, sample, rows, repeat, order, label[repeat], cell[repeat], source.types)
+        yield SelectedJets(path, sample, rows, repeat, order, label[repeat], bin_index[repeat], source.types)
 
 
-def jets_of_keys(source: PartOf, balance_file: h5py.File, n_ranges: int) -> np.ndarray:
+def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np.ndarray:
     """Return how many jets a part takes of each of equal ranges of keys, int64 (n_ranges,).
 
     Parameters
@@ -188,21 +189,21 @@ def jets_of_keys(source: PartOf, balance_file: h5py.File, n_ranges: int) -> np.n
         A power of two.
     """
     total = np.zeros(n_ranges, dtype=np.int64)
-    for *_, chosen in _choose(source, balance_file):
-        place = chosen.key // np.uint64(2**64 // n_ranges)
-        total += np.bincount(place.astype(np.int64), chosen.times, minlength=n_ranges).astype(np.int64)
+    for *_, found in _selected_rows(source, balance_file):
+        place = found.key // np.uint64(2**64 // n_ranges)
+        total += np.bincount(place.astype(np.int64), found.times, minlength=n_ranges).astype(np.int64)
     return total
 
 
-def _choose(source: PartOf, balance_file: h5py.File) -> Iterator[tuple[str, str | Path, slice, Chosen]]:
+def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[str, str | Path, slice, SelectedRows]]:
     """Yield sample and path of each batch of a part, its rows in the range of keys, and how often each is taken."""
     split = SPLITS.index(split_of(source.output))
     for sample, path in source.batches:
-        choice = Choice.read(balance_file, source.output, sample)
+        tables = SelectionTables.read(balance_file, source.output, sample)
         with Batch(path, source.types) as batch:
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
-            chosen = choice.of(batch, rows)
-        yield sample, path, rows, chosen
+            found = tables.select(batch, rows)
+        yield sample, path, rows, found
 
 
 def training_blocks(
@@ -232,10 +233,10 @@ def training_blocks(
         Column, values, and how often each counts (None: once).
     """
     for sample, path in batches if columns else ():
-        choice = None if balance_file is None else Choice.read(balance_file, "train", sample)
+        tables = None if balance_file is None else SelectionTables.read(balance_file, "train", sample)
         with Batch(path, types) as batch:
             for rows in in_blocks(batch.rows(TRAIN), n_jets):
-                times = None if choice is None else choice.of(batch, rows).times
+                times = None if tables is None else tables.select(batch, rows).times
                 if collection is not None:
                     counts, rows = batch.constituents(collection, rows)
                     times = None if times is None else np.repeat(times, counts)
@@ -243,9 +244,9 @@ def training_blocks(
                     yield name, batch.read(name, rows), times
 
 
-def cells_of(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
-    """Return the cell of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
-    return cell_index([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
+def read_bins(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
+    """Return the bin of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
+    return find_bins([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
 
 
 def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndarray) -> np.ndarray:
@@ -267,6 +268,6 @@ def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndar
         raise JetmillError(f"{batch.path}: {error}") from None
 
 
-def final_order(picked: Sequence[Picked]) -> np.ndarray:
-    """Return the shuffled order of the picked jets of all batches, int64 (n_jets,)."""
-    return np.argsort(np.concatenate([p.order for p in picked]), kind="stable")
+def final_order(selected: Sequence[SelectedJets]) -> np.ndarray:
+    """Return the shuffled order of the selected jets of all batches, int64 (n_jets,)."""
+    return np.argsort(np.concatenate([p.order for p in selected]), kind="stable")
