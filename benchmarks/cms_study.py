@@ -109,7 +109,7 @@ def _snakemake(directory: Path, targets: list[str], cores: int, *options: str) -
 def _export(directory: Path, cleaned: list[str]) -> int:
     """Write the cleaned jets as the study kept them: float64 rows, defaults in place, label last."""
     from jetmill.columns.batch_file import Batch
-    from jetmill.columns.schema import LABEL, REFERENCE, VARIABLES
+    from jetmill.columns.schema import LABEL, Kind, variable
 
     variables = yaml.safe_load((directory / "config.yaml").read_text())
     names = _expanded(variables)
@@ -118,15 +118,15 @@ def _export(directory: Path, cleaned: list[str]) -> int:
     for path in cleaned:
         with Batch(directory / path) as batch:
             for i, name in enumerate(names):
-                values = batch.read(f"{VARIABLES}/{name}")
+                values = batch.read(variable(name))
                 if not np.isnan(values).all():
                     defaults[i] = min(defaults[i], np.nanmin(values) - 0.001)
     for number, path in enumerate(cleaned):
         with Batch(directory / path) as batch:
-            columns = [batch.read(f"{VARIABLES}/{name}").astype(np.float64) for name in names]
+            columns = [batch.read(variable(name)).astype(np.float64) for name in names]
             rows = np.stack([np.where(np.isnan(c), d, c) for c, d in zip(columns, defaults, strict=True)], axis=1)
             rows = np.concatenate([rows, batch.read(LABEL)[:, None]], axis=1)
-            outputs = [batch.read(f"{REFERENCE}/{name}") for name in batch.names(REFERENCE)]
+            outputs = [batch.read(column) for column in batch.columns(Kind.SPECTATOR)]
         np.save(directory / f"inputs_{number}.npy", rows)
         np.save(directory / f"deepcsv_{number}.npy", np.stack(outputs, axis=1).astype(np.float64))
         n_jets += len(rows)

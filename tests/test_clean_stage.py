@@ -4,11 +4,13 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
+from batches import at
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
 from jetmill.cleaning import spool
 from jetmill.columns.batch_file import Batch
+from jetmill.columns.schema import Kind
 from jetmill.config.checks import load
 from jetmill.errors import JetmillError
 from jetmill.sources import root
@@ -67,8 +69,12 @@ def settings(**changes):
 def cleaned(files, output, *, sample="tt", first_file=0, **changes):
     clean_batch(files, output, settings=settings(**changes), sample=sample, first_file=first_file)
     with Batch(output) as batch:
-        names = ["key", "label", *(f"{g}/{n}" for g in ("variables", "reference", "event") for n in batch.names(g))]
-        columns = {name: batch.read(name) for name in names} | {"split": batch.split_codes()}
+        names = [
+            "key",
+            "label",
+            *(c.path for kind in (Kind.VARIABLE, Kind.SPECTATOR, Kind.EVENT) for c in batch.columns(kind)),
+        ]
+        columns = {name: batch.read(at(name)) for name in names} | {"split": batch.split_codes()}
         attributes = {k: batch.attribute(k) for k in ("sample", "splits", "class_counts", "cutflow", "inputs")}
     return columns, attributes
 
@@ -122,7 +128,7 @@ def test_jets_are_those_selected_by_hand(files, batch):
             {"e": truth["event"], "pt": truth["pt"], "x": truth[name].astype(np.float32)}, ["e", "pt", "x"]
         )
         assert rows_of(columns, ["event/event", "variables/pt", f"variables/{name}"]) == theirs
-    assert rows_of(columns, ["event/event", "variables/pt", "reference/btag"]) == rows_of(
+    assert rows_of(columns, ["event/event", "variables/pt", "spectators/btag"]) == rows_of(
         truth, ["event", "pt", "btag"]
     )
     titles = ["read", "pt >= 20", "abs_eta <= 2.5", "mass < 15", "in a class"]
@@ -135,7 +141,7 @@ def test_types(batch):
     assert types["key"] == types["event/event"] == np.uint64
     assert types["event/run"] == np.uint32
     assert types["label"] == np.uint8
-    assert all(types[name] == np.float32 for name in types if name.startswith(("variables", "reference")))
+    assert all(types[name] == np.float32 for name in types if name.startswith(("variables", "spectators")))
 
 
 def test_rows_are_grouped_by_split_and_sorted_by_key(batch):
@@ -314,9 +320,11 @@ def test_a_jet_tree_without_event_id(tmp_path, write_root):
     }
     clean_batch([path], tmp_path / "b.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
     with Batch(tmp_path / "b.h5") as batch:
-        assert batch.names("event") == []
-        np.testing.assert_array_equal(np.sort(batch.read("variables/pt")), np.sort(branches["pt"][branches["pt"] > 30]))
-        assert batch.read("variables/pt").dtype == np.float64
+        assert batch.columns(Kind.EVENT) == []
+        np.testing.assert_array_equal(
+            np.sort(batch.read(at("variables/pt"))), np.sort(branches["pt"][branches["pt"] > 30])
+        )
+        assert batch.read(at("variables/pt")).dtype == np.float64
 
 
 def test_many_classes_are_counted(files, tmp_path):
@@ -435,11 +443,11 @@ def test_real_pfnano_with_the_study_configuration(shared_data, tmp_path):
     config = load(raw | {"samples": {"qcd": {"files": str(path)}}})
     clean_batch([path], tmp_path / "b.h5", settings=config.cleaning, sample="qcd", first_file=0)
     with Batch(tmp_path / "b.h5") as batch:
-        assert len(batch.names("variables")) == 67
+        assert len(batch.columns(Kind.VARIABLE)) == 67
         assert batch.attribute("cutflow")[0] == ["read", 64]
-        counts = batch.read("variables/DeepCSV_jetNSelectedTracks")
+        counts = batch.read(at("variables/DeepCSV_jetNSelectedTracks"))
         for k in range(6):
-            trk = batch.read(f"variables/DeepCSV_trackSip3dSig_{k}")
+            trk = batch.read(at(f"variables/DeepCSV_trackSip3dSig_{k}"))
             assert np.isnan(trk[counts <= k]).all()
             assert (np.abs(trk[counts > k]) < 1e4).all()
-        assert not any(np.isinf(batch.read(f"variables/{name}")).any() for name in batch.names("variables"))
+        assert not any(np.isinf(batch.read(column)).any() for column in batch.columns(Kind.VARIABLE))

@@ -732,16 +732,18 @@ def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chun
         # As variables are stored, so that no number of the file is cut off.
         of = found["additional_labels"][name]
         assert of.dtype == found["variables"][name].dtype == np.result_type(jets.dtype[name], np.float32)
-        assert found["reference"][name].dtype == np.float32
+        assert found["spectators"][name].dtype == np.float32
         for row, k in enumerate(place):
             value = float(jets[name][k])
             unscaled = value == 77 or value != value
             assert of[row] == pytest.approx(value if unscaled else value / 1000, rel=1e-6, nan_ok=True)
-            assert found["reference"][name][row] == pytest.approx(of[row], rel=1e-6, nan_ok=True)
+            assert found["spectators"][name][row] == pytest.approx(of[row], rel=1e-6, nan_ok=True)
             assert found["variables"][name][row] == pytest.approx(np.nan if unscaled else of[row], nan_ok=True)
     np.testing.assert_array_equal(found["additional_labels"]["other"], jets["other"][place])
     assert found["additional_labels"]["other"].dtype == np.int32
-    np.testing.assert_allclose(found["weights"]["w"], np.where(jets["w"] == 77, np.nan, jets["w"] / 1e3)[place], 1e-6)
+    np.testing.assert_allclose(
+        found["event_weights"]["w"], np.where(jets["w"] == 77, np.nan, jets["w"] / 1e3)[place], 1e-6
+    )
     np.testing.assert_array_equal(label, np.where(found["additional_labels"]["x_f4"] > 300, 0, 1))
 
 

@@ -1,11 +1,12 @@
 import h5py
 import numpy as np
 import pytest
-from batches import write_batch
+from batches import at, write_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jetmill.columns.batch_file import Batch
+from jetmill.columns.schema import Kind, variable
 from jetmill.randomness import mix
 
 SIZES = [40, 0, 23]
@@ -23,11 +24,11 @@ def batch_file(tmp_path_factory):
 
 def test_what_is_written_is_read(batch_file):
     with Batch(batch_file) as batch:
-        np.testing.assert_array_equal(batch.read("label"), np.arange(63))
-        np.testing.assert_array_equal(batch.read("variables/pt", slice(5, 9)), [5, 6, 7, 8])
-        np.testing.assert_array_equal(batch.read("event/event") - np.uint64(2**60), np.arange(63))
-        assert batch.names("variables") == ["pt"]
-        assert batch.names("reference") == []
+        np.testing.assert_array_equal(batch.read(at("label")), np.arange(63))
+        np.testing.assert_array_equal(batch.read(at("variables/pt"), slice(5, 9)), [5, 6, 7, 8])
+        np.testing.assert_array_equal(batch.read(at("event/event")) - np.uint64(2**60), np.arange(63))
+        assert batch.columns(Kind.VARIABLE) == [variable("pt")]
+        assert batch.columns(Kind.SPECTATOR) == []
         assert batch.attribute("sample") == "tt"
         assert batch.attribute("cutflow") == [["read", 70]]
         np.testing.assert_array_equal(batch.attribute("splits"), SIZES)
@@ -39,7 +40,7 @@ def test_what_is_written_is_read(batch_file):
 @given(st.integers(1, 80))
 def test_parts_share_the_rows_exactly(batch_file, n_parts):
     with Batch(batch_file) as batch:
-        keys = batch.read("key")
+        keys = batch.read(at("key"))
         for split in range(3):
             rows, end = batch.rows(split), batch.rows(split).start
             for part in range(n_parts):

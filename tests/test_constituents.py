@@ -3,11 +3,13 @@
 import h5py
 import numpy as np
 import pytest
+from batches import at
 
 from jetmill.balancing.selection import SelectedJets
 from jetmill.cleaning.spool import Spool
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
+from jetmill.columns.schema import KEY, constituent_label
 from jetmill.config.checks import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5
@@ -208,13 +210,13 @@ def test_types_and_counts_of_the_store(tmp_path):
     with Batch(path) as batch:
         flow = batch.attribute("constituents")["tracks"]
         assert flow == [used[kept].sum(), selected.sum(), np.minimum(selected.sum(axis=1), 3).sum()]
-        types = {name: batch.read(f"constituents/tracks/{name}").dtype for name in ("offsets", "labels/vertex")}
+        types = {name: batch.read(at(f"constituents/tracks/{name}")).dtype for name in ("offsets", "labels/vertex")}
         assert types == {"offsets": np.int64, "labels/vertex": np.int32}
-        assert batch.read("constituents/tracks/variables/hits").dtype == np.float32
-        assert batch.read("constituents/tracks/variables/number").dtype == np.float64
+        assert batch.read(at("constituents/tracks/variables/hits")).dtype == np.float32
+        assert batch.read(at("constituents/tracks/variables/number")).dtype == np.float64
         target = dict(zip(jets["eventNumber"].tolist(), jets["target"].tolist(), strict=True))
-        stored_target = batch.read("additional_labels/target")
-        np.testing.assert_array_equal(stored_target, [target[e] for e in batch.read("event/eventNumber").tolist()])
+        stored_target = batch.read(at("additional_labels/target"))
+        np.testing.assert_array_equal(stored_target, [target[e] for e in batch.read(at("event/eventNumber")).tolist()])
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_small_integers_are_stored_as_they_are_and_read_as_floats(tmp_path, chan
     with h5py.File(path) as file, Batch(path) as batch:
         column = file["constituents/tracks/variables/hits"]
         assert column.dtype == expected_type
-        read = batch.read("constituents/tracks/variables/hits", slice(3, 50))
+        read = batch.read(at("constituents/tracks/variables/hits"), slice(3, 50))
         assert read.dtype == (np.float64 if types.get("hits") == "i4" else np.float32)
         np.testing.assert_array_equal(read, column[3:50])
     if not changes:
@@ -263,31 +265,31 @@ def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored
         (listed,) = write_batch_list([path], tmp_path / "batches.json")
         with h5py.File(path) as file, Batch(path, listed.types) as batch:
             assert file[hits].dtype == stored_as
-            assert batch.read(hits).dtype == read_as
-            np.testing.assert_array_equal(batch.read(hits), file[hits][()])
+            assert batch.read(at(hits)).dtype == read_as
+            np.testing.assert_array_equal(batch.read(at(hits)), file[hits][()])
 
 
 def test_rows_are_forgotten_with_their_types(tmp_path):
-    hits, own = "constituents/tracks/labels/hits", {"key": np.dtype(np.uint64)}
+    hits, own = constituent_label("tracks", "hits"), {KEY: np.dtype(np.uint64)}
     with Spool(tmp_path, own) as spool:
         spool.expect({hits: np.dtype(np.uint8)}, "a.h5")
-        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8), "key": np.array([5, 6, 7], dtype=np.uint64)})
+        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8), KEY: np.array([5, 6, 7], dtype=np.uint64)})
         spool.mark()
         spool.expect({hits: np.dtype(np.int16)}, "b.h5")
-        spool.append({hits: np.array([-4], dtype=np.int16), "key": np.array([4], dtype=np.uint64)})
+        spool.append({hits: np.array([-4], dtype=np.int16), KEY: np.array([4], dtype=np.uint64)})
         spool.roll_back()
         spool.expect({hits: np.dtype(np.uint8)}, "c.h5")
-        spool.append({hits: np.array([9], dtype=np.uint8), "key": np.array([1], dtype=np.uint64)})
+        spool.append({hits: np.array([9], dtype=np.uint8), KEY: np.array([1], dtype=np.uint64)})
         (block,) = spool.blocks()
-        assert block.read("key").tolist() == [5, 6, 7, 1]
+        assert block.read(KEY).tolist() == [5, 6, 7, 1]
         assert spool.seen.found == {hits: {"uint8": "a.h5"}}
 
 
 def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
     with Spool(tmp_path, {}) as spool:
-        spool.expect({"hits": np.dtype(np.uint8)}, "a.h5")
-        with pytest.raises(TypeError, match="hits: float32 for a column of uint8"):
-            spool.append({"hits": np.array([1.5], dtype=np.float32)})
+        spool.expect({constituent_label("tracks", "hits"): np.dtype(np.uint8)}, "a.h5")
+        with pytest.raises(TypeError, match="'hits' of tracks: float32 for a column of uint8"):
+            spool.append({constituent_label("tracks", "hits"): np.array([1.5], dtype=np.float32)})
 
 
 def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet(tmp_path):
@@ -297,11 +299,11 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
     with Batch(path) as batch:
         for split, remainders in enumerate(([0, 1], [2], [3])):
             rows = batch.rows(split)
-            key, event = batch.read("key", rows), batch.read("event/eventNumber", rows)
+            key, event = batch.read(at("key"), rows), batch.read(at("event/eventNumber"), rows)
             assert (np.diff(key.astype(object)) > 0).all()
             assert set(event % 4) == set(remainders)
             counts, of_tracks = batch.constituents("tracks", rows)
-            number = batch.read("constituents/tracks/variables/number", of_tracks)
+            number = batch.read(at("constituents/tracks/variables/number"), of_tracks)
             for e, found in zip(event.tolist(), np.split(number, np.cumsum(counts)[:-1]), strict=True):
                 assert found.tolist() == [r[2] for r in wanted[e]]
                 n_seen += 1
@@ -310,7 +312,7 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
             repeat = np.array([0, 0, 2, 5, 5, 5])
             nothing = np.zeros(6)
             picked = SelectedJets(path, "tt", middle, repeat, nothing, nothing, nothing)
-            counts, (number,) = picked.read_constituents("tracks", ["constituents/tracks/variables/number"])
+            counts, (number,) = picked.read_constituents("tracks", [at("constituents/tracks/variables/number")])
             found = [x.tolist() for x in np.split(number, np.cumsum(counts)[:-1])]
             assert found == [[r[2] for r in wanted[e]] for e in event[3:9][repeat].tolist()]
     assert n_seen == len(wanted)

@@ -226,7 +226,7 @@ def test_cuts_classes_definitions_inputs_and_labels(path, tmp_path):
         "variables/gen_code": gen["code"],
         "additional_labels/gen_long": gen["long"],
         "additional_labels/gen_isB": gen["isB"],
-        "reference/gen_pt": gen["pt"],
+        "spectators/gen_pt": gen["pt"],
     }
     with h5py.File(tmp_path / "c.h5") as file:
         order = np.argsort(file["variables/number"][()])

@@ -11,6 +11,7 @@ from stage_runs import run_stages
 
 from jetmill import DumpStream
 from jetmill.columns.promotion import Types, merge
+from jetmill.columns.schema import Column, Kind
 from jetmill.errors import JetmillError
 from jetmill.splitting import SPLITS
 
@@ -192,6 +193,7 @@ def test_what_no_type_holds_is_refused(tmp_path, case, files_per_batch, swap):
     )
 
 
+EVENT = Column(Kind.EVENT, "x")
 CODES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 
 
@@ -205,18 +207,18 @@ def test_any_integers(data):
         low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         ends = st.one_of(st.integers(int(low), int(high)), st.sampled_from([int(low), int(high), 0, 1]))
         array = np.array(data.draw(st.lists(ends, max_size=3)), dtype=dtype)
-        parts.append(Types({"event/x": {str(dtype): f"{number}.h5"}}))
-        parts[-1].count({"event/x": array})
+        parts.append(Types({EVENT: {str(dtype): f"{number}.h5"}}))
+        parts[-1].count({EVENT: array})
         values += array.tolist()
     found = set()
     for order in itertools.permutations(parts):
         for cut in range(len(order)):
             try:
-                found.add(merge([merge(order[:cut]), merge(order[cut:])]).stored()["event/x"])
+                found.add(merge([merge(order[:cut]), merge(order[cut:])]).stored()[EVENT])
             except JetmillError:
                 found.add(None)
     (dtype,) = found
-    types = {name for part in parts for name in part.found["event/x"]}
+    types = {name for part in parts for name in part.found[EVENT]}
     if dtype is None:
         assert min(values) < 0
         assert max(values) >= 2**63

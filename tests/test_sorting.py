@@ -11,6 +11,7 @@ from jetmill.cleaning import spool
 from jetmill.cleaning.sorting import sort_jets
 from jetmill.cleaning.spool import Spool
 from jetmill.columns import schema as store
+from jetmill.columns.batch_file import write_batch
 from jetmill.config.checks import load
 from jetmill.stages import balance as balance_stage
 from jetmill.stages import bin_jets as bin_jets_stage
@@ -31,6 +32,9 @@ LIMITS = {
     "both": (2000, 100, 25, 60),
     "a jet at a time": (1, 1, 1, 1),
 }
+
+
+EVENT = store.Column(store.Kind.EVENT, "eventNumber")
 
 
 def write_dump(path, number, n=150, pt="f4"):
@@ -131,10 +135,12 @@ def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
     for name, value in limits.items():
         monkeypatch.setattr(spool, name, value)
     settings = load(config([write_dump(tmp_path / "a.h5", 0)], tmp_path, SPLITS["modulo"])).cleaning
-    of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + ["constituents/tracks/labels/origin"]
+    of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + [
+        store.constituent_label("tracks", "origin")
+    ]
     types = dict.fromkeys(of_tracks, np.dtype(np.float32)) | {
         store.counts("tracks"): np.dtype(np.uint16),
-        "event/eventNumber": np.dtype(np.uint64),
+        EVENT: np.dtype(np.uint64),
     }
     own = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
 
@@ -150,12 +156,12 @@ def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
                 of_jets = {
                     store.KEY: key,
                     store.LABEL: np.zeros(2000, np.uint8),
-                    "event/eventNumber": key >> np.uint64(9),
+                    EVENT: key >> np.uint64(9),
                 }
                 jets.append(made | of_jets | {store.counts("tracks"): counts})
             result = sort_jets(jets, settings)
             path = tmp_path / "b.h5"
-            store.write_batch(path, result.columns, result.pieces, {"splits": result.class_counts.sum(axis=1)})
+            write_batch(path, result.columns, result.pieces, {"splits": result.class_counts.sum(axis=1)})
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from batches import write_batch
+from batches import at, write_batch
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
@@ -134,7 +134,7 @@ class Run:
         found = []
         for path in [path for key, path in self.batches.items() if key.startswith(sample)]:
             with Batch(path) as batch:
-                found.append(batch.read(name, batch.rows(split)))
+                found.append(batch.read(at(name), batch.rows(split)))
         return np.concatenate(found)
 
     def counts(self, split=TRAIN, sample=""):
@@ -173,8 +173,8 @@ def test_cells_and_counts(run):
     edges = [np.arange(n + 1) - 0.5 for n in (3, 4, *SHAPE)]
     for number, (sample, path) in enumerate(run.sources()):
         with Batch(path) as batch:
-            eta, pt = batch.read("variables/eta").astype(float), batch.read("variables/pt").astype(float)
-            split, label = batch.split_codes(), batch.read("label")
+            eta, pt = batch.read(at("variables/eta")).astype(float), batch.read(at("variables/pt")).astype(float)
+            split, label = batch.split_codes(), batch.read(at("label"))
             bin_index = read_bins(batch, axes_of(BINS))
         assert bin_index.dtype == np.int32
         bins = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
@@ -310,8 +310,8 @@ def taken(run, path, output="train"):
         for sample, batch_path in run.sources():
             with Batch(batch_path) as batch:
                 rows_ = batch.rows(split)
-                key, label = batch.read("key", rows_), batch.read("label", rows_)
-                columns = [batch.read(f"variables/{name}", rows_).astype(float) for name in ("eta", "pt")]
+                key, label = batch.read(at("key"), rows_), batch.read(at("label"), rows_)
+                columns = [batch.read(at(f"variables/{name}"), rows_).astype(float) for name in ("eta", "pt")]
             bins = stats.binned_statistic_dd(columns, None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
             place = (label, *bins)
             copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("repeats", "threshold"))
@@ -548,7 +548,7 @@ def test_values_of_a_part(run, tmp_path):
             assert jets.weights[dataset].mean(dtype=np.float64) == pytest.approx(1, rel=1e-6, abs=0)
         np.testing.assert_array_equal(file["jets/labels_one_hot"], np.eye(4)[label])
         for name in ("btagDeepB_b", "btagDeepL"):
-            np.testing.assert_array_equal(jets.reference[name], run.column(f"reference/{name}")[place])
+            np.testing.assert_array_equal(jets.reference[name], run.column(f"spectators/{name}")[place])
         assert list(file["jets/sample"].attrs["samples"]) == SAMPLES
         assert list(file["jets/is_default"].attrs["jet_variables"]) == run.variables
         types = {

@@ -60,7 +60,7 @@ def directory(tmp_path_factory):
             "key": np.concatenate([np.sort(rng.integers(0, 2**64, n, dtype=np.uint64)) for n in splits]),
             "label": rng.integers(0, len(CLASSES), N_JETS).astype(np.uint8),
             **{f"variables/{name}": rng.random(N_JETS, dtype=np.float32) for name in ("pt", "eta")},
-            "weights/w": (rng.choice([-1, 5], N_JETS) * rng.lognormal(9, 3, N_JETS)).astype(np.float32),
+            "event_weights/w": (rng.choice([-1, 5], N_JETS) * rng.lognormal(9, 3, N_JETS)).astype(np.float32),
         }
         paths.append(path / f"{sample}.h5")
         attributes = {"sample": sample, "splits": splits, "cutflow": [("read", N_JETS)]}

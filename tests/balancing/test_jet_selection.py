@@ -3,7 +3,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from batches import write_batch
+from batches import at, write_batch
 
 from jetmill.balancing.selection import PartSpec, final_order, select_jets
 from jetmill.columns.batch_file import Batch
@@ -51,8 +51,8 @@ class Store:
         for sample, path in self.batches:
             with Batch(path) as batch:
                 rows = batch.rows(SPLITS.index(split))
-                columns = [batch.read(name, rows) for name in ("key", "label", "variables/number")]
-                x, y = (np.floor(batch.read(f"variables/{name}", rows)) for name in "xy")
+                columns = [batch.read(at(name), rows) for name in ("key", "label", "variables/number")]
+                x, y = (np.floor(batch.read(at(f"variables/{name}"), rows)) for name in "xy")
                 found.append([np.full(len(columns[0]), sample), *columns, (3 * x + y).astype(np.uint32)])
         return [np.concatenate(column) for column in zip(*found, strict=True)]
 
@@ -82,7 +82,7 @@ def balance_file(tmp_path_factory, tables):
 
 
 def numbers(selected):
-    return np.concatenate([p.read(["variables/number"])[0] for p in selected])
+    return np.concatenate([p.read([at("variables/number")])[0] for p in selected])
 
 
 def times_wanted(jets, tables):
@@ -142,14 +142,14 @@ def test_constituents_stay_with_their_jets(jets, balance_file):
     for output in ("train", "test"):
         for p in select_jets(jets.part(output), balance_file):
             (number,), (counts, (of,)) = (
-                p.read(["variables/number"]),
-                p.read_constituents("tracks", ["constituents/tracks/variables/of"]),
+                p.read([at("variables/number")]),
+                p.read_constituents("tracks", [at("constituents/tracks/variables/of")]),
             )
             np.testing.assert_array_equal(np.repeat(number, counts), of)
             # By the rows of the batch, one after the other.
             with Batch(p.path) as batch:
-                all_counts = np.diff(batch.read("constituents/tracks/offsets"))
-                rows = {int(n): int(c) for n, c in zip(batch.read("variables/number"), all_counts, strict=True)}
+                all_counts = np.diff(batch.read(at("constituents/tracks/offsets")))
+                rows = {int(n): int(c) for n, c in zip(batch.read(at("variables/number")), all_counts, strict=True)}
             assert counts.tolist() == [rows[int(n)] for n in number]
 
 
@@ -157,7 +157,7 @@ def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path
     source = jets.part()
     source = replace(source, batches=source.batches[:1])
     with Batch(source.batches[0][1]) as batch, h5py.File(tmp_path / "b.h5", "w") as file:
-        key, label = (batch.read(name, batch.rows(0)) for name in ("key", "label"))
+        key, label = (batch.read(at(name), batch.rows(0)) for name in ("key", "label"))
         file.attrs["classes"], file.attrs["variables"] = ["b", "light"], ["x", "y"]
         file["edges/x"], file["edges/y"] = np.arange(3.0), np.arange(4.0)
         # b jets twice; as many light jets as there are b jets are dropped, those with the largest selection keys.
@@ -168,7 +168,7 @@ def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path
         threshold[light] = np.sort(selection_key(key[label == light]))[n[light] - n[1 - light]]
         file["repeats/train/tt"], file["threshold/train/tt"] = repeats, threshold
         (selected,) = select_jets(source, file)
-        number = batch.read("variables/number", batch.rows(0))
+        number = batch.read(at("variables/number"), batch.rows(0))
     assert len(selected) == len(key)
     times = np.bincount(numbers([selected]) - number.min(), minlength=number.max() - number.min() + 1)
     times = times[number - number.min()]

@@ -11,9 +11,9 @@ from jetmill.balancing.binning import Axis, find_bins, shape
 from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, REPEATS, THRESHOLD
 from jetmill.balancing.thresholds import repeats
-from jetmill.columns import schema as store
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.batch_list import read_batch_list
+from jetmill.columns.schema import KEY, LABEL, Column, Kind, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
@@ -39,7 +39,7 @@ class PartSpec:
     output: str
     slice_of_keys: tuple[int, int]
     batches: Sequence[tuple[str, str | Path]]
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[Column, str] = field(default_factory=dict)
 
     @classmethod
     def from_batch_list(
@@ -77,31 +77,31 @@ class SelectedJets:
     order: np.ndarray
     label: np.ndarray
     bin_index: np.ndarray
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[Column, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
 
-    def names(self, group: str) -> list[str]:
-        """Return the names of the columns in a group."""
+    def of_kind(self, kind: Kind) -> list[Column]:
+        """Return the columns of a kind."""
         with Batch(self.path, self.types) as batch:
-            return batch.names(group)
+            return batch.columns(kind)
 
-    def read(self, names: Sequence[str]) -> list[np.ndarray]:
+    def read(self, columns: Sequence[Column]) -> list[np.ndarray]:
         """Read columns of the selected jets, each (n,)."""
         with Batch(self.path, self.types) as batch:
-            columns = [batch.read(name, self.rows) for name in names]
-        return columns if self.repeat is None else [column[self.repeat] for column in columns]
+            found = [batch.read(column, self.rows) for column in columns]
+        return found if self.repeat is None else [values[self.repeat] for values in found]
 
-    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Read datasets of a collection: how many constituents each jet has, and the values of all."""
+    def read_constituents(self, collection: str, columns: Sequence[Column]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Read the number of constituents per jet, and columns of the collection."""
         with Batch(self.path, self.types) as batch:
             counts, rows = batch.constituents(collection, self.rows)
-            columns = [batch.read(name, rows) for name in names]
+            found = [batch.read(column, rows) for column in columns]
         if self.repeat is None:
-            return counts, columns
+            return counts, found
         places = values_of(self.repeat, counts)
-        return counts[self.repeat], [column[places] for column in columns]
+        return counts[self.repeat], [values[places] for values in found]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class SelectionTables:
 
     def select(self, batch: Batch, rows: slice) -> "SelectedRows":
         """Decide how often consecutive jets of a batch are in the output."""
-        key, label = batch.read(store.KEY, rows), batch.read(store.LABEL, rows)
+        key, label = batch.read(KEY, rows), batch.read(LABEL, rows)
         bin_index = read_bins(batch, self.axes, rows)
         inside = bin_index >= 0
         if self.repeats is None or self.threshold is None:
@@ -209,11 +209,11 @@ def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[
 def training_blocks(
     batches: Sequence[tuple[str, str | Path]],
     balance_file: h5py.File | None,
-    types: Mapping[str, str] | None,
+    types: Mapping[Column, str] | None,
     collection: str | None,
-    columns: Sequence[str],
+    columns: Sequence[Column],
     n_jets: int,
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+) -> Iterator[tuple[Column, np.ndarray, np.ndarray | None]]:
     """Yield columns of the training jets, some jets at a time.
 
     Parameters
@@ -229,7 +229,7 @@ def training_blocks(
 
     Yields
     ------
-    str, ndarray of shape (n,), ndarray of int64 of shape (n,) or None
+    Column, ndarray of shape (n,), ndarray of int64 of shape (n,) or None
         Column, values, and how often each counts (None: once).
     """
     for sample, path in batches if columns else ():
@@ -246,7 +246,7 @@ def training_blocks(
 
 def read_bins(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
     """Return the bin of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
-    return find_bins([batch.read(store.variable(axis.variable), rows) for axis in axes], axes)
+    return find_bins([batch.read(variable(axis.variable), rows) for axis in axes], axes)
 
 
 def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndarray) -> np.ndarray:
@@ -263,7 +263,7 @@ def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndar
         If one is missing for a jet.
     """
     try:
-        return product({name: batch.read(f"{store.WEIGHTS}/{name}", rows)[used] for name in names})
+        return product({name: batch.read(event_weight(name), rows)[used] for name in names})
     except JetmillError as error:
         raise JetmillError(f"{batch.path}: {error}") from None
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from jetmill.cleaning.selection import apply_cuts, label, where
 from jetmill.cleaning.steps import Steps
-from jetmill.columns import schema as store
+from jetmill.columns.schema import LABEL, Column, Kind, constituent, constituent_label
+from jetmill.columns.schema import counts as counts_column
 from jetmill.config.cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
@@ -46,7 +47,7 @@ class Cleaned:
         Variable to values that are missing as they are infinite, undefined, or beyond the type that stores them.
     """
 
-    columns: dict[str, np.ndarray]
+    columns: dict[Column, np.ndarray]
     kept: np.ndarray
     table: dict[str, np.ndarray]
     flow: list[int]
@@ -75,14 +76,14 @@ class JetRecipe:
         self._steps = Steps(self._jets.transforms)
         self._networks = [(n, Network(n.file, len(n.variables))) for n in settings.networks_of(None)]
 
-    def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
+    def types(self, in_file: Mapping[str, np.dtype]) -> dict[Column, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
         types = {}
         for column, name in self.carried.items():
-            as_in_file = column.startswith((store.EVENT, store.ADDITIONAL_LABELS)) and name not in self._jets.units
+            as_in_file = column.keeps_type and name not in self._jets.units
             if as_in_file and name in in_file:
                 types[column] = in_file[name]
-            elif column.startswith((store.REFERENCE, store.WEIGHTS)) or name not in in_file:
+            elif column.kind in (Kind.SPECTATOR, Kind.EVENT_WEIGHT) or name not in in_file:
                 types[column] = np.dtype(np.float32)
             else:
                 types[column] = stored_type(in_file[name])
@@ -134,16 +135,15 @@ class JetRecipe:
         # but for its unit.
         carried |= {name: table[name] for name in self._settings.made if name in table}
         columns = {
-            column: (table if column.startswith((store.VARIABLES, store.WEIGHTS)) else carried)[name][kept]
+            column: (table if column.kind in (Kind.VARIABLE, Kind.EVENT_WEIGHT) else carried)[name][kept]
             for column, name in self.carried.items()
             if name not in self._settings.made_of_constituents
         }
         for column, name in self.carried.items():
-            if column.startswith((store.REFERENCE, store.ADDITIONAL_LABELS)):
-                group = column.partition("/")[0]
-                columns[column], n = carry(columns[column], as_it_came=group == store.REFERENCE)
-                self._lost[f"{name} of {group}"] += n
-        columns[store.LABEL] = labels[kept].astype(np.uint8)
+            if column.kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL):
+                columns[column], n = carry(columns[column], as_it_came=column.kind is Kind.SPECTATOR)
+                self._lost[f"{name} of {column.kind.value}"] += n
+        columns[LABEL] = labels[kept].astype(np.uint8)
         return Cleaned(
             columns, kept, {name: values[kept] for name, values in table.items()}, flow, ambiguous, self._lost
         )
@@ -190,13 +190,13 @@ class ConstituentRecipe:
         ]
         self._carried = _carried(settings)
 
-    def types(self, in_file: Mapping[str, np.dtype]) -> dict[str, np.dtype]:
+    def types(self, in_file: Mapping[str, np.dtype]) -> dict[Column, np.dtype]:
         """Return the type each stored column gets, from those of the variables in the files."""
         settings, name = self._settings, self._collection
         return (
-            {store.counts(name): np.dtype(np.uint16)}
-            | {store.constituent(name, v): self._type(v, in_file) for v in settings.variables}
-            | {store.constituent_label(name, v): np.dtype(np.int32) for v in settings.labels}
+            {counts_column(name): np.dtype(np.uint16)}
+            | {constituent(name, v): self._type(v, in_file) for v in settings.variables}
+            | {constituent_label(name, v): np.dtype(np.int32) for v in settings.labels}
         )
 
     def _type(self, name: str, in_file: Mapping[str, np.dtype]) -> np.dtype:
@@ -228,7 +228,7 @@ class ConstituentRecipe:
 
     def clean(
         self, chunk: Chunk, cleaned: Cleaned, number: int
-    ) -> tuple[dict[str, np.ndarray], list[int], Counter[str]]:
+    ) -> tuple[dict[Column, np.ndarray], list[int], Counter[str]]:
         """Clean the constituents of the jets that are kept: vary, define, select, transform, sort, then cut off.
 
         Parameters
@@ -275,9 +275,9 @@ class ConstituentRecipe:
 
         name = self._collection
         columns = (
-            {store.counts(name): counts}
-            | {store.constituent(name, v): taken(table[v]) for v in settings.variables}
-            | {store.constituent_label(name, v): taken(self._label(v, table)) for v in settings.labels}
+            {counts_column(name): counts}
+            | {constituent(name, v): taken(table[v]) for v in settings.variables}
+            | {constituent_label(name, v): taken(self._label(v, table)) for v in settings.labels}
         )
         for of_network, network in self._networks:
             inputs = np.empty((counts.sum(), len(of_network.variables)), dtype=np.float32)
@@ -359,16 +359,16 @@ class ConstituentRecipe:
         return _counted(columns, marked, self._lost)
 
 
-def _carried(settings: Cleaning) -> dict[str, str]:
-    """Return the dataset name of each stored column of jets, and the variable that it holds."""
+def _carried(settings: Cleaning) -> dict[Column, str]:
+    """Return the stored columns of jets, and the variable that each holds."""
     groups = {
-        store.VARIABLES: settings.stored_variables,
-        store.REFERENCE: settings.jets.reference,
-        store.ADDITIONAL_LABELS: settings.jets.additional_labels,
-        store.WEIGHTS: settings.weight_columns,
-        store.EVENT: settings.input.event_id,
+        Kind.VARIABLE: settings.stored_variables,
+        Kind.SPECTATOR: settings.jets.reference,
+        Kind.ADDITIONAL_LABEL: settings.jets.additional_labels,
+        Kind.EVENT_WEIGHT: settings.weight_columns,
+        Kind.EVENT: settings.input.event_id,
     }
-    return {f"{group}/{name}": name for group, names in groups.items() for name in names}
+    return {Column(kind, name): name for kind, names in groups.items() for name in names}
 
 
 def _mark_missing_of_jets(jets: Jets, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jetmill.cleaning.spool import Block, Spool, rows_of
-from jetmill.columns import schema as store
+from jetmill.cleaning.spool import Block, Spool
+from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, counts, offsets
 from jetmill.config.cleaning import Cleaning, Split
 from jetmill.ragged import starts_of
 from jetmill.randomness import keys
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
-
-# The place of a jet among those that were read, for a split that depends on it. It is not stored.
-ROW = "row"
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class Sorted:
         Jets of each class in each split, int64 (n_splits, n_classes).
     """
 
-    columns: dict[str, tuple[int, np.dtype]]
-    pieces: Iterator[tuple[str, int, np.ndarray]]
+    columns: dict[Column, tuple[int, np.dtype]]
+    pieces: Iterator[tuple[Column, int, np.ndarray]]
     class_counts: np.ndarray
 
 
@@ -50,25 +47,25 @@ def sort_jets(spool: Spool, settings: Cleaning) -> Sorted:
     sizes = {of: np.zeros((len(blocks), len(SPLITS)), dtype=np.int64) for of in (None, *settings.constituents)}
     for number, block in enumerate(blocks):
         split = split_of(block)
-        group = split * np.int64(n_classes) + block.read(store.LABEL)
+        group = split * np.int64(n_classes) + block.read(LABEL)
         classes += np.bincount(group, minlength=classes.size).reshape(classes.shape)
         sizes[None][number] = np.bincount(split, minlength=len(SPLITS))
         for collection in settings.constituents:
-            counts = block.read(store.counts(collection))
-            sizes[collection][number] = np.bincount(split, weights=counts, minlength=len(SPLITS))
+            per_jet = block.read(counts(collection))
+            sizes[collection][number] = np.bincount(split, weights=per_jet, minlength=len(SPLITS))
     lengths = {of: int(n.sum()) for of, n in sizes.items()}
-    stored = {name: dtype for name, dtype in blocks[0].types.items() if name != ROW and not store.is_counts(name)}
-    columns = {name: (lengths[rows_of(name)], dtype) for name, dtype in stored.items()}
-    columns |= {store.offsets(c): (lengths[None] + 1, np.dtype(np.int64)) for c in settings.constituents}
+    stored = {name: dtype for name, dtype in blocks[0].types.items() if name.kind not in (Kind.ROW, Kind.COUNTS)}
+    columns = {name: (lengths[name.constituents], dtype) for name, dtype in stored.items()}
+    columns |= {offsets(c): (lengths[None] + 1, np.dtype(np.int64)) for c in settings.constituents}
     return Sorted(columns, _pieces(blocks, split_of, list(stored), sizes), classes)
 
 
 def _pieces(
     blocks: list[Block],
     split_of: Callable[[Block], np.ndarray],
-    names: list[str],
+    names: list[Column],
     sizes: dict[str | None, np.ndarray],
-) -> Iterator[tuple[str, int, np.ndarray]]:
+) -> Iterator[tuple[Column, int, np.ndarray]]:
     # A split lies behind the one before it, and in each the blocks one behind the other.
     starts = {of: starts_of(n.T.reshape(-1)).reshape(n.T.shape).T for of, n in sizes.items()}
 
@@ -78,20 +75,20 @@ def _pieces(
         return list(zip(starts[of][number].tolist(), starts_of(n).tolist(), n.tolist(), strict=True))
 
     for number, block in enumerate(blocks):
-        order = np.lexsort((block.read(store.KEY), split_of(block)))
+        order = np.lexsort((block.read(KEY), split_of(block)))
         for of, places in block.places(order):
             for name in names:
-                if rows_of(name) == of:
+                if name.constituents == of:
                     values = block.take(name, places)
                     yield from ((name, start, values[first : first + n]) for start, first, n in cuts(of, number))
             if of is not None:
-                counts = block.read(store.counts(of))[order].astype(np.int64)
+                per_jet = block.read(counts(of))[order].astype(np.int64)
                 of_splits = zip(cuts(None, number), cuts(of, number), strict=True)
                 for (start, first, n), (start_of_values, _, _) in of_splits:
-                    yield store.offsets(of), start, start_of_values + starts_of(counts[first : first + n])
+                    yield offsets(of), start, start_of_values + starts_of(per_jet[first : first + n])
     for of, in_blocks in sizes.items():
         if of is not None:
-            yield store.offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
+            yield offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
 
 
 def _split(spool: Spool, settings: Cleaning) -> Callable[[Block], np.ndarray]:
@@ -106,7 +103,7 @@ def _split(spool: Spool, settings: Cleaning) -> Callable[[Block], np.ndarray]:
         return lambda block: of_rows[block.read(ROW)]
 
     def of_events(block: Block) -> np.ndarray:
-        event = [block.read(f"{store.EVENT}/{name}") for name in settings.input.event_id]
+        event = [block.read(Column(Kind.EVENT, name)) for name in settings.input.event_id]
         if split.by == "event":
             event_keys = keys(settings.seed, "split", of=event)
             return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.columns.promotion import Types, merge
-from jetmill.columns.schema import KEY, collection_of, is_counts
+from jetmill.columns.schema import KEY, Column, Kind
 from jetmill.ragged import values_of
 
 # What stays in memory: bytes of all columns, and values of the longest one.
@@ -23,7 +23,7 @@ RUN_BYTES, RUN_VALUES = 64_000_000, 2**22
 # What is put in order at a time.
 BLOCK_JETS, BLOCK_VALUES = 2**22, 2**24
 
-Columns = Mapping[str, np.ndarray]
+Columns = Mapping[Column, np.ndarray]
 
 
 class _Scratch:
@@ -43,7 +43,7 @@ class _Scratch:
 class _InMemory:
     """Columns in the pieces in which they were read."""
 
-    def __init__(self, types: Mapping[str, np.dtype], pieces: Sequence[Columns] = ()):
+    def __init__(self, types: Mapping[Column, np.dtype], pieces: Sequence[Columns] = ()):
         self.types, self.pieces = types, list[Columns]()
         self.n_bytes, self.lengths = 0, dict.fromkeys(types, 0)
         for columns in pieces:
@@ -55,7 +55,7 @@ class _InMemory:
             self.n_bytes += values.nbytes
             self.lengths[name] += len(values)
 
-    def read_into(self, name: str, rows: slice, column: np.ndarray) -> None:  # noqa: ARG002
+    def read_into(self, name: Column, rows: slice, column: np.ndarray) -> None:  # noqa: ARG002
         """Read a column, always all of it."""
         np.concatenate([columns[name] for columns in self.pieces], out=column)
 
@@ -75,12 +75,12 @@ class _OnDisk:
     """
 
     file: Any
-    types: Mapping[str, np.dtype]
-    starts: Mapping[str, int]
-    lengths: Mapping[str, int]
+    types: Mapping[Column, np.dtype]
+    starts: Mapping[Column, int]
+    lengths: Mapping[Column, int]
     end: int
 
-    def read_into(self, name: str, rows: slice, column: np.ndarray) -> None:
+    def read_into(self, name: Column, rows: slice, column: np.ndarray) -> None:
         """Read consecutive rows of a column."""
         dtype = self.types[name]
         stored = column if dtype == column.dtype else np.empty(len(column), dtype)
@@ -103,7 +103,7 @@ class Block:
         Type of each column.
     """
 
-    types: Mapping[str, np.dtype]
+    types: Mapping[Column, np.dtype]
     _runs: Sequence[_Run]
     # Of each run: the rows of jets (under None), and of the constituents of each collection.
     _rows: Sequence[Mapping[str | None, slice]]
@@ -113,11 +113,11 @@ class Block:
         """Return the number of jets."""
         return self._length(KEY)
 
-    def read(self, name: str) -> np.ndarray:
+    def read(self, name: Column) -> np.ndarray:
         """Return a column."""
         return self._read_into(np.empty(self._length(name), self.types[name]), name)
 
-    def take(self, name: str, places: np.ndarray) -> np.ndarray:
+    def take(self, name: Column, places: np.ndarray) -> np.ndarray:
         """Return the values at some places of a column, to be used before the next are asked for."""
         dtype = self.types[name]
         column = self._read_into(self._scratch.array("column", dtype, self._length(name)), name)
@@ -128,19 +128,19 @@ class Block:
         """Yield the places of the jets in another order, under None, and of the constituents of each collection."""
         yield None, order
         for name in self.types:
-            if is_counts(name):
-                yield collection_of(name), values_of(order, self.read(name).astype(np.int64))
+            if name.kind is Kind.COUNTS:
+                yield name.collection, values_of(order, self.read(name).astype(np.int64))
 
-    def _read_into(self, column: np.ndarray, name: str) -> np.ndarray:
-        stop, of = 0, rows_of(name)
+    def _read_into(self, column: np.ndarray, name: Column) -> np.ndarray:
+        stop, of = 0, name.constituents
         for run, rows in zip(self._runs, self._rows, strict=True):
             start, stop = stop, stop + _n(rows[of])
             if stop > start:
                 run.read_into(name, rows[of], column[start:stop])
         return column
 
-    def _length(self, name: str) -> int:
-        return sum(_n(rows[rows_of(name)]) for rows in self._rows)
+    def _length(self, name: Column) -> int:
+        return sum(_n(rows[name.constituents]) for rows in self._rows)
 
 
 class Spool(AbstractContextManager):
@@ -154,7 +154,7 @@ class Spool(AbstractContextManager):
         Types of columns that are made here, whatever the types in the files.
     """
 
-    def __init__(self, directory: Path, own: dict[str, np.dtype]):
+    def __init__(self, directory: Path, own: dict[Column, np.dtype]):
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._stack, self._scratch = directory, ExitStack(), _Scratch()
         self._own = own
@@ -189,11 +189,11 @@ class Spool(AbstractContextManager):
         self._runs = self._runs[:n_runs]
         self._rest = _InMemory(self._rest.types, self._rest.pieces[:n_pieces])
 
-    def expect(self, types: Mapping[str, np.dtype], path: str | None = None) -> None:
+    def expect(self, types: Mapping[Column, np.dtype], path: str | None = None) -> None:
         """Say in which types the columns of the next file come; columns of no file (`path`) have any type."""
         types = {name: dtype.newbyteorder("=") for name, dtype in types.items()}
         if path is not None:
-            self._seen_of_file.add(Types({name: {str(dtype): path} for name, dtype in types.items()}))
+            self._seen_of_file.add(Types.of_file(path, types))
         if types | self._own != self._rest.types:
             self._flush()
             self._rest = _InMemory(types | self._own)
@@ -233,7 +233,7 @@ class Spool(AbstractContextManager):
     def _ranges(self, run: _Run, n: int) -> list[dict[str | None, slice]]:
         """Return the rows of jets and constituents of a run in each of `n` equal ranges of keys."""
 
-        def column(name: str) -> np.ndarray:
+        def column(name: Column) -> np.ndarray:
             values = np.empty(run.lengths[name], run.types[name])
             if len(values):
                 run.read_into(name, slice(0, len(values)), values)
@@ -243,8 +243,8 @@ class Spool(AbstractContextManager):
         ends = np.array([-(-part * 2**64 // n) for part in range(1, n)], dtype=np.uint64)
         cuts: dict[str | None, np.ndarray] = {None: np.array([0, *np.searchsorted(keys, ends), len(keys)])}
         for name in run.types:
-            if is_counts(name):
-                cuts[collection_of(name)] = np.concatenate([[0], np.cumsum(column(name), dtype=np.int64)])[cuts[None]]
+            if name.kind is Kind.COUNTS:
+                cuts[name.collection] = np.concatenate([[0], np.cumsum(column(name), dtype=np.int64)])[cuts[None]]
         return [{of: slice(int(cut[k]), int(cut[k + 1])) for of, cut in cuts.items()} for k in range(n)]
 
     def _flush(self) -> None:
@@ -267,15 +267,10 @@ class Spool(AbstractContextManager):
         block, starts = Block(run.types, [run], self._ranges(run, 1), self._scratch), {}
         for of, places in block.places(np.argsort(block.read(KEY), kind="stable")):
             for name in run.types:
-                if rows_of(name) == of:
+                if name.constituents == of:
                     starts[name] = end
                     end += self._file.write(block.take(name, places).data.cast("B"))
         self._runs.append(_OnDisk(self._file, run.types, starts, run.lengths, end))
-
-
-def rows_of(name: str) -> str | None:
-    """Return the collection whose constituents a column has a row for, None if it has one for each jet."""
-    return None if is_counts(name) else collection_of(name)
 
 
 def _n(rows: slice) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.columns.schema import KEY, as_read, offsets
+from jetmill.columns.schema import KEY, Column, Kind, as_read, offsets
 from jetmill.errors import JetmillError, first_line
 from jetmill.files import MADE_FROM, check_attributes, create_dataset, create_hdf5, hdf5_damage_named
 from jetmill.made_from import check_made_from
@@ -22,26 +22,26 @@ _ADVICE = (
 
 def write_batch(
     path: str | Path,
-    columns: Mapping[str, tuple[int, np.dtype]],
-    pieces: Iterable[tuple[str, int, np.ndarray]],
+    columns: Mapping[Column, tuple[int, np.dtype]],
+    pieces: Iterable[tuple[Column, int, np.ndarray]],
     attributes: dict[str, Any],
 ) -> None:
-    """Write a batch, piece by piece, under its final name only when complete.
+    """Write a batch file piece by piece; it appears under its name when it is complete.
 
     Parameters
     ----------
     columns
-        Dataset name to its length and type.
+        Length and type of each column.
     pieces
-        Dataset name, first row and values (n,): rows already grouped and sorted.
+        Column, first row and values (n,), already in their final order.
     attributes
         Arrays are stored as they are, everything else as JSON.
     """
     with create_hdf5(path) as file:
-        datasets = {name: create_dataset(file, name, (length,), dtype) for name, (length, dtype) in columns.items()}
-        for name, start, values in pieces:
-            datasets[name][start : start + len(values)] = values
-            datasets[name].flush()
+        datasets = {c: create_dataset(file, c.path, (length,), dtype) for c, (length, dtype) in columns.items()}
+        for column, start, values in pieces:
+            datasets[column][start : start + len(values)] = values
+            datasets[column].flush()
         for name, value in attributes.items():
             file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
 
@@ -62,7 +62,7 @@ class Batch(AbstractContextManager):
         If the file is gone or damaged; so do all methods, as checksums are checked where something is read.
     """
 
-    def __init__(self, path: str | Path, types: Mapping[str, str] | None = None):
+    def __init__(self, path: str | Path, types: Mapping[Column, str] | None = None):
         self.path, self._types = path, types or {}
         try:
             self._file = h5py.File(path, "r")
@@ -90,10 +90,10 @@ class Batch(AbstractContextManager):
             value = self._file.attrs[name]
         return json.loads(value) if isinstance(value, str) else value
 
-    def names(self, group: str) -> list[str]:
-        """Return the names of the columns in a group."""
+    def columns(self, kind: Kind) -> list[Column]:
+        """Return the columns of jets of a kind."""
         with self._damage_named():
-            return list(self._file[group]) if group in self._file else []
+            return [Column(kind, name) for name in self._file.get(kind.value, ())]
 
     def rows(self, split: int) -> slice:
         """Return the rows of a split."""
@@ -103,13 +103,13 @@ class Batch(AbstractContextManager):
         """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""
         rows, ends = self.rows(split), [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
         with self._damage_named():
-            return slice(*(_first_row(self._file[KEY], rows, end) for end in ends))
+            return slice(*(_first_row(self._file[KEY.path], rows, end) for end in ends))
 
-    def read(self, name: str, rows: slice = slice(None)) -> np.ndarray:
-        """Read consecutive rows of one column, as `as_read` returns them."""
+    def read(self, column: Column, rows: slice = slice(None)) -> np.ndarray:
+        """Read consecutive rows of a column, as `as_read` returns them."""
         with self._damage_named():
-            values = self._file[name][rows]
-        return as_read(name, values, self._types)
+            values = self._file[column.path][rows]
+        return as_read(column, values, self._types)
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.promotion import Types, merge
+from jetmill.columns.schema import Column
 from jetmill.files import read_json, write_json
 
 CONSTITUENT_STEPS = ("read", "selected", "kept")
@@ -45,7 +46,7 @@ class CleanedBatch:
     constituents: dict[str, list[int]]
     inputs: list[dict[str, Any]]
     warnings: list[str]
-    types: dict[str, str]
+    types: dict[Column, str]
 
 
 def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[CleanedBatch]:
@@ -57,20 +58,19 @@ def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[Cl
         If no type holds all values of a column.
     """
     found = [_read_batch(path) for path in paths]
-    types = {name: str(dtype) for name, dtype in merge(of_batch for _, of_batch in found).read().items()}
+    types = {column: str(dtype) for column, dtype in merge(of_batch for _, of_batch in found).read().items()}
     batches = [CleanedBatch(**entry, types=types) for entry, _ in found]
     base = Path(output).parent
     entries = [entry | {"path": relpath(entry["path"], base)} for entry, _ in found]
-    write_json(output, {"types": types, "batches": entries})
+    write_json(output, {"types": {column.path: dtype for column, dtype in types.items()}, "batches": entries})
     return batches
 
 
 def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     """Read a list of column files, in the order of the samples and files of the configuration."""
     base, found = Path(path).parent, read_json(path)
-    return [
-        CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=found["types"]) for entry in found["batches"]
-    ]
+    types = {Column.from_path(column): dtype for column, dtype in found["types"].items()}
+    return [CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=types) for entry in found["batches"]]
 
 
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
@@ -96,4 +96,4 @@ def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
             "inputs": batch.attribute("inputs"),
             "warnings": batch.attribute("warnings"),
         }
-        return listed, Types(**batch.attribute("types"))
+        return listed, Types.from_json(batch.attribute("types"))

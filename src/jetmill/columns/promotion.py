@@ -1,11 +1,11 @@
-"""One type for a column whose files store it in different ones: the smallest that holds all of its values."""
+"""One type for a column that files store in different ones: the smallest that holds all of its values."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from jetmill.columns import schema as store
+from jetmill.columns.schema import Column
 from jetmill.errors import JetmillError
 
 # Smallest and largest integer of a column.
@@ -13,69 +13,91 @@ Span = tuple[int, int]
 
 
 class Types:
-    """In which types files store the columns.
+    """The types in which files store the columns.
 
-    It does not matter in which order files and batches are added.
+    The order in which files and batches are added does not matter.
 
     Attributes
     ----------
     found
-        Column to each of its types, and the first file that stores it so.
+        For each column, its types, and the first file with each.
     spans
-        Column to the smallest and largest of its integers, for what keeps the type of the files.
+        Smallest and largest integer of each column that keeps the type of the files.
     """
 
-    def __init__(self, found: Mapping[str, Mapping[str, str]] | None = None, spans: Mapping[str, Span] | None = None):
-        self.found: dict[str, dict[str, str]] = {name: {**types} for name, types in (found or {}).items()}
-        self.spans: dict[str, Span] = {name: (low, high) for name, (low, high) in (spans or {}).items()}
-
-    def add(self, other: "Types") -> None:
-        """Add what other files have."""
-        for name, types in other.found.items():
-            self.found[name] = types | self.found.get(name, {})
-        for name, span in other.spans.items():
-            low, high = self.spans.get(name, span)
-            self.spans[name] = min(low, span[0]), max(high, span[1])
+    def __init__(
+        self, found: Mapping[Column, Mapping[str, str]] | None = None, spans: Mapping[Column, Span] | None = None
+    ):
+        self.found: dict[Column, dict[str, str]] = {column: {**types} for column, types in (found or {}).items()}
+        self.spans: dict[Column, Span] = {column: (low, high) for column, (low, high) in (spans or {}).items()}
 
     @classmethod
-    def of_file(cls, path: str, types: Mapping[str, np.dtype]) -> "Types":
+    def of_file(cls, path: str, types: Mapping[Column, np.dtype]) -> "Types":
         """Return the types of a file."""
-        return cls({name: {str(dtype.newbyteorder("=")): path} for name, dtype in types.items()})
+        return cls({column: {str(dtype.newbyteorder("=")): path} for column, dtype in types.items()})
 
-    def count(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Take notice of the values of some jets."""
-        for name, values in columns.items():
-            if name.startswith((store.EVENT, store.ADDITIONAL_LABELS)) and values.dtype.kind in "iu" and values.size:
-                self.add(Types(spans={name: (int(values.min()), int(values.max()))}))
+    def add(self, other: "Types") -> None:
+        """Add the types of other files."""
+        for column, types in other.found.items():
+            self.found[column] = types | self.found.get(column, {})
+        for column, span in other.spans.items():
+            low, high = self.spans.get(column, span)
+            self.spans[column] = min(low, span[0]), max(high, span[1])
 
-    def stored(self) -> dict[str, np.dtype]:
-        """Return the type that holds the values of each column.
+    def count(self, columns: Mapping[Column, np.ndarray]) -> None:
+        """Add the smallest and largest integers of some jets."""
+        for column, values in columns.items():
+            if column.keeps_type and values.dtype.kind in "iu" and values.size:
+                self.add(Types(spans={column: (int(values.min()), int(values.max()))}))
+
+    def stored(self) -> dict[Column, np.dtype]:
+        """Return the type in which each column is stored.
 
         Raises
         ------
         JetmillError
-            If there is none.
+            If no type holds all values of a column.
         """
-        return {name: _common(name, types, self.spans.get(name)) for name, types in self.found.items()}
+        return {column: self._common(column) for column in self.found}
 
-    def read(self) -> dict[str, np.dtype]:
-        """Return the type that each column is read in: variables are floats, however they are stored.
+    def read(self) -> dict[Column, np.dtype]:
+        """Return the type in which each column is read: variables are floats, however they are stored.
 
         Raises
         ------
         JetmillError
-            If no type holds the values of a column.
+            If no type holds all values of a column.
         """
         return {
-            name: np.result_type(np.float32, *types)
-            if name.startswith(store.VARIABLES) or store.is_constituent_variable(name)
-            else _common(name, types, self.spans.get(name))
-            for name, types in self.found.items()
+            column: np.result_type(np.float32, *types) if column.is_variable else self._common(column)
+            for column, types in self.found.items()
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return the arguments of `Types`."""
-        return {"found": self.found, "spans": self.spans}
+        """Return a mapping that JSON can hold."""
+        return {name: {c.path: value for c, value in getattr(self, name).items()} for name in ("found", "spans")}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Types":
+        """Return the types that `as_json` made the mapping of."""
+        return cls(*({Column.from_path(c): value for c, value in content[name].items()} for name in ("found", "spans")))
+
+    def _common(self, column: Column) -> np.dtype:
+        """Return the type that holds all values of a column."""
+        found, (low, high) = self.found[column], self.spans.get(column, (0, 0))
+        # result_type is not associative, so the types have a fixed order.
+        types = sorted(map(np.dtype, found), key=str)
+        common = np.result_type(*types)
+        integers = [dtype for dtype in types if dtype.kind in "iub"]
+        if len(integers) == len(types) and common.kind == "f":  # uint64 and a signed type
+            common = np.dtype(np.uint64) if low >= 0 else np.dtype(np.int64)
+        if integers and len(types) > 1 and not _holds(common, low, high):
+            there = ", ".join(f"{dtype} in {path}" for dtype, path in sorted(found.items()))
+            raise JetmillError(
+                f"{column} is {there}, with integers from {low} to {high}: no type holds all values"
+                " exactly. Leave out the files of one type, or store the column in one type"
+            )
+        return common
 
 
 def merge(parts: Iterable[Types]) -> Types:
@@ -84,24 +106,6 @@ def merge(parts: Iterable[Types]) -> Types:
     for part in parts:
         merged.add(part)
     return merged
-
-
-def _common(name: str, found: Mapping[str, str], span: Span | None) -> np.dtype:
-    """Return the type that holds the values of a column, of which integers are within `span`."""
-    low, high = span or (0, 0)
-    # In an order of their own: result_type is not associative.
-    types = sorted(map(np.dtype, found), key=str)
-    common = np.result_type(*types)
-    integers = [dtype for dtype in types if dtype.kind in "iub"]
-    if len(integers) == len(types) and common.kind == "f":  # uint64 and a signed type
-        common = np.dtype(np.uint64) if low >= 0 else np.dtype(np.int64)
-    if not _holds(common, low, high) if integers and len(types) > 1 else False:
-        there = ", ".join(f"{dtype} in {path}" for dtype, path in sorted(found.items()))
-        raise JetmillError(
-            f"'{name.partition('/')[2]}' is {there}, with integers from {low} to {high}: no type holds all values"
-            " exactly. Leave out the files of one type, or store the column in one type"
-        )
-    return common
 
 
 def _holds(dtype: np.dtype, low: int, high: int) -> bool:

@@ -1,57 +1,123 @@
-"""The columns of cleaned jets and their names."""
+"""The columns of cleaned jets: what each holds, and where it is in a batch file."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
-KEY, LABEL, VARIABLES, REFERENCE, EVENT = "key", "label", "variables", "reference", "event"
-ADDITIONAL_LABELS, CONSTITUENTS, WEIGHTS = "additional_labels", "constituents", "weights"
+
+class Kind(Enum):
+    """What a column holds. The value is its group in a batch file, with {} for the collection."""
+
+    KEY = "key"
+    LABEL = "label"
+    # Position of a jet in the order of reading. It is not stored.
+    ROW = "row"
+    VARIABLE = "variables"
+    SPECTATOR = "spectators"
+    ADDITIONAL_LABEL = "additional_labels"
+    EVENT_WEIGHT = "event_weights"
+    EVENT = "event"
+    # Constituents per jet. They are stored as offsets.
+    COUNTS = "constituents/{}/counts"
+    OFFSETS = "constituents/{}/offsets"
+    CONSTITUENT_VARIABLE = "constituents/{}/variables"
+    CONSTITUENT_LABEL = "constituents/{}/labels"
 
 
-def offsets(collection: str) -> str:
-    """Return the dataset that says where the constituents of each jet start."""
-    return f"{CONSTITUENTS}/{collection}/offsets"
+@dataclass(frozen=True)
+class Column:
+    """A column of cleaned jets or of their constituents.
 
-
-def counts(collection: str) -> str:
-    """Return the name of the column of their numbers while a batch is read."""
-    return f"{CONSTITUENTS}/{collection}/counts"
-
-
-def is_counts(name: str) -> bool:
-    """Say whether a column holds numbers of constituents."""
-    return name.startswith(f"{CONSTITUENTS}/") and name.count("/") == 2
-
-
-def collection_of(name: str) -> str | None:
-    """Return the collection that a column is of, None if it is of jets."""
-    return name.split("/")[1] if name.startswith(f"{CONSTITUENTS}/") else None
-
-
-def variable(name: str) -> str:
-    """Return the dataset of a variable of jets."""
-    return f"{VARIABLES}/{name}"
-
-
-def constituent(collection: str, variable: str) -> str:
-    """Return the dataset of a variable of constituents."""
-    return f"{CONSTITUENTS}/{collection}/variables/{variable}"
-
-
-def is_constituent_variable(name: str) -> bool:
-    """Say whether a dataset is a variable of constituents."""
-    return name.startswith(CONSTITUENTS) and f"/{VARIABLES}/" in name
-
-
-def as_read(name: str, values: np.ndarray, types: Mapping[str, str]) -> np.ndarray:
-    """Return stored values of a column in the type that all jets of a run have it in.
-
-    Where the run is not known (`types` lacks the column), variables of constituents are floats.
+    Attributes
+    ----------
+    kind
+        What it holds.
+    name
+        Name of the variable or label; empty for kinds that have one column.
+    collection
+        Collection of constituents that it belongs to, None for a column of jets.
     """
-    small = values.dtype.kind != "f" and is_constituent_variable(name)
-    return values.astype(types.get(name, np.float32 if small else values.dtype), copy=False)
+
+    kind: Kind
+    name: str = ""
+    collection: str | None = None
+
+    def __str__(self) -> str:
+        """Return the name for messages."""
+        return f"'{self.name or self.path}'" + (f" of {self.collection}" if self.collection else "")
+
+    @property
+    def path(self) -> str:
+        """The dataset in a batch file."""
+        group = self.kind.value.format(self.collection)
+        return f"{group}/{self.name}" if self.name else group
+
+    @classmethod
+    def from_path(cls, path: str) -> "Column":
+        """Return the column that is stored in a dataset."""
+        parts, collection = path.split("/"), None
+        if parts[0] == "constituents":
+            group, collection, kind, *rest = parts
+            parts = [f"{group}/{{}}/{kind}", *rest]
+        kind, name = parts if len(parts) == 2 else (parts[0], "")
+        return cls(Kind(kind), name, collection)
+
+    @property
+    def constituents(self) -> str | None:
+        """The collection whose constituents have one value each, None if jets have."""
+        of_constituents = self.kind in (Kind.CONSTITUENT_VARIABLE, Kind.CONSTITUENT_LABEL)
+        return self.collection if of_constituents else None
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether the column is a float wherever it is used, however it is stored."""
+        return self.kind in (Kind.VARIABLE, Kind.CONSTITUENT_VARIABLE)
+
+    @property
+    def keeps_type(self) -> bool:
+        """Whether the column has the type of the input files."""
+        return self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL)
 
 
-def constituent_label(collection: str, label: str) -> str:
-    """Return the dataset of a label of constituents."""
-    return f"{CONSTITUENTS}/{collection}/labels/{label}"
+KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
+
+
+def variable(name: str) -> Column:
+    """Return the column of a variable of jets."""
+    return Column(Kind.VARIABLE, name)
+
+
+def event_weight(name: str) -> Column:
+    """Return the column of a factor of the event weight."""
+    return Column(Kind.EVENT_WEIGHT, name)
+
+
+def counts(collection: str) -> Column:
+    """Return the column of the number of constituents per jet."""
+    return Column(Kind.COUNTS, collection=collection)
+
+
+def offsets(collection: str) -> Column:
+    """Return the column of the first constituent of each jet."""
+    return Column(Kind.OFFSETS, collection=collection)
+
+
+def constituent(collection: str, name: str) -> Column:
+    """Return the column of a variable of constituents."""
+    return Column(Kind.CONSTITUENT_VARIABLE, name, collection)
+
+
+def constituent_label(collection: str, name: str) -> Column:
+    """Return the column of a label of constituents."""
+    return Column(Kind.CONSTITUENT_LABEL, name, collection)
+
+
+def as_read(column: Column, values: np.ndarray, types: Mapping[Column, str]) -> np.ndarray:
+    """Return the stored values of a column in the type that all jets of a run share.
+
+    Without a type for the column, integers of variables of constituents become float32.
+    """
+    small = column.kind is Kind.CONSTITUENT_VARIABLE and values.dtype.kind != "f"
+    return values.astype(types.get(column, np.float32 if small else values.dtype), copy=False)

@@ -1,6 +1,6 @@
 """Training batches made on the fly from input files that a run has not seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.balancing.binning import Axis, find_bins
-from jetmill.columns import schema as store
+from jetmill.columns.schema import LABEL, Column, Kind, as_read, counts, variable
 from jetmill.errors import JetmillError, nearest
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
@@ -61,7 +61,7 @@ class DumpStream:
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         run, settings = self._run, self._run.config.cleaning
         recipes = Recipes(settings, self._sample)
-        axes = [Axis(variable, edges) for variable, edges in run.tables.edges.items()]
+        axes = [Axis(name, edges) for name, edges in run.tables.edges.items()]
         for number, path in enumerate(self._files):
             with open_source(path, settings.input, settings.constituents) as source:
                 types = recipes.types_of(path, source)
@@ -72,11 +72,10 @@ class DumpStream:
                         continue
                     cleaned, _ = recipes.clean(chunk, number)
                     columns = {
-                        name: store.as_read(name, x.astype(types.get(name, x.dtype)), of_run)
-                        for name, x in cleaned.items()
+                        name: as_read(name, x.astype(types.get(name, x.dtype)), of_run) for name, x in cleaned.items()
                     }
-                    bin_index = find_bins([columns[store.variable(axis.variable)] for axis in axes], axes)
-                    jets = _InMemory(self._sample, columns[store.LABEL], bin_index, columns)
+                    bin_index = find_bins([columns[variable(axis.variable)] for axis in axes], axes)
+                    jets = _InMemory(self._sample, columns[LABEL], bin_index, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
                     where = (self._seed, "dump", path, int(chunk.entry[0]))
                     yield rows, generator(*where).permutation(len(jets))
@@ -89,16 +88,16 @@ class _InMemory:
     sample: str
     label: np.ndarray
     bin_index: np.ndarray
-    columns: Arrays
+    columns: Mapping[Column, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.label)
 
-    def names(self, group: str) -> list[str]:
-        return [name.removeprefix(f"{group}/") for name in self.columns if name.startswith(f"{group}/")]
+    def of_kind(self, kind: Kind) -> list[Column]:
+        return [column for column in self.columns if column.kind is kind]
 
-    def read(self, names: Sequence[str]) -> list[np.ndarray]:
-        return [self.columns[name] for name in names]
+    def read(self, columns: Sequence[Column]) -> list[np.ndarray]:
+        return [self.columns[column] for column in columns]
 
-    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
-        return self.columns[store.counts(collection)].astype(np.int64), self.read(names)
+    def read_constituents(self, collection: str, columns: Sequence[Column]) -> tuple[np.ndarray, list[np.ndarray]]:
+        return self.columns[counts(collection)].astype(np.int64), self.read(columns)

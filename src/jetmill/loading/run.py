@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jetmill.columns.batch_list import read_batch_list
+from jetmill.columns.schema import Column
 from jetmill.config.checks import load
 from jetmill.config.models import Config
 from jetmill.config.yaml_files import read_yaml
@@ -59,7 +60,7 @@ class Run:
     tables: Tables
     scalers: dict
     batches: list[tuple[str, str]]
-    column_types: Mapping[str, str]
+    column_types: Mapping[Column, str]
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Run":

@@ -35,7 +35,7 @@ from jetmill.balancing.tables import (
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.schema import KEY, LABEL
+from jetmill.columns.schema import KEY, LABEL, Column
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
@@ -63,7 +63,7 @@ def balance(
     resampling: "Resampling",
     strict: bool,
     weight_columns: Sequence[str] = (),
-    types: Mapping[str, str] | None = None,
+    types: Mapping[Column, str] | None = None,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
@@ -165,7 +165,7 @@ def _weights_of_written(
     file: h5py.File,
     batches: Sequence[tuple[str, str | Path]],
     weight_columns: Sequence[str],
-    types: Mapping[str, str] | None,
+    types: Mapping[Column, str] | None,
 ) -> np.ndarray:
     """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_bins,)."""
     sums = ExactSums(file[f"{KEPT}/train"].size)
@@ -254,7 +254,7 @@ def _resample(
     resampling: "Resampling",
     classes: Sequence[str],
     samples: Sequence[str],
-    types: Mapping[str, str] | None,
+    types: Mapping[Column, str] | None,
 ) -> None:
     """Decide how often each jet of an output is taken, and write the tables that say so."""
     split = SPLITS.index(split_of(output))

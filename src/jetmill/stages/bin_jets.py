@@ -11,7 +11,7 @@ from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.selection import event_weights, read_bins
 from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
 from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.schema import LABEL, variable
+from jetmill.columns.schema import LABEL, Column, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.splitting import SPLITS, TRAIN
@@ -30,7 +30,7 @@ def bin_jets(
     n_classes: int,
     outside: str,
     weight_columns: Sequence[str] = (),
-    types: Mapping[str, str] | None = None,
+    types: Mapping[Column, str] | None = None,
 ) -> None:
     """Write the counts of each sample, see `jetmill.balancing.tables`.
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
-from jetmill.cleaning.sorting import ROW, sort_jets
+from jetmill.cleaning.sorting import sort_jets
 from jetmill.cleaning.spool import Spool
-from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
+from jetmill.columns.schema import KEY, LABEL, ROW, Column
 from jetmill.config.cleaning import Cleaning
 from jetmill.errors import JetmillError
 from jetmill.files import unwritable_named
@@ -158,7 +158,7 @@ class Recipes:
         self.settings, self.sample = settings, sample
         self.jets = JetRecipe(settings, sample)
         self.constituents = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
-        self.own_types: dict[str, np.dtype] = {store.KEY: np.dtype(np.uint64), store.LABEL: np.dtype(np.uint8)}
+        self.own_types: dict[Column, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
         if settings.split.by == "jet":
             self.own_types[ROW] = np.dtype(np.int64)
 
@@ -171,7 +171,7 @@ class Recipes:
         """Yield what is read of a file."""
         return source.chunks(self.jets.read, {name: recipe.read for name, recipe in self.constituents.items()})
 
-    def clean(self, chunk: Chunk, number: int) -> tuple[dict[str, np.ndarray], _Counts]:
+    def clean(self, chunk: Chunk, number: int) -> tuple[dict[Column, np.ndarray], _Counts]:
         """Return the columns of the jets of a chunk that stay, and what was counted.
 
         Parameters
@@ -188,10 +188,10 @@ class Recipes:
             lost.update({f"{variable} of {name}": n for variable, n in lost_of_constituents.items()})
         kept = cleaned.kept
         of_jets = [np.full(kept.sum(), number), chunk.entry[kept], chunk.position[kept]]
-        columns[store.KEY] = keys(self.settings.seed, "order", self.sample, of=of_jets)
+        columns[KEY] = keys(self.settings.seed, "order", self.sample, of=of_jets)
         return columns, _Counts(np.array(cleaned.flow), of_constituents, cleaned.ambiguous, lost)
 
-    def types_of(self, path: str, source: Source) -> dict[str, np.dtype]:
+    def types_of(self, path: str, source: Source) -> dict[Column, np.dtype]:
         """Return the types of the columns, or raise for one that the file does not have as it should."""
         in_file = source.dtypes(self.jets.read)
         _check_integers(path, "input.event_id", in_file, self.settings.input.event_id)
@@ -203,7 +203,7 @@ class Recipes:
             types |= recipe.types(of_collection)
         return types
 
-    def types_without_files(self) -> dict[str, np.dtype]:
+    def types_without_files(self) -> dict[Column, np.dtype]:
         """Return types for columns without rows.
 
         What keeps the type of the files is bool; those of other batches decide in which type it is read.
@@ -231,7 +231,7 @@ def _clean_file(
             columns, of_chunk = recipes.clean(chunk, number)
             counts += of_chunk
             if ROW in recipes.own_types:
-                columns[ROW] = spool.n_jets + np.arange(len(columns[store.KEY]))
+                columns[ROW] = spool.n_jets + np.arange(len(columns[KEY]))
             spool.append(columns)
     read, *_, left_over = counts.flow.tolist()
     logger.info("%s: %d jets read, %d kept", path, read, left_over)

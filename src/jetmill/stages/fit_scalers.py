@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.balancing.selection import training_blocks
-from jetmill.columns.schema import constituent, variable
+from jetmill.columns.schema import Column, constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.scaling.settings import ScalingSettings, is_scaled
@@ -30,7 +30,7 @@ def fit_scalers(
     variables: Sequence[str],
     settings: ScalingSettings,
     balance_path: str | Path | None = None,
-    types: Mapping[str, str] | None = None,
+    types: Mapping[Column, str] | None = None,
 ) -> None:
     """Go through some variables of the training jets, block by block, in constant memory.
 
@@ -74,7 +74,7 @@ def _blocks(
     of: str,
     variables: Sequence[str],
     balance_file: h5py.File | None,
-    types: Mapping[str, str] | None,
+    types: Mapping[Column, str] | None,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
     if of == "jets":

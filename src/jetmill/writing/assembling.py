@@ -9,7 +9,7 @@ import numpy as np
 
 from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, WEIGHTS
-from jetmill.columns import schema as store
+from jetmill.columns.schema import Column, Kind, constituent, constituent_label, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.writing import layout
@@ -39,14 +39,14 @@ class Jets(Protocol):
 
     def __len__(self) -> int: ...
 
-    def names(self, group: str) -> list[str]:
-        """Return the names of the columns in a group of the column store."""
+    def of_kind(self, kind: Kind) -> list[Column]:
+        """Return their columns of a kind."""
 
-    def read(self, names: Sequence[str]) -> list[np.ndarray]:
-        """Return columns of the column store, each (n,)."""
+    def read(self, columns: Sequence[Column]) -> list[np.ndarray]:
+        """Return columns, each (n,)."""
 
-    def read_constituents(self, collection: str, names: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return how many constituents each jet has, and datasets of the collection."""
+    def read_constituents(self, collection: str, columns: Sequence[Column]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the number of constituents per jet, and columns of the collection."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def scaled_rows(
         If a scaled value does not fit into float16.
     """
     of_jets = scalers["jets"]
-    columns = (j.read([store.variable(name) for name in of_jets]) for j in jets)
+    columns = (j.read([variable(name) for name in of_jets]) for j in jets)
     inputs, is_default = _scale(columns, of_jets, sum(map(len, jets)))
     if content.precision == "float16":
         _check_float16(inputs, list(of_jets))
@@ -97,9 +97,10 @@ def scaled_rows(
     rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(len(tables.classes), dtype=np.uint8)[labels]}
     rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
     rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
-    rows |= carried(jets, store.REFERENCE, layout.REFERENCE) | carried(jets, store.EVENT, layout.EVENT)
-    for dataset, values in carried(jets, store.ADDITIONAL_LABELS, layout.ADDITIONAL_LABELS).items():
-        rows[dataset] = np.where(np.isfinite(values), values, values.dtype.type(0))
+    for kind, group in ((Kind.SPECTATOR, layout.REFERENCE), (Kind.EVENT, layout.EVENT)):
+        rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind).items()}
+    for name, values in passed_through(jets, Kind.ADDITIONAL_LABEL).items():
+        rows[f"{layout.ADDITIONAL_LABELS}/{name}"] = np.where(np.isfinite(values), values, values.dtype.type(0))
     places = list(of_jets)
     if content.conditional:
         rows[layout.CONDITIONAL] = inputs[:, [places.index(name) for name in content.conditional]]
@@ -178,8 +179,8 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
     labels, bins = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "bin_index"))
     factor: np.ndarray = (bins >= 0).astype(np.float32)
     if content.weight_columns:
-        columns = read_columns(jets, [f"{store.WEIGHTS}/{name}" for name in content.weight_columns])
-        factor *= product({name.removeprefix(f"{store.WEIGHTS}/"): values for name, values in columns.items()})
+        columns = read_columns(jets, [event_weight(name) for name in content.weight_columns])
+        factor *= product({column.name: values for column, values in columns.items()})
     if not tables.weights:
         return {"weight": factor}
     flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}
@@ -194,17 +195,15 @@ def sample_numbers(jets: Sequence[Jets], samples: Sequence[str]) -> np.ndarray:
     return np.concatenate([np.full(len(j), samples.index(j.sample), dtype=np.uint8) for j in jets])
 
 
-def carried(jets: Sequence[Jets], group: str, target: str) -> dict[str, np.ndarray]:
-    """Return the columns of a group that are passed on as they are, by ``target/name``."""
-    names = jets[0].names(group)
-    found = read_columns(jets, [f"{group}/{name}" for name in names])
-    return {f"{target}/{name}": values for name, values in zip(names, found.values(), strict=True)}
+def passed_through(jets: Sequence[Jets], kind: Kind) -> dict[str, np.ndarray]:
+    """Return the columns of a kind by name, each (n_jets,)."""
+    return {column.name: values for column, values in read_columns(jets, jets[0].of_kind(kind)).items()}
 
 
-def read_columns(jets: Sequence[Jets], names: Sequence[str]) -> dict[str, np.ndarray]:
+def read_columns(jets: Sequence[Jets], columns: Sequence[Column]) -> dict[Column, np.ndarray]:
     """Return columns of all jets, each (n_jets,)."""
-    found = [j.read(names) for j in jets]
-    return {name: np.concatenate([columns[i] for columns in found]) for i, name in enumerate(names)}
+    found = [j.read(columns) for j in jets]
+    return {column: np.concatenate([of_batch[i] for of_batch in found]) for i, column in enumerate(columns)}
 
 
 def constituent_counts(jets: Sequence[Jets], collection: str) -> np.ndarray:
@@ -223,7 +222,7 @@ def constituent_labels(
         If a value is not among those that have names; -1 and -2 say that it is not known.
     """
     labels, length = content.labels[collection], content.slots[collection]
-    datasets = [store.constituent_label(collection, name) for name in labels]
+    datasets = [constituent_label(collection, name) for name in labels]
     columns = [j.read_constituents(collection, datasets)[1] for j in jets]
     rows = {}
     for i, (label, names) in enumerate(labels.items()):
@@ -245,7 +244,7 @@ def check_label(collection: str, label: str, values: np.ndarray, n_names: int) -
 
 def constituent_columns(jets: Sequence[Jets], collection: str, variables: Sequence[str]) -> Iterator[list[np.ndarray]]:
     """Yield the variables of the constituents, jets by jets, each (n_constituents,)."""
-    datasets = [store.constituent(collection, name) for name in variables]
+    datasets = [constituent(collection, name) for name in variables]
     return (j.read_constituents(collection, datasets)[1] for j in jets)
 
 

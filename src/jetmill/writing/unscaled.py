@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.columns import schema as store
+from jetmill.columns.schema import Kind, variable
 from jetmill.scaling.scalers import Scaler
 from jetmill.writing.assembling import (
     Jets,
     Tables,
-    carried,
     constituent_columns,
     constituent_counts,
     constituent_labels,
+    passed_through,
     read_columns,
     sample_numbers,
     weights_of,
@@ -26,20 +26,20 @@ FLAVOUR = "flavour_label"
 def jet_fields(
     jets: Sequence[Jets], tables: Tables, scalers: Mapping[str, Scaler], content: Content
 ) -> dict[str, np.ndarray]:
-    """Return variables, labels, weights and what is carried along of jets, by name, each (n_jets,).
+    """Return variables, labels, weights and columns of jets that are passed through, by name, each (n_jets,).
 
     Inputs are float32, finite everywhere: a missing value is the default of its scaler in the unit
     of the variable. Variables that only the histogram uses stand behind them.
     """
-    names = [*scalers, *(n for n in jets[0].names(store.VARIABLES) if n not in scalers)]
-    values = read_columns(jets, [store.variable(name) for name in names])
+    names = [*scalers, *(c.name for c in jets[0].of_kind(Kind.VARIABLE) if c.name not in scalers)]
+    values = read_columns(jets, [variable(name) for name in names])
     fields: dict[str, np.ndarray] = {
         name: _filled(column, scalers[name]) if name in scalers else column.astype(np.float32)
         for name, column in zip(names, values.values(), strict=True)
     }
     # What is an input too is finite as an input.
-    for group in (store.REFERENCE, store.ADDITIONAL_LABELS, store.EVENT):
-        fields = {name.rpartition("/")[2]: values for name, values in carried(jets, group, "").items()} | fields
+    for kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL, Kind.EVENT):
+        fields = passed_through(jets, kind) | fields
     fields |= weights_of(jets, tables, content) | {"sample": sample_numbers(jets, content.samples)}
     fields[FLAVOUR] = np.concatenate([j.label for j in jets]).astype(np.int64)
     return fields
