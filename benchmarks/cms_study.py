@@ -134,8 +134,8 @@ def _export(directory: Path, cleaned: list[str]) -> int:
     return n_jets
 
 
-def _expanded(config: dict) -> list[str]:
-    from jetmill.config.checks import load
+def _expanded(config: dict) -> tuple[str, ...]:
+    from jetmill.config.load import load
 
     return load(config).jets.variables
 

@@ -41,30 +41,17 @@ def run_stages(raw, formats=(), *, start="clean"):
     in_list = read_batch_list(listed)
     sources, types = [(b.sample, b.path) for b in in_list], in_list[0].types
     if "bin_jets" in to_run:
-        options = {"outside": c.balance.outside, "weight_columns": c.balance.weight_columns, "types": types}
-        bin_jets(sources, binned, bins=c.balance.bins, n_classes=len(c.classes), **options)
+        bin_jets(sources, binned, plan.bin_settings["0000"], types=types)
     scalers, balanced = at("<results>/scalers.json"), at("<results>/balance.h5")
     if "balance" in to_run:
-        balance(
-            sources,
-            [binned],
-            balanced,
-            bins=c.balance.bins,
-            classes=list(c.classes),
-            samples=list(c.samples),
-            weights=plan.weights,
-            resampling=c.balance.resampling,
-            strict=c.strict,
-            weight_columns=c.balance.weight_columns,
-            types=types,
-        )
+        balance(sources, [binned], balanced, plan.balance_settings, types=types)
     ranges = [at(f"<results>/scalers/range_{k}.json") for k in plan.range_numbers]
     if "fit_scalers" in to_run:
-        for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
-            options = {"of": of, "variables": variables, "settings": plan.scaling[of], "types": types}
-            fit_scalers(sources, path, balance_path=balanced if plan.scalers_need_balance else None, **options)
+        for path, settings in zip(ranges, plan.fit_settings, strict=True):
+            tables = balanced if plan.scalers_need_balance else None
+            fit_scalers(sources, path, settings, balance_path=tables, types=types)
     if "merge_scalers" in to_run:
-        merge_scalers(ranges, scalers, settings=plan.scaling, strict=c.strict)
+        merge_scalers(ranges, scalers, plan.merge_settings)
     for output in plan.outputs:
         parts, structured = [], []
         for part in plan.parts(output):

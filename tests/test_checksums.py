@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jetmill.checksum_lists import match, parse, read_checksums
 from jetmill.columns.batch_file import Batch
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.sources import UnreadableError

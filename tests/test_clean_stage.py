@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from jetmill.cleaning import spool
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import Kind
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources import root
 from jetmill.splitting import TRAIN
@@ -54,7 +54,7 @@ CONFIG = {
         "missing": {"values": [-999], "slots": {"nTracks": ["trk"]}},
         "select": ["pt >= 20", "abs_eta <= 2.5", {"cut": "mass < 15", "missing": "keep"}],
         "variables": ["pt", "mass", "abs_eta", "trk_0", "trk_1", "nTracks"],
-        "reference": ["btag"],
+        "spectators": ["btag"],
     },
     "classes": {"b": "hadronFlavour == 5", "c": "hadronFlavour == 4", "light": "hadronFlavour == 0"},
     "balance": {"bins": {"eta": [-2.5, 2.5, 5], "pt": [20, 100, 4]}},
@@ -353,7 +353,7 @@ def test_a_defined_value_beyond_float32_is_missing(files, tmp_path):
         ({"define": {"abs_eta": "abs(eta)", "a": "2 * b", "b": "2 * pt"}}, {}),
         ({"define": {"abs_eta": "abs(eta)", "pt": "pt / 1000"}}, {}),
         ({"define": {"abs_eta": "abs(eta)", "n": "nTracks + 0"}, "missing": {"slots": {"n": ["trk"]}}}, {}),
-        ({"define": {"abs_eta": "abs(eta)", "twice": "2 * btag"}, "reference": ["twice"]}, {}),
+        ({"define": {"abs_eta": "abs(eta)", "twice": "2 * btag"}, "spectators": ["twice"]}, {}),
         ({"define": {"abs_eta": "abs(eta)", "ev": "event + 1"}}, {"input": {"event_id": ["run", "ev"]}}),
     ],
     ids=["order", "redefined", "count of slots", "reference", "event id"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, root
 from jetmill.stages.clean import clean_batch
@@ -718,7 +718,7 @@ def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chun
             "reference": names,
         },
         "classes": {"high": "x_f4 > 300", "low": "rest"},
-        "balance": {"bins": {"x_f4": [0, 1000, 4]}, "weight_columns": ["w"]},
+        "balance": {"bins": {"x_f4": [0, 1000, 4]}, "event_weights": ["w"]},
     }
     settings = load(raw).cleaning
     clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=settings, sample="tt", first_file=0)

@@ -4,6 +4,7 @@ import copy
 import math
 import resource
 import time
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import h5py
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jetmill.config.checks import load
-from jetmill.config.types import MAX_AXES, MAX_NAMES
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
+from jetmill.settings.types import MAX_AXES, MAX_NAMES
 
 # Every key of the configuration.
 FULL = {
@@ -32,7 +33,7 @@ FULL = {
         "level": "event",
         "jets": "Jet",
         "event": "",
-        "matched": {"gen": {"branches": "GenJet", "index": "genJetIdx", "beyond": "error"}},
+        "matched": {"gen": {"branches": "GenJet", "index": "genJetIdx", "out_of_range": "error"}},
         "event_id": ["run", "event"],
         "files_per_batch": 2,
         "checksum": True,
@@ -54,7 +55,7 @@ FULL = {
         "missing": {"values": [-999], "values_of": {"pt": [-1]}, "slots": {"n": ["trk"]}},
         "select": ["pt > 20", {"cut": "eta < 2", "missing": "keep"}],
         "variables": ["pt", "eta", "trk_{0..2}"],
-        "reference": ["tagger"],
+        "spectators": ["tagger"],
         "additional_labels": ["truth"],
     },
     "constituents": {
@@ -90,7 +91,7 @@ FULL = {
         "bins": {"pt": [[20, 30, 2], [30, 40, 1]], "eta": [-1, 1, 2]},
         "weights": ["average", {"reference": "b"}],
         "outside": "drop",
-        "weight_columns": ["weight_of_event"],
+        "event_weights": ["weight_of_event"],
         "resampling": {
             "method": "pdf",
             "target": "b",
@@ -167,11 +168,12 @@ def test_every_key_is_tried():
     config = load(FULL)
     unset = {"default", "default_offset", "cut", "samples", "missing", "element_links", "reads_jets", "name", "plugin"}
 
-    def keys(model):
-        for name, value in model:
-            yield name
-            for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]:
-                if hasattr(inner, "model_fields_set"):
+    def keys(section):
+        for key in fields(section):
+            value = getattr(section, key.name)
+            yield key.name
+            for inner in value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]:
+                if is_dataclass(inner):
                     yield from keys(inner)
 
     named = {str(step) for place in places(FULL) for step in place}
@@ -357,7 +359,7 @@ def test_whatever_stands_there_is_taken_or_refused_at_once(place, value):
         plan = Plan.from_raw(raw)
         assert plan.summary()
         assert plan.part_files()
-        assert plan.clean_settings
+        assert plan.cleaning
     except JetmillError as error:
         lines = str(error).splitlines()
         assert len(lines) <= 55

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 
 PLUGIN = {"plugin": "{dir}/mine.py", "function": "f", "reads": ["pt"], "makes": ["x"]}
@@ -121,9 +121,9 @@ OF = "constituents.clusters"
         (f"{OF}.define", {"delta_r": "pt"}, f"{OF}: 'delta_r' is made more than once"),
         (f"{OF}.transforms.0", "delta_r", f"{OF}: 'delta_r' is made more than once"),
         # Computed, where it must be of the files.
-        ("jets.reference", ["px"], "jets.reference: 'px' is computed; it must be a variable of the files"),
+        ("jets.spectators", ["px"], "jets.spectators: 'px' is computed; it must be a variable of the files"),
         ("input.event_id", ["x"], "input.event_id: 'x' is computed"),
-        ("jets.reference", ["abs_eta"], "jets.reference: 'abs_eta' is one of jets.define"),
+        ("jets.spectators", ["abs_eta"], "jets.spectators: 'abs_eta' is one of jets.define"),
         # Units.
         ("jets.units", {"ptt": 0.001}, "jets.units: nothing reads a variable 'ptt'. Did you mean 'pt'?"),
         ("jets.units", {"px": 0.001}, "jets.units: nothing reads a variable 'px'"),

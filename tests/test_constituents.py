@@ -10,7 +10,7 @@ from jetmill.cleaning.spool import Spool
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.columns.schema import KEY, constituent_label
-from jetmill.config.checks import load as load_config
+from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5
 from jetmill.stages.clean import clean_batch

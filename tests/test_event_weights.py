@@ -79,7 +79,7 @@ def test_the_product_of_columns():
 @pytest.mark.parametrize("gone", [np.nan, np.inf])
 def test_a_weight_that_is_missing_names_the_column(gone):
     columns = {"a": np.ones(3, np.float32), "b": np.array([1, gone, gone], np.float32)}
-    with pytest.raises(JetmillError, match=r"^balance\.weight_columns: 'b' is missing for 2 jets$"):
+    with pytest.raises(JetmillError, match=r"^balance\.event_weights: 'b' is missing for 2 jets$"):
         product(columns)
 
 
@@ -117,7 +117,7 @@ RESAMPLED = {
 
 
 def raw(made, directory, weights=WEIGHTS, **balance):
-    given_ = {"bins": {"pt": [[0, 100, 4], [100, 1000, 3]]}, "weights": weights, "weight_columns": ["target"]}
+    given_ = {"bins": {"pt": [[0, 100, 4], [100, 1000, 3]]}, "weights": weights, "event_weights": ["target"]}
     return config(directory, made.files, balance=given_ | balance)
 
 
@@ -213,7 +213,7 @@ def test_equal_event_weights_change_nothing(tmp_path):
         jets["target"] = 0.1
 
     made = make(tmp_path, change=constant)
-    with_, without = (chain(raw(made, tmp_path / str(len(c)), weight_columns=c)).arrays() for c in (["target"], []))
+    with_, without = (chain(raw(made, tmp_path / str(len(c)), event_weights=c)).arrays() for c in (["target"], []))
     for name in NAMES:
         np.testing.assert_allclose(with_[f"jets/{name}"], without[f"jets/{name}"], rtol=2e-7)
 
@@ -245,7 +245,7 @@ def test_a_bin_without_positive_sum_has_weight_0_and_a_warning(tmp_path, caplog,
         totals = np.bincount(found["jets/labels"], weight)
         np.testing.assert_allclose(totals, len(weight) / 3, rtol=1e-6)
     warning = (
-        f"balance.weight_columns: the event weights of class b have no positive sum in {n_bins} of its bins, with"
+        f"balance.event_weights: the event weights of class b have no positive sum in {n_bins} of its bins, with"
         f" {bad.sum()} of its {np.count_nonzero(found['jets/labels'] == 0)} jets, whose weight is 0; take wider bins"
     )
     assert [r.message for r in caplog.records if r.levelno == logging.WARNING and "positive" in r.message] == [warning]
@@ -255,7 +255,7 @@ def test_a_bin_without_positive_sum_has_weight_0_and_a_warning(tmp_path, caplog,
 
 def test_a_class_without_positive_sum_is_an_error(tmp_path):
     made = make(tmp_path, change=spoilt(-1, 0, [5]))
-    message = r"balance\.weight_columns: the event weights of class b have a positive sum in no bin"
+    message = r"balance\.event_weights: the event weights of class b have a positive sum in no bin"
     with pytest.raises(JetmillError, match=message):
         chain(raw(made, tmp_path / "strict"))
     with pytest.raises(JetmillError, match=message):
@@ -279,7 +279,7 @@ def test_a_missing_event_weight_names_column_and_batch(tmp_path):
         jets["target"] = np.where(np.arange(len(jets)) == 10, np.nan, 1)
 
     made = make(tmp_path, change=lose)
-    with pytest.raises(JetmillError, match=r"batch_0000\.h5: balance\.weight_columns: 'target' is missing for 1 jets$"):
+    with pytest.raises(JetmillError, match=r"batch_0000\.h5: balance\.event_weights: 'target' is missing for 1 jets$"):
         chain(raw(made, tmp_path / "run"))
 
 
@@ -376,7 +376,7 @@ def test_real_event_weights(shared_data, tmp_path, write_root, name, read):
             "balance": {
                 "bins": {"pt": [[20, 100, 4], [100, 1000, 1]]},
                 "weights": ["average", "flat"],
-                "weight_columns": ["w"],
+                "event_weights": ["w"],
                 "outside": "drop",
             },
         }

@@ -8,12 +8,11 @@ from batches import write_batch
 from blocks import statistics_of
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict
 from jetmill.scaling.moments import write_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
-from jetmill.scaling.settings import is_scaled
+from jetmill.settings.scaling import ScalingRules
 from jetmill.stages.export import export
 
 VALUES = {
@@ -21,8 +20,8 @@ VALUES = {
     "tracks": {"pt": [-1, 0.5, 2, 60], "d0": [-3.0, 0, 1, 7], "one": [3.0, 3.0]},
 }
 SETTINGS = {
-    "jets": ScalingOf(defaults={"z": -1}, unscaled=["flag"]),
-    "tracks": ScalingOf(log=["pt"], method="robust", default="mean"),
+    "jets": ScalingRules(defaults={"z": -1}, unscaled=["flag"]),
+    "tracks": ScalingRules(log=["pt"], method="robust", default="mean"),
 }
 
 
@@ -30,7 +29,7 @@ SETTINGS = {
 def known():
     def statistics(of, name, values):
         settings = SETTINGS[of]
-        robust = settings.method == "robust" and is_scaled(name, settings)
+        robust = settings.method == "robust" and settings.is_scaled(name)
         return statistics_of(lambda: [np.array(values)], log=name in settings.log, quartiles=robust)
 
     return {of: {name: statistics(of, name, v) for name, v in rows.items()} for of, rows in VALUES.items()}

@@ -36,7 +36,7 @@ ONE = {
         "select": ["pt_btagJes >= 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
         "variables": ["pt_btagJes", "eta_btagJes", "SV1_masssvx", "SV1_NGTinSvx", "SV1_isDefaults", "mass_ratio"],
         "additional_labels": ["HadronConeExclTruthLabelPt", "HadronConeExclTruthLabelID"],
-        "reference": ["GN2_pb", "GN2_pu"],
+        "spectators": ["GN2_pb", "GN2_pu"],
     },
     "constituents": {
         "tracks": {

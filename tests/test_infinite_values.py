@@ -45,7 +45,7 @@ def run(tmp_path_factory):
             "define": {"quotient": "whole // divisor", "square": "x * x", "power": "exp(pt)"},
             "variables": ["pt", "x", "quotient", "square", "power"],
             "additional_labels": ["label8", "label4", "whole"],
-            "reference": ["tagger"],
+            "spectators": ["tagger"],
         },
         "constituents": {
             "tracks": {"variables": ["d0", "big"], "define": {"big": "exp(1000 * d0)"}, "max": 2},

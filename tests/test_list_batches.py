@@ -8,7 +8,7 @@ import pytest
 import uproot
 from batches import write_batch
 
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.list_batches import list_batches
 from jetmill.stages.make_toy import write_toy_file

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
+from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError, hdf5, open_source
 
 N = 600
-HDF5, ROOT = Input(format="hdf5"), Input()
+HDF5, ROOT = Input(format="hdf5", jets="jets"), Input()
 SECONDS = 3
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.checks import load
-from jetmill.config.cleaning import Input
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
+from jetmill.settings.input import Input
 from jetmill.sources import open_source, root
 from jetmill.stages.clean import clean_batch
 
@@ -160,9 +160,9 @@ def test_an_index_beyond_the_collection(tmp_path, write_root):
         read(path, ["gen_pt"])
     assert str(error.value) == (
         f"{path}: 'Jet_genJetIdx' holds 2, but there are 2 of 'GenJet_pt' in that event;"
-        " if that is to mean none, say beyond: missing under input.matched"
+        " if it means none, set input.matched.<name>.out_of_range: missing"
     )
-    found, _ = read(path, ["gen_pt"], matched={"gen": MATCHED["gen"] | {"beyond": "missing"}})
+    found, _ = read(path, ["gen_pt"], matched={"gen": MATCHED["gen"] | {"out_of_range": "missing"}})
     assert found["gen_pt"].tolist() == pytest.approx([5, NAN, NAN, 8, NAN], nan_ok=True)
 
 
@@ -199,7 +199,7 @@ def config(**jets):
             "missing": {"values_of": {"gen_flavour": [4]}},
             "variables": ["number", "response", "gen_mass", "gen_flavour", "gen_code"],
             "additional_labels": ["gen_long", "gen_isB"],
-            "reference": ["gen_pt"],
+            "spectators": ["gen_pt"],
             "select": [{"cut": "gen_pt > 30", "missing": "keep"}],
         }
         | jets,
@@ -269,7 +269,7 @@ def test_real_jets(shared_data, name, n_none, n_beyond):
     """Version 5 has indices of generated jets below 10 GeV, which it does not hold."""
     path = shared_data(name)
     variables = ["pt", "eta", "mass", "partonFlavour", "hadronFlavour"]
-    names, matched = ["pt", *(f"gen_{v}" for v in variables)], {"gen": MATCHED["gen"] | {"beyond": "missing"}}
+    names, matched = ["pt", *(f"gen_{v}" for v in variables)], {"gen": MATCHED["gen"] | {"out_of_range": "missing"}}
     found, _ = read(path, names, matched=matched)
     for variable in variables:
         got = found[f"gen_{variable}"].tolist()

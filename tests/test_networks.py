@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, open_source
 from jetmill.stages.clean import clean_batch
@@ -182,10 +182,10 @@ def test_a_missing_file_is_told_with_the_configuration(tmp_path):
 
 
 def test_another_file_of_the_same_name_is_another_setting(net):
-    before = load(config(net)).cleaning.model_dump()
-    assert load(config(net)).cleaning.model_dump() == before
+    before = load(config(net)).cleaning
+    assert load(config(net)).cleaning == before
     net.write_bytes(net.read_bytes() + b" ")
-    assert load(config(net)).cleaning.model_dump() != before
+    assert load(config(net)).cleaning != before
 
 
 # --- of constituents ---
@@ -429,7 +429,7 @@ def of_constituents(path, **network):
             }
         },
         "classes": {"b": "flavour == 5", "light": "rest"},
-        "balance": {"bins": {"w": [0, 1, 4], "pt": [20, 90, 2]}, "weight_columns": ["w"]},
+        "balance": {"bins": {"w": [0, 1, 4], "pt": [20, 90, 2]}, "event_weights": ["w"]},
     }
 
 
@@ -512,7 +512,7 @@ def test_a_stream_has_the_same(tmp_path):
     assert "variables/w" not in cleaned.columns
 
 
-@pytest.mark.parametrize("key", ["balance.bins", "balance.weight_columns", "jets.variables"])
+@pytest.mark.parametrize("key", ["balance.bins", "balance.event_weights", "jets.variables"])
 def test_each_use_alone(tmp_path, key):
     raw = of_constituents(set_model(tmp_path / "set.onnx"))
     raw["jets"]["variables"], raw["balance"] = ["pt"], {"bins": {"pt": [20, 90, 2]}}
@@ -521,7 +521,7 @@ def test_each_use_alone(tmp_path, key):
     dump(tmp_path / "a.h5")
     clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
     with h5py.File(tmp_path / "c.h5") as file:
-        assert ("w" in file["variables"], "weights" in file) == (name != "weight_columns", name == "weight_columns")
+        assert ("w" in file["variables"], "weights" in file) == (name != "event_weights", name == "event_weights")
 
 
 LATE = "uses 'w', which a network makes of constituents, and those are read when all cuts are done;"
@@ -536,7 +536,7 @@ LATE = "uses 'w', which a network makes of constituents, and those are read when
         ({"jets": {"transforms": [{"name": "cartesian", "roles": {"pt": "w"}}]}}, f"jets.transforms.0: {LATE}"),
         ({"tracks": {"define": {"share": "pt / jet_w"}}}, f"constituents.tracks: {LATE}"),
         ({"tracks": {"variables": ["pt", "jet_w"]}}, f"constituents.tracks: {LATE}"),
-        ({"jets": {"reference": ["w"]}}, "jets.reference: 'w' is computed; it must be a variable of the files"),
+        ({"jets": {"spectators": ["w"]}}, "jets.spectators: 'w' is computed; it must be a variable of the files"),
         (
             {"network": {"constituents": "track"}, "tracks": {"missing": {}}},
             "jets.networks.0.constituents: 'track' is not in constituents. Did you",

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.files import write_json
 from jetmill.plan import Plan
@@ -184,7 +184,7 @@ def test_a_directory_without_permission(raw_config, data, files, told):
     data.chmod(0o755)
     code = f"""
 import json, os
-from jetmill.config.models import Sample
+from jetmill.settings.samples import Sample
 from jetmill.input_files import find_files
 if os.geteuid() == 0:
     os.setgroups([])
@@ -253,15 +253,15 @@ def with_constituents(raw, **changes):
 def test_ranges_of_constituents(raw_config):
     raw_config["jets"]["variables"] = [f"v{i}" for i in range(5)]
     work = with_constituents(raw_config, scaling={"variables_per_range": 2, "clip": 3.0})
-    expected = [("jets", ["v0", "v1"]), ("jets", ["v2", "v3"]), ("jets", ["v4"])]
-    expected += [("tracks", ["d0", "z0"]), ("tracks", ["qp"]), ("flows", ["pt"])]
+    expected = [("jets", ("v0", "v1")), ("jets", ("v2", "v3")), ("jets", ("v4",))]
+    expected += [("tracks", ("d0", "z0")), ("tracks", ("qp",)), ("flows", ("pt",))]
     assert work.ranges == expected
-    assert work.variables == {"jets": [f"v{i}" for i in range(5)], "tracks": ["d0", "z0", "qp"], "flows": ["pt"]}
-    found = {of: (s.method, s.log, s.clip) for of, s in work.scaling.items()}
+    assert work.variables == {"jets": tuple(f"v{i}" for i in range(5)), "tracks": ("d0", "z0", "qp"), "flows": ("pt",)}
+    found = {of: (s.method, s.log, s.clip) for of, s in work.merge_settings.rules.items()}
     assert found == {
-        "jets": ("standard", [], 3),
-        "tracks": ("robust", ["qp"], None),
-        "flows": ("standard", [], None),
+        "jets": ("standard", (), 3),
+        "tracks": ("robust", ("qp",), None),
+        "flows": ("standard", (), None),
     }
     assert work.weighted_labels == {"tracks": {"origin": 3}}
 
@@ -308,7 +308,7 @@ def test_batch_parts_draw_from_their_batch(raw_config):
 
 def test_weights(raw_config):
     raw_config["balance"]["weights"] = ["flat", {"reference": "b"}]
-    assert plan(raw_config).weights == {
+    assert plan(raw_config).balance_settings.weights == {
         "flat": {"method": "flat"},
         "reference_b": {"method": "reference", "reference": "b"},
     }

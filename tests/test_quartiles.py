@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.exports import class_weights, norm_dict, scale_dict
 from jetmill.scaling.moments import logarithm, read_statistics, write_statistics
 from jetmill.scaling.quartiles import Quartiles
 from jetmill.scaling.scalers import Scaler, fit_all, read_scalers, scale_rows, write_scalers
-from jetmill.scaling.settings import is_scaled
+from jetmill.settings.scaling import ScalingRules
+from jetmill.settings.stages import FitSettings, MergeSettings
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
 
@@ -81,7 +81,7 @@ def test_robust_scaler_is_that_of_scikit_learn(log):
     values[::7] = np.nan
     theirs = np.log(values) if log else values
     sklearn = RobustScaler().fit(theirs[:, None].astype(np.float64))
-    settings = ScalingOf(method="robust", log=["x"] if log else [])
+    settings = ScalingRules(method="robust", log=["x"] if log else [])
     scaler = Scaler.fit(statistics_of(in_blocks(values), log=log, quartiles=True), settings, "x")
     assert scaler.shift == pytest.approx(sklearn.center_[0], rel=1e-6)
     assert scaler.scale == pytest.approx(sklearn.scale_[0], rel=1e-6)
@@ -97,7 +97,7 @@ def test_log_scaler_is_the_same_in_fit_and_in_apply():
     values[:5] = 0, -1, np.nan, -0.0, TINY
     sound = values > 0
     theirs = StandardScaler().fit(np.log(values[sound])[:, None].astype(np.float64))
-    settings = ScalingOf(log=["dr"])
+    settings = ScalingRules(log=["dr"])
     scaler = Scaler.fit(statistics_of(in_blocks(values), log=True, quartiles=False), settings, "dr")
     found, is_default = scale_rows([values], [scaler])
     np.testing.assert_array_equal(is_default[:, 0], ~sound)
@@ -114,7 +114,7 @@ def test_log_scaler_is_the_same_in_fit_and_in_apply():
 def test_default_mean(log):
     values = np.array([1, 2, 4, np.nan], np.float32)
     statistics = statistics_of(in_blocks(values), log=log, quartiles=False)
-    scaler = Scaler.fit(statistics, ScalingOf(log=["x"] if log else [], default="mean"), "x")
+    scaler = Scaler.fit(statistics, ScalingRules(log=["x"] if log else [], default="mean"), "x")
     found, _ = scale_rows([values], [scaler])
     assert found[3, 0] == pytest.approx(0, abs=1e-6)
     assert scaler.fill == pytest.approx(2 if log else 7 / 3, rel=1e-6)
@@ -123,7 +123,7 @@ def test_default_mean(log):
 def test_default_in_the_unit_of_the_variable():
     values = np.array([1, np.e, np.nan], np.float32)
     statistics = statistics_of(in_blocks(values), log=True, quartiles=False)
-    scaler = Scaler.fit(statistics, ScalingOf(log=["x"], defaults={"x": np.e**2}), "x")
+    scaler = Scaler.fit(statistics, ScalingRules(log=["x"], defaults={"x": np.e**2}), "x")
     assert scale_rows([values], [scaler])[0][:, 0] == pytest.approx([-1, 1, 3], rel=1e-5)
     assert scaler.fill == pytest.approx(np.e**2, rel=1e-6)
 
@@ -131,7 +131,7 @@ def test_default_in_the_unit_of_the_variable():
 def test_clip_limits_scaled_values_and_defaults():
     values = np.r_[np.zeros(50), 1e4, -1e4, np.nan].astype(np.float32)
     statistics = statistics_of(in_blocks(values), log=False, quartiles=False)
-    scaler = Scaler.fit(statistics, ScalingOf(clip=3.0), "x")
+    scaler = Scaler.fit(statistics, ScalingRules(clip=3.0), "x")
     found, is_default = scale_rows([values], [scaler])
     assert found[50:, 0].tolist() == [3, -3, -3]
     assert is_default[:, 0].tolist() == [False] * 52 + [True]
@@ -141,8 +141,8 @@ def test_clip_limits_scaled_values_and_defaults():
 def test_unscaled_variables_stay_as_they_are(name):
     values = np.array([0, 1, 7, 1], np.float32)
     for method in ("standard", "robust"):
-        settings = ScalingOf(method=method, unscaled=["*isDefaults*", "count"])
-        robust = method == "robust" and is_scaled(name, settings)
+        settings = ScalingRules(method=method, unscaled=["*isDefaults*", "count"])
+        robust = method == "robust" and settings.is_scaled(name)
         scaler = Scaler.fit(statistics_of(in_blocks(values), log=False, quartiles=robust), settings, name)
         assert (scaler.shift, scaler.scale) == (0, 1)
         assert scale_rows([values], [scaler])[0][:, 0].tolist() == values.tolist()
@@ -150,14 +150,14 @@ def test_unscaled_variables_stay_as_they_are(name):
 
 def test_unscaled_variables_stay_as_they_are_beside_a_clip():
     values = np.array([0, 1, 7, 1], np.float32)
-    settings = ScalingOf(unscaled=["count"], clip=5.0)
+    settings = ScalingRules(unscaled=["count"], clip=5.0)
     scaler = Scaler.fit(statistics_of(in_blocks(values), log=False, quartiles=False), settings, "count")
     assert scale_rows([values], [scaler])[0][:, 0].tolist() == values.tolist()
 
 
 def test_is_scaled_takes_names_and_patterns():
-    settings = ScalingOf(unscaled=["*isDefaults*", "n_?", "Exact"])
-    assert [is_scaled(n, settings) for n in ("SV1_isDefaults", "n_1", "n_10", "exact", "Exact")] == [
+    settings = ScalingRules(unscaled=["*isDefaults*", "n_?", "Exact"])
+    assert [settings.is_scaled(n) for n in ("SV1_isDefaults", "n_1", "n_10", "exact", "Exact")] == [
         *(False, False, True, True, False)
     ]
 
@@ -165,7 +165,7 @@ def test_is_scaled_takes_names_and_patterns():
 def test_quartiles_of_equal_size_with_a_spread_beyond():
     values = np.r_[np.ones(90), np.arange(10)].astype(np.float32)
     statistics = statistics_of(in_blocks(values), log=False, quartiles=True)
-    scaler = Scaler.fit(statistics, ScalingOf(method="robust"), "x")
+    scaler = Scaler.fit(statistics, ScalingRules(method="robust"), "x")
     theirs = RobustScaler().fit(values[:, None].astype(np.float64))
     assert (scaler.shift, scaler.scale) == (theirs.center_[0], theirs.scale_[0]) == (1, 1)
 
@@ -176,7 +176,7 @@ def test_quartiles_of_equal_size_with_a_spread_beyond():
 )
 def test_constant_or_missing_constituent_variable(strict, values, message):
     statistics = {"tracks": {"d0": statistics_of(in_blocks(np.array(values, np.float32)), log=False, quartiles=True)}}
-    settings = {"tracks": ScalingOf(method="robust")}
+    settings = {"tracks": ScalingRules(method="robust")}
     if strict:
         with pytest.raises(JetmillError, match=rf"'d0' of tracks {message}"):
             fit_all(statistics, settings, strict=True)
@@ -195,7 +195,7 @@ def test_files_keep_every_digit(tmp_path_factory, values):
     known = {"tracks": {"x": statistics_of(in_blocks(column), log=True, quartiles=True)}}
     write_statistics(known, directory / "s.json")
     assert str(read_statistics([directory / "s.json"])) == str(known)
-    settings = {"tracks": ScalingOf(method="robust", log=["x"], clip=4)}
+    settings = {"tracks": ScalingRules(method="robust", log=["x"], clip=4)}
     scalers, warnings = fit_all(known, settings, strict=False)
     write_scalers(scalers, known, warnings, directory / "scalers.json")
     assert read_scalers(directory / "scalers.json") == scalers
@@ -216,8 +216,9 @@ def batch_of_tracks(path, counts, values, *, splits):
 
 def fitted(tmp_path, batches, settings):
     sources = [("tt", path) for path in batches]
-    fit_scalers(sources, tmp_path / "range.json", of="tracks", variables=["d0"], settings=settings)
-    merge_scalers([tmp_path / "range.json"], tmp_path / "s.json", settings={"tracks": settings}, strict=False)
+    fit_scalers(sources, tmp_path / "range.json", FitSettings.from_rules("tracks", ("d0",), settings))
+    merged = MergeSettings(rules={"tracks": settings}, strict=False)
+    merge_scalers([tmp_path / "range.json"], tmp_path / "s.json", merged)
     return json.loads((tmp_path / "s.json").read_text())["tracks"]["d0"]
 
 
@@ -226,7 +227,7 @@ def test_each_track_of_training_counts_once(tmp_path, method):
     """Not each jet (UPP), and not tracks of validation and test jets."""
     first = batch_of_tracks(tmp_path / "a.h5", [1, 9, 2, 3], [50, *range(9), 1e6, 1e6, *[1e7] * 3], splits=[2, 1, 1])
     second = batch_of_tracks(tmp_path / "b.h5", [0, 4], [-3, 2, 2, np.nan], splits=[2, 0, 0])
-    row = fitted(tmp_path, [first, second], ScalingOf(method=method))
+    row = fitted(tmp_path, [first, second], ScalingRules(method=method))
     values = np.array([50, *range(9), -3, 2, 2], dtype=float)
     assert row["count"] == len(values)
     if method == "standard":
@@ -241,14 +242,14 @@ def test_each_track_of_training_counts_once(tmp_path, method):
 @pytest.mark.parametrize("log", [[], ["d0"]])
 def test_no_training_jet_has_a_track(tmp_path, method, log):
     path = batch_of_tracks(tmp_path / "a.h5", [0, 0, 2], [1, 2], splits=[2, 1, 0])
-    row = fitted(tmp_path, [path], ScalingOf(method=method, log=log))
+    row = fitted(tmp_path, [path], ScalingRules(method=method, log=log))
     assert (row["count"], row["shift"], row["scale"], row["default"]) == (0, 0, 1, 0)
 
 
 @pytest.mark.parametrize("method", ["standard", "robust"])
 def test_salt_gets_mean_and_deviation_of_the_values_themselves(method):
     values = np.random.default_rng(1).lognormal(2, 1, 1000).astype(np.float32)
-    settings = ScalingOf(method=method, log=["dr"])
+    settings = ScalingRules(method=method, log=["dr"])
     known = {"tracks": {n: statistics_of(in_blocks(values), log=n == "dr", quartiles=True) for n in ("dr", "pt")}}
     if method == "standard":
         known["tracks"]["pt"] = statistics_of(in_blocks(values), log=False, quartiles=False)
@@ -264,7 +265,7 @@ def test_salt_gets_mean_and_deviation_of_the_values_themselves(method):
 def test_salt_gets_the_mean_of_a_constant(log, quartiles, value, n):
     """Whatever jetmill scales, mean and std are those of the values that salt reads; 1 for no spread but rounding."""
     values = np.full(n, value, np.float32)
-    settings = ScalingOf(method="robust" if quartiles else "standard", log=["dr"] if log else [])
+    settings = ScalingRules(method="robust" if quartiles else "standard", log=["dr"] if log else [])
     known = {"tracks": {"dr": statistics_of(in_blocks(values), log=log, quartiles=quartiles)}}
     scalers, _ = fit_all(known, {"tracks": settings}, strict=False)
     row = norm_dict(scalers, known)["tracks"]["dr"]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.cleaning import Constituents, Input
 from jetmill.errors import JetmillError
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError
 from jetmill.sources.root import open_root
 

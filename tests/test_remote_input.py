@@ -10,9 +10,9 @@ import pytest
 import servers
 from test_skipped_files import ROOT, cleaned, cut, equal, write_jets
 
-from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
+from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError, open_source, root
 
 SECONDS = 2
@@ -147,7 +147,7 @@ def test_a_missing_package_is_named_and_nothing_is_skipped(protocol, module, adv
     code = f"""
 import sys
 sys.modules[{module!r}] = None
-from jetmill.config.cleaning import Input
+from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError, open_source
 try:
     open_source({path!r}, Input()).__enter__()

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.checks import load as load_config
-from jetmill.config.cleaning import Constituents, Input
+from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
+from jetmill.settings.constituents import Constituents, Origin
+from jetmill.settings.input import Input
 from jetmill.sources import root
 from jetmill.stages.clean import clean_batch
 
@@ -75,7 +76,7 @@ def grow(monkeypatch):
 
 @contextmanager
 def opened(path, origins, *, tree="Events", level="event", jets="Jet"):
-    collections = {name: Constituents.model_validate({"variables": ["any"], "tree": o}) for name, o in origins.items()}
+    collections = {name: Constituents(variables=("any",), tree=Origin(**o)) for name, o in origins.items()}
     with root.open_root(str(path), Input(tree=tree, level=level, jets=jets), collections) as source:
         yield source
 

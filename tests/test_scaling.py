@@ -10,24 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from jetmill.config.cleaning import ScalingOf
 from jetmill.errors import JetmillError
 from jetmill.scaling.moments import Moments, Statistics
 from jetmill.scaling.scalers import Scaler, fit_all, read_scalers, scale_rows, write_scalers
-from jetmill.scaling.settings import is_scaled
+from jetmill.settings.scaling import ScalingRules
 
 NAN = np.nan
 
 
 def statistics(column, *, settings=None, name="x"):
     """Return what fit_scalers finds in a column."""
-    settings = settings or ScalingOf()
-    robust = settings.method == "robust" and is_scaled(name, settings)
+    settings = settings or ScalingRules()
+    robust = settings.method == "robust" and settings.is_scaled(name)
     return statistics_of(lambda: [np.asarray(column)], log=name in settings.log, quartiles=robust)
 
 
 def fit(column, **settings):
-    settings = ScalingOf(**settings)
+    settings = ScalingRules(**settings)
     return Scaler.fit(statistics(column, settings=settings), settings, "x")
 
 
@@ -77,8 +76,8 @@ def test_a_default_of_the_configuration_wins():
 @pytest.mark.parametrize("values", [[7.0], [7.0, 7.0], [1e8 / 3] * 1000, [0.1] * 999, [0.0, 0.0]])
 def test_a_constant_keeps_its_scale(values, method):
     moments = reduce(add, map(Moments.of, np.array_split(np.array(values), 3)))
-    quartiles = statistics(values, settings=ScalingOf(method=method)).quartiles
-    scaler = Scaler.fit(Statistics(moments, None, quartiles), ScalingOf(method=method), "x")
+    quartiles = statistics(values, settings=ScalingRules(method=method)).quartiles
+    scaler = Scaler.fit(Statistics(moments, None, quartiles), ScalingRules(method=method), "x")
     assert scaler.scale == 1
     assert abs(transform(scaler, np.array(values))).max() <= abs(values[0]) * 1e-7
 
@@ -100,8 +99,8 @@ def test_values_of_any_size_scale_to_finite_numbers(size):
 # files
 
 SETTINGS = {
-    "jets": ScalingOf(defaults={"z": -1}, clip=4),
-    "tracks": ScalingOf(log=["pt"], method="robust", unscaled=["is*"]),
+    "jets": ScalingRules(defaults={"z": -1}, clip=4),
+    "tracks": ScalingRules(log=["pt"], method="robust", unscaled=["is*"]),
 }
 KNOWN = {
     "jets": {
@@ -143,7 +142,7 @@ CONSTANT = {
     "jets": {"good": statistics([1.0, 2.0]), "gone": Statistics(Moments()), "same": statistics([3.0, 3.0])},
     "tracks": {"same": statistics([5.0])},
 }
-PLAIN = {"jets": ScalingOf(), "tracks": ScalingOf()}
+PLAIN = {"jets": ScalingRules(), "tracks": ScalingRules()}
 
 
 def test_strict_names_every_variable_that_cannot_be_scaled():
@@ -157,7 +156,7 @@ def test_strict_names_every_variable_that_cannot_be_scaled():
 
 
 def test_not_strict_warns():
-    settings = PLAIN | {"jets": ScalingOf(defaults={"gone": 5})}
+    settings = PLAIN | {"jets": ScalingRules(defaults={"gone": 5})}
     scalers, warnings = fit_all(CONSTANT, settings, strict=False)
     assert [name for rows in warnings.values() for name, found in rows.items() if found] == ["gone", "same", "same"]
     assert scalers["jets"]["same"].scale == scalers["jets"]["gone"].scale == scalers["tracks"]["same"].scale == 1
@@ -166,12 +165,12 @@ def test_not_strict_warns():
 
 
 def test_an_unscaled_variable_may_be_constant():
-    settings = PLAIN | {"jets": ScalingOf(unscaled=["gone", "same"])}
+    settings = PLAIN | {"jets": ScalingRules(unscaled=["gone", "same"])}
     assert not any(fit_all({"jets": CONSTANT["jets"]}, settings, strict=True)[1]["jets"].values())
 
 
 def test_a_logarithm_that_is_constant_or_missing_everywhere_is_told():
-    settings = {"jets": ScalingOf(log=["x", "y"])}
+    settings = {"jets": ScalingRules(log=["x", "y"])}
     known = {
         "jets": {
             "x": statistics([-1.0, -2, 3], settings=settings["jets"]),
@@ -202,9 +201,9 @@ def test_a_default_that_becomes_infinite_is_refused(settings):
     column = np.array([0, 1e-9, 2e-9], dtype=np.float32)
     known = {"tracks": {"x": statistics(column)}}
     with pytest.raises(JetmillError) as error:
-        fit_all(known, {"tracks": ScalingOf(**settings)}, strict=False)
+        fit_all(known, {"tracks": ScalingRules(**settings)}, strict=False)
     assert str(error.value).startswith("missing values of 'x' of tracks would be infinite when they are scaled")
-    (scaler,) = fit_all({"jets": {"x": statistics(1e9 * column)}}, {"jets": ScalingOf(**settings)}, strict=True)[0][
+    (scaler,) = fit_all({"jets": {"x": statistics(1e9 * column)}}, {"jets": ScalingRules(**settings)}, strict=True)[0][
         "jets"
     ].values()
     assert np.isfinite(transform(scaler, np.array([NAN], dtype=np.float32))).all()

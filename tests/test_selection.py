@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jetmill.cleaning.selection import apply_cuts, label
-from jetmill.config.cleaning import Cut
+from jetmill.settings.jets import Cut
 
 NAN = np.nan
 PT = np.array([10, 30, 50, NAN, 70], dtype=np.float32)

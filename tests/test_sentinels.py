@@ -11,10 +11,10 @@ from blocks import statistics_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetmill.config.cleaning import ScalingOf
 from jetmill.scaling.moments import Moments
 from jetmill.scaling.scalers import fit_all
 from jetmill.scaling.sentinels import Ends, sentinels
+from jetmill.settings.scaling import ScalingRules
 
 RNG = np.random.default_rng(3)
 NORMAL = RNG.normal(0, 20, 10_000)
@@ -29,7 +29,7 @@ def found(values):
 def warnings(values, of="jets", **settings):
     values = np.asarray(values, dtype=np.float32)
     statistics = statistics_of(lambda: [values], log="x" in settings.get("log", ()), quartiles=False)
-    return fit_all({of: {"x": statistics}}, {of: ScalingOf(**settings)}, strict=True)[1][of]["x"]
+    return fit_all({of: {"x": statistics}}, {of: ScalingRules(**settings)}, strict=True)[1][of]["x"]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import uproot
 
 from jetmill.cleaning import spool
 from jetmill.columns.batch_file import Batch
-from jetmill.config.checks import load
-from jetmill.config.cleaning import Input
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
+from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError, hdf5, root
 from jetmill.sources.root import open_root
 from jetmill.stages.clean import clean_batch

@@ -12,7 +12,7 @@ from jetmill.cleaning.sorting import sort_jets
 from jetmill.cleaning.spool import Spool
 from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.stages import balance as balance_stage
 from jetmill.stages import bin_jets as bin_jets_stage
 from jetmill.stages import export as export_stage

@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
+from jetmill.settings.input import Input
 from jetmill.sources import hdf5, open_source
 
-HDF5 = Input(format="hdf5")
+HDF5 = Input(format="hdf5", jets="jets")
 N, SLOTS = 57, 6
 
 
@@ -283,9 +283,9 @@ def test_advice_without_hdf5plugin(tmp_path, plugins):
     code = f"""
 import sys
 sys.modules["hdf5plugin"] = None
-from jetmill.config.cleaning import Input
+from jetmill.settings.input import Input
 from jetmill.sources import open_source
-with open_source({str(path)!r}, Input(format="hdf5")) as source:
+with open_source({str(path)!r}, Input(format="hdf5", jets="jets")) as source:
     list(source.chunks(["pt"], {{}}))
 """
     environment = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"} | plugins

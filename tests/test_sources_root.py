@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.cleaning import Input
 from jetmill.errors import JetmillError
+from jetmill.settings.input import Input
 from jetmill.sources import root
 from jetmill.sources.root import open_root
 from jetmill.stages.make_toy import write_toy_file

@@ -16,13 +16,15 @@ from jetmill.balancing.binning import axes_of
 from jetmill.balancing.selection import PartSpec, read_bins
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
-from jetmill.config.checks import load as load_config
-from jetmill.config.cleaning import ScalingOf
-from jetmill.config.models import Resampling
+from jetmill.config.load import adapter, as_json
+from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
 from jetmill.loading.jets import load
 from jetmill.randomness import selection_key
+from jetmill.settings.balance import Resampling
+from jetmill.settings.scaling import ScalingRules
+from jetmill.settings.stages import BalanceSettings, BinSettings, FitSettings, MergeSettings
 from jetmill.splitting import SPLITS, TRAIN
 from jetmill.stages import fit_scalers as fit_scalers_module
 from jetmill.stages import plot_closure as plot_closure_module
@@ -40,6 +42,7 @@ from jetmill.stages.write_torch import write_torch
 from jetmill.writing import assembling, layout
 
 BINS = {"eta": [(-2.5, 2.5, 4)], "pt": [(20, 60, 3), (60, 1000, 2)]}
+BIN_SETTINGS = BinSettings(bins=BINS, n_classes=4, outside="error")
 SHAPE = (4, 5)
 EDGES = [np.linspace(-2.5, 2.5, 5), np.array([20, 20 + 40 / 3, 20 + 80 / 3, 60, 530, 1000])]
 CLASSES = ["b", "bb", "c", "light"]
@@ -55,7 +58,7 @@ RAW = {
         "missing": {"values": [-999], "slots": {"DeepCSV_jetNSelectedTracks": ["DeepCSV_trackSip3dSig"]}},
         "select": ["pt >= 20", "pt <= 1000", "abs(eta) <= 2.5"],
         "variables": ["eta", "pt", "DeepCSV_vertexMass", "DeepCSV_trackSip3dSig_{0..5}", "DeepCSV_jetNSelectedTracks"],
-        "reference": ["btagDeepB_b", "btagDeepL"],
+        "spectators": ["btagDeepB_b", "btagDeepL"],
     },
     "classes": {
         "b": "hadronFlavour == 5 & nBHadrons <= 1",
@@ -76,7 +79,7 @@ class Run:
 
     def __init__(self, directory, files_per_batch=1, raw=RAW):
         self.directory, self.config = directory, load_config(raw)
-        self.variables = self.config.jets.variables
+        self.variables = list(self.config.jets.variables)
         self.batches, self.roots = {}, {}
         for sample, process in PROCESSES.items():
             roots = [directory / f"{sample}{number}.root" for number in range(2)]
@@ -90,8 +93,8 @@ class Run:
                 clean_batch(self.roots[name], self.batches[name], settings=self.config.cleaning, **where)
         # Two groups, the second one of both samples.
         sources, self.bins = self.sources(), [directory / f"bins/{k}.h5" for k in range(2)]
-        bin_jets(sources[:1], self.bins[0], bins=BINS, n_classes=4, outside="error")
-        bin_jets(sources[1:], self.bins[1], bins=BINS, n_classes=4, outside="error")
+        bin_jets(sources[:1], self.bins[0], BIN_SETTINGS)
+        bin_jets(sources[1:], self.bins[1], BIN_SETTINGS)
         self.scalers = directory / "scalers.json"
         self.scale(self.scalers, width=4)
         self.balance = self.balanced()
@@ -102,20 +105,20 @@ class Run:
         """Return sample and column file of some batches, or of all."""
         return [(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
 
-    def scale(self, output, *, width, order=1, settings=ScalingOf(), balance_path=None):  # noqa: B008
+    def scale(self, output, *, width, order=1, settings=ScalingRules(), balance_path=None):  # noqa: B008
         paths = []
         for start in range(0, len(self.variables), width):
             paths.append(output.with_name(f"{output.stem}_{width}_{order}_{start}.json"))
             names = self.variables[start : start + width]
-            options = {"of": "jets", "variables": names, "settings": settings, "balance_path": balance_path}
-            fit_scalers(self.sources()[::order], paths[-1], **options)
-        merge_scalers(paths, output, settings={"jets": settings}, strict=True)
+            of_range = FitSettings.from_rules("jets", names, settings)
+            fit_scalers(self.sources()[::order], paths[-1], of_range, balance_path=balance_path)
+        merge_scalers(paths, output, MergeSettings(rules={"jets": settings}, strict=True))
 
     def balanced(self, output=None, *, order=1, weights=WEIGHTS, **resampling):
         output = output or self.directory / f"balance_{resampling.get('method', 'none')}.h5"
-        resampling = Resampling.model_validate(resampling)
         options = {"bins": BINS, "classes": CLASSES, "samples": SAMPLES, "weights": weights, "strict": True}
-        balance(self.sources()[::order], self.bins[::order], output, resampling=resampling, **options)
+        settings = BalanceSettings(resampling=adapter(Resampling).validate_python(resampling), **options)
+        balance(self.sources()[::order], self.bins[::order], output, settings)
         return output
 
     def write(
@@ -197,14 +200,14 @@ def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
     columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
     with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 training jets are outside the bins of 'pt'"):
-        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4, outside="error")
+        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
     assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):
     columns = {"label": np.zeros(0, np.uint8), "variables/eta": np.zeros(0), "variables/pt": np.zeros(0)}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([0, 0, 0])})
-    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", bins=BINS, n_classes=4, outside="error")
+    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
     with h5py.File(tmp_path / "o.h5") as file:
         assert file["counts/tt"].shape == (3, 4, *SHAPE)
         assert not file["counts/tt"][()].any()
@@ -233,7 +236,7 @@ def test_scalers_are_those_of_standard_scaler(run, tmp_path, width, order):
 
 @pytest.mark.parametrize("method", ["standard", "robust"])
 def test_width_order_and_blocks_do_not_reach_what_is_applied(run, tmp_path, monkeypatch, method):
-    settings = ScalingOf(method=method, log=["pt"], unscaled=["eta"])
+    settings = ScalingRules(method=method, log=["pt"], unscaled=["eta"])
 
     def applied(name, **options):
         run.scale(tmp_path / f"{name}.json", settings=settings, **options)
@@ -256,19 +259,20 @@ def bad_ranges(tmp_path):
     }
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 1])})
     names = ["gone", "same", "good"]
-    fit_scalers([("tt", tmp_path / "b.h5")], tmp_path / "r.json", of="jets", variables=names, settings=ScalingOf())
+    settings = FitSettings.from_rules("jets", names, ScalingRules())
+    fit_scalers([("tt", tmp_path / "b.h5")], tmp_path / "r.json", settings)
     return [tmp_path / "r.json"], tmp_path / "s.json"
 
 
 def test_variables_that_cannot_be_scaled(bad_ranges):
     message = "'gone' of jets is missing everywhere in the training split; variable 'same' of jets is 2 wherever"
     with pytest.raises(JetmillError, match=message):
-        merge_scalers(*bad_ranges, settings={"jets": ScalingOf()}, strict=True)
+        merge_scalers(*bad_ranges, MergeSettings(rules={"jets": ScalingRules()}, strict=True))
     assert not bad_ranges[1].exists()
 
 
 def test_variables_that_cannot_be_scaled_are_a_warning_if_not_strict(bad_ranges, caplog):
-    merge_scalers(*bad_ranges, settings={"jets": ScalingOf(defaults={"gone": -3})}, strict=False)
+    merge_scalers(*bad_ranges, MergeSettings(rules={"jets": ScalingRules(defaults={"gone": -3})}, strict=False))
     assert [r.message.split("'")[1] for r in caplog.records if r.levelname == "WARNING"] == ["gone", "same"]
     ours = json.loads(bad_ranges[1].read_text())["jets"]
     assert (ours["gone"]["scale"], ours["same"]["scale"], ours["gone"]["default"]) == (1, 1, -3)
@@ -394,12 +398,14 @@ def balance_small(tmp_path, counts, *, table="average", strict=False, reference=
     balance(
         *counted(tmp_path, counts),
         tmp_path / "o.h5",
-        bins={"x": [(0, 1, 3)]},
-        classes=["b", "c"],
-        samples=["tt"],
-        weights=weights,
-        resampling=Resampling.model_validate(resampling),
-        strict=strict,
+        BalanceSettings(
+            bins={"x": [(0, 1, 3)]},
+            classes=("b", "c"),
+            samples=("tt",),
+            weights=weights,
+            resampling=adapter(Resampling).validate_python(resampling),
+            strict=strict,
+        ),
     )
     with h5py.File(tmp_path / "o.h5") as file:
         return file["kept/train"][()], file[f"weights/{table}"][()]
@@ -731,7 +737,7 @@ def test_the_closure_is_that_of_single_precision(run, tmp_path, monkeypatch, set
     monkeypatch.setattr(plot_closure_module, "draw_closure", lambda *arguments: drawn.update(enumerate(arguments)))
     monkeypatch.setattr(plot_closure_module, "save", lambda *arguments: None)
     scalers = tmp_path / "s.json"
-    run.scale(scalers, width=100, settings=ScalingOf(**settings))
+    run.scale(scalers, width=100, settings=ScalingRules(**settings))
     part = run.write(tmp_path / "p.h5", scalers=scalers, part=1, n_parts=2, balance_path=run.repeated)
     plot_closure(PartSpec("train", (1, 2), run.sources()), run.repeated, part, tmp_path / "c.png")
     assert drawn[0] == tuple(run.variables)
@@ -753,7 +759,7 @@ def test_manifest(run, tmp_path):
         for s in SPLITS
         for i in range(n[s])
     ]
-    config = load_config(RAW).model_dump(mode="json")
+    config = as_json(load_config(RAW))
     (tmp_path / "tfrecords").mkdir()
     others = [tmp_path / "tfrecords" / name for name in "ab"]
     for other in others:

@@ -21,7 +21,7 @@ import jetmill
 from jetmill.balancing.binning import Axis
 from jetmill.balancing.selection import PartSpec
 from jetmill.balancing.weights import mean_one, weight_table
-from jetmill.config.checks import load
+from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.splitting import SPLITS
@@ -35,7 +35,7 @@ from jetmill.stages.write import write_part
 # An entry is a jet; the remainder of the event number by 5 says the split: 0 test, 1 val, others train.
 CONFIG: dict[str, Any] = {
     "input": {"level": "jet", "jets": "", "event_id": ["event"], "files_per_batch": 1},
-    "jets": {"variables": ["eta", "pt"], "reference": ["number"], "missing": {"values": [-999]}},
+    "jets": {"variables": ["eta", "pt"], "spectators": ["number"], "missing": {"values": [-999]}},
     "classes": {"b": "flavour == 5", "c": "flavour == 4", "udsg": "rest"},
     "split": {"by": "modulo", "modulo": 5, "test": [0], "val": [1]},
     "balance": {"bins": {"eta": [-2.5, 2.5, 2], "pt": [[20, 100, 2], [100, 1000, 1]]}, "weights": ["average", "flat"]},
@@ -96,28 +96,16 @@ class Mill:
 
     def scale(self) -> dict[str, dict[str, float]]:
         ranges = [self.directory / f"range_{number}.json" for number in self.plan.range_numbers]
-        for (of, variables), path in zip(self.plan.ranges, ranges, strict=True):
-            settings = self.plan.scaling[of]
-            fit_scalers(self.sources, path, of=of, variables=variables, settings=settings)
+        for settings, path in zip(self.plan.fit_settings, ranges, strict=True):
+            fit_scalers(self.sources, path, settings)
         output = self.directory / "scalers.json"
-        merge_scalers(ranges, output, settings=self.plan.scaling, strict=self.config.strict)
+        merge_scalers(ranges, output, self.plan.merge_settings)
         return json.loads(output.read_text())["jets"]
 
     def balance(self) -> None:
-        settings, classes = self.config.balance, list(self.config.classes)
         binned = self.directory / "bins.h5"
-        bin_jets(self.sources, binned, bins=settings.bins, n_classes=len(classes), outside=settings.outside)
-        balance(
-            self.sources,
-            [binned],
-            self.directory / "balance.h5",
-            bins=settings.bins,
-            classes=classes,
-            samples=list(self.config.samples),
-            weights=self.plan.weights,
-            resampling=settings.resampling,
-            strict=self.config.strict,
-        )
+        bin_jets(self.sources, binned, self.plan.bin_settings["0000"])
+        balance(self.sources, [binned], self.directory / "balance.h5", self.plan.balance_settings)
 
     def write(self) -> None:
         for output in self.plan.outputs:
@@ -531,14 +519,13 @@ def test_b16_a_range_reads_its_own_columns_and_root_is_read_once(tmp_path):
     (path,) = mill.batch_files
     with h5py.File(path) as file:
         assert {file[f"variables/{name}"].dtype for name in names} == {np.dtype(np.float32)}
-    for number, (of, variables) in enumerate(mill.plan.ranges):
+    for number, settings in enumerate(mill.plan.fit_settings):
         alone = tmp_path / f"alone_{number}.h5"
         shutil.copy(path, alone)
         with h5py.File(alone, "a") as file:
-            for name in {*names, "eta", "pt"} - set(variables):
+            for name in {*names, "eta", "pt"} - set(settings.variables):
                 del file[f"variables/{name}"]
-        settings = mill.plan.scaling[of]
-        fit_scalers([("top", alone)], tmp_path / f"alone_{number}.json", of=of, variables=variables, settings=settings)
+        fit_scalers([("top", alone)], tmp_path / f"alone_{number}.json", settings)
     scalers = mill.scale()
     alone = [json.loads((tmp_path / f"alone_{number}.json").read_text())["jets"] for number in range(3)]
     for (_, variables), found in zip(mill.plan.ranges, alone, strict=True):

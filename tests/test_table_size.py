@@ -22,7 +22,8 @@ from pathlib import Path
 import h5py
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.config.models import Resampling
+from jetmill.settings.balance import Component, Resampling
+from jetmill.settings.stages import BalanceSettings, BinSettings
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.plot_balance import plot_balance
@@ -33,12 +34,15 @@ batches = read_batch_list(directory / "batches.json")
 sources = [(batch.sample, batch.path) for batch in batches]
 tables = directory / "balance.h5"
 if step == "bin":
-    bin_jets(sources, directory / "bins.h5", bins=bins, n_classes=3, outside="error", weight_columns=columns)
+    settings = BinSettings(bins=bins, n_classes=3, outside="error", event_weights=columns)
+    bin_jets(sources, directory / "bins.h5", settings)
 if step == "balance":
-    settings = Resampling.model_validate(resampling)
     weights = {name: {"method": name} for name in ("average", "flat")}
-    balance(sources, [directory / "bins.h5"], tables, bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"],
-            weights=weights, resampling=settings, strict=True, weight_columns=columns)
+    components = [Component(**component) for component in resampling.pop("components", [])]
+    settings = BalanceSettings(
+        bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"], weights=weights, event_weights=columns,
+        resampling=Resampling(components=components, **resampling), strict=True)
+    balance(sources, [directory / "bins.h5"], tables, settings)
 if step == "select":
     with h5py.File(tables) as file:
         weights = {name: table[()] for name, table in file["weights"].items()}

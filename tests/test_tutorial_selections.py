@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from jetmill.cleaning.selection import apply_cuts
-from jetmill.config.cleaning import Cut
+from jetmill.settings.jets import Cut
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs/trees-tutorial.md"
 SECTION = TUTORIAL.read_text().split("## The selections of Root2HDF5")[1]

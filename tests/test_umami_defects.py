@@ -779,7 +779,7 @@ def test_mock_of_atlas_ftag_tools(tmp_path):
     raw |= {
         "classes": {c: f"HadronConeExclTruthLabelID == {n}" for c, n in flavours.items()},
         "split": {"by": "jet", "test": 0.2, "val": 0.1},
-        "jets": {"variables": ["pt", "eta"], "reference": ["MockTagger_pb"]},
+        "jets": {"variables": ["pt", "eta"], "spectators": ["MockTagger_pb"]},
         "constituents": {"tracks": {"variables": ["d0", "qOverP"], "sort_by": "abs(d0)", "max": 40}},
         "balance": {"bins": {"eta": [-3, 3, 3]}},
     }

@@ -21,6 +21,7 @@ from test_streaming import ATLAS, make
 from jetmill import verify as verify_module
 from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import read_batch_list
+from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.stages.index import write_index
@@ -89,7 +90,7 @@ def finished(tmp_path_factory):
         tables,
         [*arrays, results / "tfrecords/train", others[0], varied],
         results / "manifest.json",
-        config=config.model_dump(mode="json"),
+        config=as_json(config),
         joined=[results / f"{under}{output}.h5" for under in ("", "structured/") for output in OUTPUTS],
         tables=[scalers, others[1], tables],
         user_files={str(others[2]): runs.sha256(others[2])},

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from os.path import isfile, normpath, realpath
 from pathlib import Path
 
-from jetmill.config.models import Sample
 from jetmill.errors import JetmillError, one_line
+from jetmill.settings.samples import Sample
 from jetmill.sources.remote import is_remote
 
 # Algorithm to hexadecimal digits of its checksums.

@@ -6,8 +6,8 @@ from os import curdir, scandir, stat
 from os.path import dirname, isdir, isfile, lexists, normpath
 from pathlib import Path
 
-from jetmill.config.models import Sample
 from jetmill.errors import JetmillError, one_line
+from jetmill.settings.samples import Sample
 from jetmill.sources.remote import NOT_REMOTE, is_remote
 
 

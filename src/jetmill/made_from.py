@@ -13,7 +13,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from hashlib import sha256
 from os.path import normpath
@@ -26,8 +26,8 @@ from jetmill.files import MADE_FROM
 
 # The name of the run that started a job, where the batch system hands environments on.
 VARIABLE = "JETMILL_RUN"
-# What a job's hash does not depend on.
-_NOT_SETTINGS = {"code"}
+# The parameter that has the hash of the code, which a job's hash does not depend on.
+_CODE = "code"
 
 
 class SupersededError(JetmillError):
@@ -39,12 +39,42 @@ def digest(rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any], i
 
     Parameters
     ----------
+    params
+        Parameters of the rule; settings (dataclasses) do not count, as there is a hash of them (`passed`).
     inputs
         Hashes of the files that it reads and that other jobs make.
     """
-    settings = {name: value for name, value in params.items() if name not in _NOT_SETTINGS}
+    settings = {name: value for name, value in params.items() if name != _CODE and not is_dataclass(value)}
     content = [rule, dict(wildcards), settings, list(inputs)]
     return sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def passed(**settings: Any) -> dict[str, Any]:
+    """Return the parameters of a rule that hand settings to its jobs.
+
+    Snakemake does not compare objects of other classes than its own, but the short ``digest`` that goes with them.
+
+    Parameters
+    ----------
+    settings
+        Name of a parameter to a dataclass, or to a function of the wildcards that returns one.
+    """
+
+    def short(wildcards: Any) -> str:
+        return " ".join(_hash_of(value(wildcards) if callable(value) else value) for value in settings.values())
+
+    return settings | {"digest": short if any(map(callable, settings.values())) else short(None)}
+
+
+_hashes: dict[int, tuple[Any, str]] = {}
+
+
+def _hash_of(settings: Any) -> str:
+    """Return the hash of settings: of their text, which is without what changes no file (``repr=False``)."""
+    if id(settings) not in _hashes:
+        # Kept, so that no other object gets this id.
+        _hashes[id(settings)] = settings, sha256(repr(settings).encode()).hexdigest()[:12]
+    return _hashes[id(settings)][1]
 
 
 @dataclass(frozen=True)

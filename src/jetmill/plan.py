@@ -1,7 +1,6 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from os.path import exists, getsize
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from jetmill.balancing.table_size import table_numbers
 from jetmill.checksum_lists import Checksums, find_checksums
-from jetmill.config.checks import load, readable_samples
-from jetmill.config.cleaning import Cleaning, ScalingOf
-from jetmill.config.models import Config, weight_name
+from jetmill.config.load import load, readable_samples
 from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
 from jetmill.input_files import find_files, remote_files
 from jetmill.packages import COMPRESSION, FORMATS, NETWORKS, PROTOCOLS, Package
+from jetmill.settings.clean import Batch, CleanSettings
+from jetmill.settings.config import Config
+from jetmill.settings.stages import BalanceSettings, BinSettings, FitSettings, MergeSettings
 from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
@@ -24,39 +24,6 @@ if TYPE_CHECKING:
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The input files that one clean job reads.
-
-    Attributes
-    ----------
-    sample, number
-        Name of the sample, and number of the batch in it, with leading zeros.
-    files
-        Paths, in the order of the sample.
-    first_file
-        Position of the first file in the list of the sample.
-    checksums
-        File to the checksums that it must have, for files of which some are given.
-    """
-
-    sample: str
-    number: str
-    files: tuple[str, ...]
-    first_file: int
-    checksums: dict[str, Checksums] = field(default_factory=dict, hash=False)
-
-    @cached_property
-    def local_files(self) -> list[str]:
-        """Those that are not read from a server."""
-        return [path for path in self.files if not is_remote(path)]
-
-    @cached_property
-    def megabytes(self) -> float:
-        """Size of the local files that are there."""
-        return sum(getsize(path) for path in self.local_files if exists(path)) / 1e6  # noqa: PTH110, PTH202
 
 
 class Plan:
@@ -142,8 +109,17 @@ class Plan:
         """Return one batch."""
         return self._batch[sample, number]
 
+    def local_files(self, sample: str, number: str) -> list[str]:
+        """Return the files of a batch that are not read from a server."""
+        return [path for path in self.batch(sample, number).files if not is_remote(path)]
+
+    @cache  # noqa: B019
+    def input_megabytes(self, sample: str, number: str) -> float:
+        """Return the size of the local files of a batch that are there."""
+        return sum(getsize(path) for path in self.local_files(sample, number) if exists(path)) / 1e6  # noqa: PTH110, PTH202
+
     @cached_property
-    def ranges(self) -> list[tuple[str, list[str]]]:
+    def ranges(self) -> list[tuple[str, tuple[str, ...]]]:
         """What each fit_scalers job computes: jets or a collection of constituents, and variables of it."""
         size = self.config.scaling.variables_per_range
         return [
@@ -153,16 +129,10 @@ class Plan:
         ]
 
     @property
-    def variables(self) -> dict[str, list[str]]:
+    def variables(self) -> dict[str, tuple[str, ...]]:
         """Inputs of jets and of each collection of constituents."""
         of_constituents = {name: c.variables for name, c in self.config.constituents.items()}
         return {"jets": self.config.jets.variables} | of_constituents
-
-    @property
-    def scaling(self) -> dict[str, ScalingOf]:
-        """Scaling of jets and of each collection of constituents."""
-        of_jets = ScalingOf(**self.config.scaling.model_dump(include=set(ScalingOf.model_fields)))
-        return {"jets": of_jets} | {name: c.scaling for name, c in self.config.constituents.items()}
 
     @property
     def scalers_need_balance(self) -> bool:
@@ -203,22 +173,13 @@ class Plan:
         return [] if systematics is None else [f"variations/{name}/" for name in systematics.variations]
 
     @cached_property
-    def cleaning(self) -> dict[str, Cleaning]:
+    def cleaning(self) -> dict[str, CleanSettings]:
         """Settings of the clean jobs by variation, of the nominal ones under "".
 
         Made once: they hold hashes of files, and every clean job asks for them.
         """
         varied = {v: self.config.varied(v.split("/")[1]) for v in self.variations}
         return {"": self.config.cleaning} | varied
-
-    @cached_property
-    def clean_settings(self) -> dict[str, dict[str, Any]]:
-        """What makes finished clean jobs run again, by variation.
-
-        What is done with files that cannot be read is not among it: it does not change what others give.
-        """
-        without = {"input": {"unreadable", "timeout"}}
-        return {v: settings.model_dump(mode="json", exclude=without) for v, settings in self.cleaning.items()}
 
     def outputs_of(self, variation: str) -> tuple[str, ...]:
         """Return the finished files of a variation, or the nominal ones."""
@@ -275,13 +236,26 @@ class Plan:
         """How many numbers a table of the bins has."""
         return table_numbers(self.config.balance.bins, len(self.config.classes))
 
-    @property
-    def weights(self) -> dict[str, dict[str, str]]:
-        """Name of each weight table to its method (and reference class)."""
-        return {
-            weight_name(w): {"method": w} if isinstance(w, str) else {"method": "reference"} | {**w}
-            for w in self.config.balance.weights
-        }
+    @cached_property
+    def fit_settings(self) -> list[FitSettings]:
+        """Settings of the fit_scalers job of each range."""
+        rules = self.config.scaling_rules
+        return [FitSettings.from_rules(of, variables, rules[of]) for of, variables in self.ranges]
+
+    @cached_property
+    def bin_settings(self) -> dict[str, BinSettings]:
+        """Settings of the bin_jets job of each group of batches."""
+        return {name: BinSettings.from_config(self.config, batches) for name, batches in self.bin_groups.items()}
+
+    @cached_property
+    def balance_settings(self) -> BalanceSettings:
+        """Settings of the balance job."""
+        return BalanceSettings.from_config(self.config)
+
+    @cached_property
+    def merge_settings(self) -> MergeSettings:
+        """Settings of the merge_scalers job."""
+        return MergeSettings(rules=self.config.scaling_rules, strict=self.config.strict)
 
     def summary(self) -> str:
         """Say in a few lines what there is to do."""

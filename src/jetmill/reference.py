@@ -3,19 +3,18 @@
 import json
 import types
 from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
-from jetmill.config.models import Config
-from jetmill.config.types import Name
+from jetmill.config.load import adapter
+from jetmill.settings.config import Config
+from jetmill.settings.types import Name, OneOf
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, table
 
 INTRODUCTION = """# Configuration
 
-Made from `src/jetmill/config/models.py` by `python -m jetmill.reference`; a test keeps them in step.
+Made from `src/jetmill/settings/` by `python -m jetmill.reference`; a test keeps them in step.
 Editors that know YAML schemas complete and check a configuration that starts with
 
     # yaml-language-server: $schema=schema.json
@@ -96,7 +95,7 @@ alone. An edit of the file reruns the cleaning.
 
 def reference() -> str:
     """Return ``docs/config.md``."""
-    return INTRODUCTION + "\n" + "\n".join(_section("", Config))
+    return INTRODUCTION + "\n" + "\n".join(_section("", Config, _schema()))
 
 
 def transforms() -> str:
@@ -106,32 +105,63 @@ def transforms() -> str:
 
 def schema() -> str:
     """Return the JSON schema of a configuration."""
-    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+    return json.dumps(_schema(), indent=1) + "\n"
 
 
-def _section(prefix: str, model: type[BaseModel]) -> Iterator[str]:
+def _schema() -> dict[str, Any]:
+    schema = adapter(Config).json_schema()
+    # Pydantic does not look for the descriptions of inherited keys.
+    for section in {inner for _, inner in _all_sections(Config)}:
+        for base in section.__mro__[1:-1]:
+            keys = schema["$defs"][section.__name__]["properties"]
+            for name, inherited in schema["$defs"][base.__name__]["properties"].items():
+                keys[name] |= {k: v for k, v in inherited.items() if k == "description"}
+    return _unwrapped(schema)
+
+
+def _all_sections(section: Any) -> Iterator[tuple[str, type]]:
+    for hint in get_type_hints(section, include_extras=True).values():
+        for place, inner in _sections(hint):
+            yield place, inner
+            yield from _all_sections(inner)
+
+
+def _unwrapped(schema: Any) -> Any:
+    """Return a schema with each description in one line."""
+    if isinstance(schema, dict):
+        return {
+            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _unwrapped(value)
+            for key, value in schema.items()
+        }
+    return [_unwrapped(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _section(prefix: str, section: Any, schema: dict[str, Any]) -> Iterator[str]:
     title = prefix.rstrip(".") or "Top level"
     yield f"## {title}\n"
-    yield f"{(model.__doc__ or '').strip()}\n"
+    yield f"{(section.__doc__ or '').strip()}\n"
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
-    for name, field in model.model_fields.items():
-        yield f"| `{prefix}{name}` | {_type(field.annotation)} | {_default(field)} | {_cell(field.description or '')} |"
+    keys = schema["$defs"].get(section.__name__, schema)["properties"]
+    hints = get_type_hints(section, include_extras=True)
+    for key in fields(section):
+        kind, meaning = _type(hints[key.name]), _escaped(keys[key.name].get("description", ""))
+        yield f"| `{prefix}{key.name}` | {kind} | {_default(key)} | {meaning} |"
     yield ""
-    for name, field in model.model_fields.items():
-        for place, inner in _models(field.annotation):
-            yield from _section(f"{prefix}{name}{place}.", inner)
+    for name, hint in hints.items():
+        for place, inner in _sections(hint):
+            yield from _section(f"{prefix}{name}{place}.", inner, schema)
 
 
-def _models(annotation: Any, place: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield the models that a type holds, with what stands between the key and them."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _sections(annotation: Any, place: str = "") -> Iterator[tuple[str, type]]:
+    """Yield the sections that a type holds, with what stands between the key and them."""
+    if is_dataclass(annotation) and isinstance(annotation, type):
         yield place, annotation
         return
-    origin = get_origin(annotation)
-    between = ".<name>" if origin is dict else "[]" if origin is list else ""
-    for argument in get_args(annotation):
-        yield from _models(argument, place + between)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    between = ".<name>" if origin is dict else "[]" if origin is tuple else ""
+    for argument in arguments[:1] if origin is Annotated else arguments:
+        yield from _sections(argument, place + between)
 
 
 def _type(annotation: Any) -> str:
@@ -139,30 +169,34 @@ def _type(annotation: Any) -> str:
     if annotation == Name:
         return "name"
     if origin is Annotated:
-        return _type(arguments[0])
+        choices = [choice for of in arguments[1:] if isinstance(of, OneOf) for choice in of.choices]
+        return _choices(choices) if choices else _type(arguments[0])
     if origin is Literal:
-        return " or ".join(f"`{a}`" for a in arguments)
+        return _choices(arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(_type(a) for a in arguments if a is not type(None))
-    if origin is list:
-        return f"list of {_type(arguments[0])}"
     if origin is dict:
         return f"{_type(arguments[0])}: {_type(arguments[1])}"
     if origin is tuple:
-        return f"[{', '.join(_type(a) for a in arguments)}]"
-    if issubclass(annotation, BaseModel):
+        any_length = arguments[-1] is Ellipsis
+        return f"list of {_type(arguments[0])}" if any_length else f"[{', '.join(_type(a) for a in arguments)}]"
+    if is_dataclass(annotation):
         return "section"
     return {str: "text", int: "integer", float: "number", bool: "true or false"}[annotation]
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
+def _choices(values: Any) -> str:
+    return " or ".join(f"`{value}`" for value in values)
+
+
+def _default(key: Field) -> str:
+    default = key.default_factory() if key.default_factory is not MISSING else key.default
+    if default is MISSING:
         return "required"
-    default = field.default
-    return "see below" if isinstance(default, BaseModel) else "" if default is None else f"`{json.dumps(default)}`"
+    return "see below" if is_dataclass(default) else "" if default is None else f"`{json.dumps(default)}`"
 
 
-def _cell(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 

@@ -24,6 +24,7 @@ from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
 import jetmill
 from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import write_batch_list
+from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
 from jetmill.plan import Plan
@@ -49,7 +50,7 @@ CONFIGS = {
     "two": runs.changed(TWO, {"samples": ATLAS}),
     "root": runs.changed(
         runs.CONFIG,
-        {"samples": toys(1500, "ttbar", "qcd"), "jets": {"reference": ["btagDeepL"]}, "input": {"files_per_batch": 1}},
+        {"samples": toys(1500, "ttbar", "qcd"), "jets": {"spectators": ["btagDeepL"]}, "input": {"files_per_batch": 1}},
     ),
     "small": runs.changed(
         ONE,
@@ -106,26 +107,12 @@ def make(results, raw):
         clean_batch(batch.files, columns, settings=config.cleaning, **where)
     batches = write_batch_list(cleaned, listed)
     sources = [(batch.sample, batch.path) for batch in batches]
-    settings = config.balance
-    options = {"outside": settings.outside, "weight_columns": settings.weight_columns}
-    bin_jets(sources, binned, bins=settings.bins, n_classes=len(config.classes), **options)
-    balance(
-        sources,
-        [binned],
-        tables,
-        bins=config.balance.bins,
-        classes=list(config.classes),
-        samples=list(config.samples),
-        weights=plan.weights,
-        resampling=config.balance.resampling,
-        strict=config.strict,
-        weight_columns=settings.weight_columns,
-    )
+    bin_jets(sources, binned, plan.bin_settings["0000"])
+    balance(sources, [binned], tables, plan.balance_settings)
     ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
-    for path, (of, variables) in zip(ranges, plan.ranges, strict=True):
-        options = {"of": of, "variables": variables, "settings": plan.scaling[of]}
-        fit_scalers(sources, path, balance_path=tables if plan.scalers_need_balance else None, **options)
-    merge_scalers(ranges, scalers, settings=plan.scaling, strict=config.strict)
+    for path, settings in zip(ranges, plan.fit_settings, strict=True):
+        fit_scalers(sources, path, settings, balance_path=tables if plan.scalers_need_balance else None)
+    merge_scalers(ranges, scalers, plan.merge_settings)
     for output in plan.outputs:
         parts = placed(plan.part_files(output))
         for path, part in zip(parts, plan.parts(output), strict=True):
@@ -133,7 +120,7 @@ def make(results, raw):
             write_part(source, tables, scalers, path, content=config.content, compression=config.write.compression)
         write_index(parts, results / f"{output}.h5", merge=config.write.merge)
     manifest = results / "manifest.json"
-    write_manifest(batches, tables, placed(plan.part_files()), manifest, config=config.model_dump(mode="json"))
+    write_manifest(batches, tables, placed(plan.part_files()), manifest, config=as_json(config))
     return Made(raw, results)
 
 

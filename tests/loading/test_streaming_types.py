@@ -56,7 +56,7 @@ def config_of(dump, precision, missing):
         "jets": {
             "variables": [named("jet", t) for t in TYPES],
             "additional_labels": [named("jet", t) for t in TYPES],
-            "reference": [named("jet", t) for t in ("u1", "f2", ">f8")],
+            "spectators": [named("jet", t) for t in ("u1", "f2", ">f8")],
             "missing": {"values": missing},
         },
         "constituents": {

@@ -36,7 +36,7 @@ CONFIG = {
     "classes": {"signal": {"samples": ["top"]}, "background": {"samples": ["qcd"]}},
     "split": {"by": "modulo", "modulo": 4, "val": [1], "test": [0]},
     "scaling": {"unscaled": ["w"]},
-    "balance": {"bins": {"w": [[0, 20, 5]], "pt": [[0, 200, 2]]}, "weight_columns": ["w"]},
+    "balance": {"bins": {"w": [[0, 20, 5]], "pt": [[0, 200, 2]]}, "event_weights": ["w"]},
     "systematics": {
         "collection": "clusters",
         "roles": {"pt": "pt", "energy": "energy", "eta": "eta", "phi": "phi", "taste": "taste"},

@@ -12,7 +12,7 @@ from jetmill.toys.ntuples import toy_jets
 
 pytestmark = pytest.mark.workflow
 
-CONFIG = runs.changed(runs.CONFIG, {"input": {"files_per_batch": 2}, "jets": {"reference": ["number"]}})
+CONFIG = runs.changed(runs.CONFIG, {"input": {"files_per_batch": 2}, "jets": {"spectators": ["number"]}})
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
             "DeepCSV_trackSumJetDeltaR",
             "DeepCSV_jetNSelectedTracks",
         ],
-        "reference": ["number", "btagDeepL"],
+        "spectators": ["number", "btagDeepL"],
     },
     "classes": {
         "b": "hadronFlavour == 5 & nBHadrons <= 1",

@@ -13,11 +13,7 @@ rule bin_jets:
         mem_mb=bin_memory,
         runtime=lambda w, attempt: 20 * attempt,
     params:
-        batches=lambda w: PLAN.bin_groups[w.group],
-        bins=CONFIG.balance.bins,
-        n_classes=len(CONFIG.classes),
-        outside=CONFIG.balance.outside,
-        weight_columns=CONFIG.balance.weight_columns,
+        **passed(settings=lambda w: PLAN.bin_settings[w.group]),
         code=code_digest("stages.bin_jets"),
     message:
         "Count jets in bins, group {wildcards.group} of batches"
@@ -41,14 +37,7 @@ rule balance:
         mem_mb=balance_memory,
         runtime=all_time,
     params:
-        bins=CONFIG.balance.bins,
-        classes=list(CONFIG.classes),
-        samples=list(CONFIG.samples),
-        weights=PLAN.weights,
-        weight_columns=CONFIG.balance.weight_columns,
-        resampling=CONFIG.balance.resampling.model_dump(mode="json")
-        | {"resamples": CONFIG.balance.resampling.resamples},
-        strict=CONFIG.strict,
+        **passed(settings=PLAN.balance_settings),
         code=code_digest("stages.balance"),
     message:
         "Balance the classes"

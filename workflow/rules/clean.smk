@@ -4,7 +4,7 @@ rule clean:
         # Plug-ins, networks and maps too: what they hold is part of the settings.
         lambda w: after_a_look(
             [
-                *PLAN.batch(w.sample, w.batch).local_files,
+                *PLAN.local_files(w.sample, w.batch),
                 *PLAN.cleaning[w.variation].files,
             ]
         ),
@@ -20,8 +20,10 @@ rule clean:
         mem_mb=clean_memory,
         runtime=clean_time,
     params:
-        batch=lambda w: asdict(PLAN.batch(w.sample, w.batch)),
-        settings=lambda w: PLAN.clean_settings[w.variation],
+        **passed(
+            batch=lambda w: PLAN.batch(w.sample, w.batch),
+            settings=lambda w: PLAN.cleaning[w.variation],
+        ),
         code=code_digest("stages.clean"),
     message:
         "Clean batch {wildcards.batch} of {wildcards.sample} {wildcards.variation}"

@@ -1,5 +1,6 @@
 import atexit
 import gc
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path

@@ -4,10 +4,12 @@ from pathlib import Path
 from snakemake.logging import logger
 
 try:
+    from jetmill.config.load import as_json
     from jetmill.config.user_code import user_code
     from jetmill.config.yaml_files import read_yaml
     from jetmill.earlier_results import check_samples
     from jetmill.errors import JetmillError
+    from jetmill.made_from import passed
     from jetmill.plan import Plan
     from jetmill.provenance import code_digest
     from jetmill.splitting import split_of

@@ -45,7 +45,7 @@ rule index_structured:
         merge=CONFIG.write.merge,
         compression=CONFIG.write.compression,
         # Salt keeps it beside a trained model.
-        attributes={"config": CONFIG.model_dump_json()},
+        attributes={"config": json.dumps(as_json(CONFIG))},
         code=code_digest("stages.index"),
     message:
         "Join the records"

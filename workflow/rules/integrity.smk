@@ -14,7 +14,7 @@ SETTINGS = digest(
     "run",
     {},
     {
-        "config": CONFIG.model_dump(mode="json", exclude={"output_dir"}),
+        "config": {k: v for k, v in as_json(CONFIG).items() if k != "output_dir"},
         "files": PLAN.files,
         "checksums": {name: expected.of for name, expected in PLAN.checksums.items()},
     },

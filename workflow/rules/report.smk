@@ -25,7 +25,7 @@ rule plot_balance:
         cutflow=report(
             "<results>/report/cutflow.png",
             caption="../report/cutflow.rst",
-            category="Cleaning",
+            category="CleanSettings",
             labels={"figure": "jets after each cut"},
         ),
         classes=report(
@@ -68,7 +68,7 @@ rule plot_constituents:
         report(
             "<results>/report/constituents.png",
             caption="../report/constituents.rst",
-            category="Cleaning",
+            category="CleanSettings",
             labels={"figure": "constituents that are left"},
         ),
     log:
@@ -127,7 +127,7 @@ rule plot_variables:
     params:
         range=lambda w: PLAN.ranges[int(w.range)],
         n_jets=CONFIG.report.jets,
-        weighted=bool(CONFIG.balance.weight_columns),
+        weighted=bool(CONFIG.balance.event_weights),
         code=code_digest("stages.plot_variables"),
     message:
         "Draw the variables of range {wildcards.range}"
@@ -212,7 +212,7 @@ rule write_manifest:
     resources:
         mem_mb=table_memory,
     params:
-        config=CONFIG.model_dump(mode="json"),
+        config=as_json(CONFIG),
         user_files=lambda _: {
             path: digest
             for cleaning in PLAN.cleaning.values()

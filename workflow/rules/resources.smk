@@ -6,8 +6,8 @@ from jetmill.balancing.table_size import (
     lookup_megabytes,
 )
 
-WEIGHTED = {"event_weights": bool(CONFIG.balance.weight_columns)}
-LOOKUP = lookup_megabytes(PLAN.table_numbers, len(PLAN.weights))
+WEIGHTED = {"event_weights": bool(CONFIG.balance.event_weights)}
+LOOKUP = lookup_megabytes(PLAN.table_numbers, len(CONFIG.balance.weights))
 
 
 # Not from input.size_mb, which is slow: rehearsing 14,000 jobs would take half as long again.
@@ -17,7 +17,7 @@ def clean_memory(w, attempt):
 
 
 def clean_time(w, attempt):
-    return round(attempt * (20 + PLAN.batch(w.sample, w.batch).megabytes / 200))
+    return round(attempt * (20 + PLAN.input_megabytes(w.sample, w.batch) / 200))
 
 
 def part_memory(times):

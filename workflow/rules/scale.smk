@@ -16,11 +16,7 @@ rule fit_scalers:
         mem_mb=range_memory,
         runtime=range_time,
     params:
-        range=lambda w: PLAN.ranges[int(w.range)],
-        # What decides which statistics are needed; the rest is for merge_scalers.
-        settings=lambda w: PLAN.scaling[PLAN.ranges[int(w.range)][0]].model_dump(
-            mode="json", include={"method", "log", "unscaled"}
-        ),
+        **passed(settings=lambda w: PLAN.fit_settings[int(w.range)]),
         code=code_digest("stages.fit_scalers"),
     message:
         "Fit the scalers of range {wildcards.range}"
@@ -39,8 +35,7 @@ rule merge_scalers:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        settings={of: s.model_dump(mode="json") for of, s in PLAN.scaling.items()},
-        strict=CONFIG.strict,
+        **passed(settings=PLAN.merge_settings),
         code=code_digest("stages.merge_scalers"),
     message:
         "Merge the scalers"

@@ -6,7 +6,7 @@ rule make_toy:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        toy=lambda w: CONFIG.samples[w.sample].toy.model_dump(),
+        **passed(toy=lambda w: CONFIG.samples[w.sample].toy),
         seed=CONFIG.seed,
         code=code_digest("stages.make_toy"),
     message:

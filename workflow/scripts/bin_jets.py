@@ -5,9 +5,7 @@ from jetmill.jobs import job
 from jetmill.stages.bin_jets import bin_jets
 
 with job(snakemake):
-    params = snakemake.params
-    listed = read_batch_list(snakemake.input[0])[params.batches]
+    settings = snakemake.params.settings
+    listed = read_batch_list(snakemake.input[0])[settings.first_batch : settings.last_batch]
     batches = [(batch.sample, batch.path) for batch in listed]
-    options = {"bins": params.bins, "n_classes": params.n_classes, "outside": params.outside}
-    options |= {"weight_columns": params.weight_columns}
-    bin_jets(batches, snakemake.output[0], **options, types=listed[0].types)
+    bin_jets(batches, snakemake.output[0], settings, types=listed[0].types)

@@ -7,8 +7,8 @@ with job(snakemake):
     toy, wildcards = snakemake.params.toy, snakemake.wildcards
     write_toy_file(
         snakemake.output[0],
-        process=toy["process"],
-        n_jets=toy["jets"],
+        process=toy.process,
+        n_jets=toy.jets,
         seed=snakemake.params.seed,
         sample=wildcards.sample,
         number=int(wildcards.number),

@@ -13,7 +13,7 @@ SIGNIFICAND = 24
 
 
 def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the event weight of each jet, float32 (n_jets,): the product of ``balance.weight_columns``.
+    """Return the event weight of each jet, float32 (n_jets,): the product of ``balance.event_weights``.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     weight: np.ndarray = np.ones(1, dtype=np.float32)
     for name, values in columns.items():
         if not (finite := np.isfinite(values)).all():
-            raise JetmillError(f"balance.weight_columns: '{name}' is missing for {(~finite).sum()} jets")
+            raise JetmillError(f"balance.event_weights: '{name}' is missing for {(~finite).sum()} jets")
         with np.errstate(over="ignore"):
             weight = weight * values
     if not (finite := np.isfinite(weight)).all():
         names = ", ".join(f"'{name}'" for name in columns)
         raise JetmillError(
-            f"balance.weight_columns: the product of {names} is too large for single precision for"
+            f"balance.event_weights: the product of {names} is too large for single precision for"
             f" {(~finite).sum()} jets"
         )
     return weight

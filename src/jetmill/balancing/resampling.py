@@ -1,7 +1,7 @@
 """Resampling methods: the largest numbers of jets that can be taken of each class from each bin.
 
-A method is a function from counts to quotas in real numbers. To add one, write it and name it in
-`METHODS`. What is wanted of several components, in whole jets, is decided in `jetmill.balancing.quotas`.
+A method is a function from counts to quotas in real numbers; `method` puts it into `METHODS`. What is wanted of
+several components, in whole jets, is decided in `jetmill.balancing.quotas`.
 """
 
 from collections.abc import Callable
@@ -58,6 +58,41 @@ class Largest:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Method:
+    """A function that resamples, and what it takes.
+
+    Attributes
+    ----------
+    take
+        From the jets that there are to the largest quotas.
+    class_target, shape_target
+        Whether its target can be a class, and whether it can be ``average`` or ``flat``; it has none if neither.
+    repeats
+        Whether it may take a jet more than once.
+    """
+
+    take: Callable[[Pool], Largest]
+    class_target: bool
+    shape_target: bool
+    repeats: bool
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(
+    name: str, *, class_target: bool = False, shape_target: bool = False, repeats: bool = False
+) -> Callable[[Callable[[Pool], Largest]], Callable[[Pool], Largest]]:
+    """Register a function as the method `name`, see `Method`."""
+
+    def register(take: Callable[[Pool], Largest]) -> Callable[[Pool], Largest]:
+        METHODS[name] = Method(take, class_target, shape_target, repeats)
+        return take
+
+    return register
+
+
 def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
     """Return the share of each bin in the spectrum that classes are to have.
 
@@ -88,7 +123,7 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
     return (spectra.sum(axis=0) / max(len(chosen), 1)).reshape(bins)
 
 
-def largest(method: str, pool: Pool) -> Largest:
+def largest(name: str, pool: Pool) -> Largest:
     """Apply a method of `METHODS` to the classes that have jets; others have no say and get 0.
 
     If the target is a class without jets, that is the limit: nothing can be taken.
@@ -102,16 +137,18 @@ def largest(method: str, pool: Pool) -> Largest:
         if target not in present:
             return Largest(table, totals, target)
         target = int(np.searchsorted(present, target))
-    found = METHODS[method](replace(pool, counts=counts[present], shares=pool.shares[present], target=target))
+    found = METHODS[name].take(replace(pool, counts=counts[present], shares=pool.shares[present], target=target))
     table[present], totals[present] = found.table, found.totals
     return Largest(table, totals, None if found.limit is None else int(present[found.limit]), found.why)
 
 
+@method("none")
 def take_all(pool: Pool) -> Largest:
     """Take every jet once."""
     return Largest(pool.counts.astype(np.float64), pool.counts.sum(axis=1).astype(np.float64), None)
 
 
+@method("count")
 def take_count(pool: Pool) -> Largest:
     """Take in each bin, for the share of each class, as many jets as the rarest class has there.
 
@@ -124,6 +161,7 @@ def take_count(pool: Pool) -> Largest:
     return Largest(pool.shares[:, None] * least, pool.shares * least.sum(), int(rarest_in.argmax()))
 
 
+@method("importance", class_target=True, shape_target=True)
 def take_importance(pool: Pool) -> Largest:
     """Give all classes the target spectrum in the bins that all of them have, taking no jet twice.
 
@@ -141,6 +179,7 @@ def take_importance(pool: Pool) -> Largest:
     return Largest(allowed[limit] * wanted, pool.shares * (allowed[limit] * target[common].sum()), limit)
 
 
+@method("pdf", class_target=True, shape_target=True, repeats=True)
 def take_pdf(pool: Pool) -> Largest:
     """Give each class the target spectrum, taking jets repeatedly where it has too few.
 
@@ -152,6 +191,7 @@ def take_pdf(pool: Pool) -> Largest:
     return _repeated(pool, most * pool.counts.sum(axis=1) / pool.shares)
 
 
+@method("countup", class_target=True, repeats=True)
 def take_countup(pool: Pool) -> Largest:
     """Take every jet of the target class once, and of others as many for their share, in its spectrum.
 
@@ -168,15 +208,6 @@ def take_countup(pool: Pool) -> Largest:
     allowed = per_share * (np.inf if pool.max_upsampling is None else pool.max_upsampling)
     allowed[pool.target] = min(allowed[pool.target], per_share[pool.target])
     return _repeated(pool, allowed)
-
-
-METHODS: dict[str, Callable[[Pool], Largest]] = {
-    "none": take_all,
-    "count": take_count,
-    "importance": take_importance,
-    "pdf": take_pdf,
-    "countup": take_countup,
-}
 
 
 def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:

@@ -10,9 +10,10 @@ from jetmill.cleaning.selection import apply_cuts, label, where
 from jetmill.cleaning.steps import Steps
 from jetmill.columns.schema import LABEL, Column, Kind, constituent, constituent_label
 from jetmill.columns.schema import counts as counts_column
-from jetmill.config.cleaning import Cleaning, Jets, NeuralNetwork
 from jetmill.errors import JetmillError
 from jetmill.ragged import broadcast, count_true, position_in_jet, sort_in_jet
+from jetmill.settings.clean import CleanSettings
+from jetmill.settings.jets import Jets, NeuralNetwork
 from jetmill.sources import Chunk
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.missing import (
@@ -66,7 +67,7 @@ class JetRecipe:
         Variables to read from the files.
     """
 
-    def __init__(self, settings: Cleaning, sample: str):
+    def __init__(self, settings: CleanSettings, sample: str):
         self._settings, self._jets, self._sample = settings, settings.jets, sample
         self.carried = _carried(settings)
         self._used = settings.used_variables
@@ -150,7 +151,7 @@ class JetRecipe:
 
     def _class_cuts(self) -> list[str | None]:
         """Return the expression of each class, None for a class of other samples."""
-        classes = self._settings.classes.values()
+        classes = self._settings.classes
         return [c.cut if c.samples is None or self._sample in c.samples else None for c in classes]
 
     def _mark_missing(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -169,7 +170,7 @@ class ConstituentRecipe:
     # Titles of the counts that `clean` returns.
     STEPS = ("read", "selected", "kept")
 
-    def __init__(self, collection: str, settings: Cleaning, sample: str):
+    def __init__(self, collection: str, settings: CleanSettings, sample: str):
         self._collection, self._settings, self._jets = collection, settings.constituents[collection], settings.jets
         variation = settings.variation
         self._variation = variation if variation and variation.systematics.collection == collection else None
@@ -359,13 +360,13 @@ class ConstituentRecipe:
         return _counted(columns, marked, self._lost)
 
 
-def _carried(settings: Cleaning) -> dict[Column, str]:
+def _carried(settings: CleanSettings) -> dict[Column, str]:
     """Return the stored columns of jets, and the variable that each holds."""
     groups = {
         Kind.VARIABLE: settings.stored_variables,
-        Kind.SPECTATOR: settings.jets.reference,
+        Kind.SPECTATOR: settings.jets.spectators,
         Kind.ADDITIONAL_LABEL: settings.jets.additional_labels,
-        Kind.EVENT_WEIGHT: settings.weight_columns,
+        Kind.EVENT_WEIGHT: settings.event_weights,
         Kind.EVENT: settings.input.event_id,
     }
     return {Column(kind, name): name for kind, names in groups.items() for name in names}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.config.cleaning import Cut
-from jetmill.config.types import REST
+from jetmill.settings.jets import Cut
+from jetmill.settings.types import REST
 from jetmill.variables.expressions import Expression
 from jetmill.variables.missing import is_missing
 from jetmill.variables.operations import true

@@ -7,9 +7,10 @@ import numpy as np
 
 from jetmill.cleaning.spool import Block, Spool
 from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, counts, offsets
-from jetmill.config.cleaning import Cleaning, Split
 from jetmill.ragged import starts_of
 from jetmill.randomness import keys
+from jetmill.settings.clean import CleanSettings
+from jetmill.settings.split import Split
 from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
 
 
@@ -32,7 +33,7 @@ class Sorted:
     class_counts: np.ndarray
 
 
-def sort_jets(spool: Spool, settings: Cleaning) -> Sorted:
+def sort_jets(spool: Spool, settings: CleanSettings) -> Sorted:
     """Split the jets of a batch and put them in order, block by block.
 
     Raises
@@ -91,7 +92,7 @@ def _pieces(
             yield offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
 
 
-def _split(spool: Spool, settings: Cleaning) -> Callable[[Block], np.ndarray]:
+def _split(spool: Spool, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
     """Return what gives the split of the jets of a block, uint8 (n_jets,).
 
     By event or modulo it depends on the event alone.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jetmill.config.cleaning import Step
 from jetmill.errors import JetmillError
+from jetmill.settings.steps import Step
 from jetmill.variables.plugins import Plugin, apply_jet_plugin, apply_plugin, load_plugin
 from jetmill.variables.transforms import apply, apply_to_jets
 

@@ -1,1 +1,1 @@
-"""The configuration: its models, and what is wrong with one."""
+"""The configuration: a YAML file, checked, as settings (`jetmill.settings`). `load` is the door."""

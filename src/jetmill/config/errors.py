@@ -1,9 +1,10 @@
 """How the mistakes in a configuration read: one sentence each, with the key as the user wrote it."""
 
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from jetmill.errors import nearest, one_line
 
@@ -12,17 +13,20 @@ _SCALARS = (str, int, float, bool)
 _TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
 
 
-def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def sentences(error: ValidationError, settings: type) -> list[str]:
     """Return one line ``key: what is wrong, what was found, what is allowed`` for each mistake, 200 at most.
 
     Parameters
     ----------
-    model
-        The model of the whole configuration, for the keys that are allowed where one is unknown.
+    settings
+        The dataclass of the whole configuration, for the keys that are allowed where one is unknown.
     """
     # Of the alternatives of one key, the first that failed says enough.
     items = error.errors(include_url=False)[:200]
-    problems = {_place(item): _sentence(item, model) for item in reversed(items)}
+    # Entries that are wrong are not counted, so that a list may seem too short.
+    wrong = {tuple(item["loc"][:-1]) for item in items}
+    items = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
+    problems = {_place(item): _sentence(item, settings) for item in reversed(items)}
     return list(reversed(problems.values()))
 
 
@@ -35,11 +39,11 @@ def _place(item: Any) -> str:
     return ".".join(map(one_line, steps))
 
 
-def _sentence(item: Any, model: type[BaseModel]) -> str:
+def _sentence(item: Any, settings: type) -> str:
     """Return one validation error of pydantic as ``key: sentence``."""
     place, kind, found = _place(item), item["type"], item["input"]
-    if kind == "extra_forbidden":
-        known = _section(list(item["loc"][:-1]), model).model_fields
+    if kind == "unexpected_keyword_argument":
+        known = get_type_hints(_section(list(item["loc"][:-1]), settings))
         return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
     if kind == "missing":
         return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
@@ -47,8 +51,9 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
     expected = str(context.get("expected", ""))
     limit = next((_number(context[key]) for key in _LIMITS if key in context), "")
     message = {
+        "tuple_type": "must be a list",
         "string_pattern_mismatch": "must be a name of letters, digits and _",
-        "model_type": "must be a section of keys",
+        "dataclass_type": "must be a section of keys",
         "dict_type": "must be a section of keys",
         "literal_error": f"must be {expected}",
         "greater_than": f"must be above {limit}",
@@ -72,13 +77,18 @@ def _number(limit: float) -> str:
     return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
 
 
-def _section(place: list[Any], model: Any) -> type[BaseModel]:
-    """Return the model that a place in the configuration belongs to."""
+def _section(place: list[Any], found: Any) -> type:
+    """Return the dataclass that a place in the configuration belongs to."""
     for step in place:
-        # Below a model stands a field, below a dictionary or list stand its values.
-        is_model = isinstance(model, type) and issubclass(model, BaseModel)
-        model = _bare(model.model_fields[step].annotation if is_model else get_args(model)[-1])
-    return model
+        # Below a section stands a key, below a dictionary or list stand its values.
+        found = get_type_hints(found)[step] if is_dataclass(found) else _values(found)
+        found = _bare(found)
+    return found
+
+
+def _values(annotation: Any) -> Any:
+    """Return the type of the values of a dictionary, or of the entries of a list of any length."""
+    return next(a for a in reversed(get_args(annotation)) if a is not Ellipsis)
 
 
 def _bare(annotation: Any) -> Any:

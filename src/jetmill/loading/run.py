@@ -8,12 +8,12 @@ from typing import Any
 
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.columns.schema import Column
-from jetmill.config.checks import load
-from jetmill.config.models import Config
+from jetmill.config.load import load
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.scalers import read_scalers
+from jetmill.settings.config import Config
 from jetmill.writing.assembling import Tables, dataset_types
 
 Configuration = str | Path | Mapping[str, Any]

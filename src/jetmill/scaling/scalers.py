@@ -11,7 +11,7 @@ from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
 from jetmill.scaling.moments import Moments, Statistics, logarithm
 from jetmill.scaling.sentinels import sentinels
-from jetmill.scaling.settings import ScalingSettings, is_scaled
+from jetmill.settings.scaling import ScalingRules
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Scaler:
     clip: float = np.inf
 
     @classmethod
-    def fit(cls, statistics: Statistics, settings: ScalingSettings, name: str) -> "Scaler":
+    def fit(cls, statistics: Statistics, settings: ScalingRules, name: str) -> "Scaler":
         """Return the scaler of a variable; a scale of 1 where its values do not spread.
 
         Without any value, a missing one becomes 0.
@@ -49,7 +49,7 @@ class Scaler:
         elif moments.count:
             default = moments.mean if settings.default == "mean" else moments.minimum - settings.default_offset
         shift, scale, limit = 0.0, 1.0, np.inf
-        if is_scaled(name, settings):
+        if settings.is_scaled(name):
             shift, scale = moments.mean, float(np.sqrt(moments.variance))
             if statistics.quartiles is not None and moments.count:
                 first, shift, third = statistics.quartiles
@@ -98,7 +98,7 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 
 
 def fit_all(
-    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingSettings], *, strict: bool
+    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingRules], *, strict: bool
 ) -> tuple[dict[str, dict[str, Scaler]], dict[str, dict[str, list[str]]]]:
     """Turn statistics into scalers, by object (jets, tracks) and variable.
 
@@ -123,7 +123,7 @@ def fit_all(
         (of, name): problem
         for of, rows in statistics.items()
         for name, s in rows.items()
-        if is_scaled(name, settings[of]) and (problem := _unscalable(s, name, of))
+        if settings[of].is_scaled(name) and (problem := _unscalable(s, name, of))
     }
     if problems and strict:
         raise JetmillError(
@@ -133,7 +133,7 @@ def fit_all(
     for of, rows in statistics.items():
         scalers[of] = {name: Scaler.fit(s, settings[of], name) for name, s in rows.items()}
         warnings[of] = {
-            name: _warnings(s, name, of) if is_scaled(name, settings[of]) else [] for name, s in rows.items()
+            name: _warnings(s, name, of) if settings[of].is_scaled(name) else [] for name, s in rows.items()
         }
     if infinite := [f"'{n}' of {of}" for of, rows in scalers.items() for n, s in rows.items() if not _default_fits(s)]:
         raise JetmillError(

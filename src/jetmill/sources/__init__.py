@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from jetmill.config.cleaning import Constituents as ConstituentSettings
-from jetmill.config.cleaning import Input
+from jetmill.settings.constituents import Constituents as ConstituentSettings
+from jetmill.settings.input import Input
 from jetmill.sources.chunk import Chunk, Constituents, Source
 from jetmill.sources.damage import UnreadableError
 

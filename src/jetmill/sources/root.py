@@ -8,10 +8,10 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from jetmill.config.cleaning import Constituents as ConstituentSettings
-from jetmill.config.cleaning import Input, Matched
 from jetmill.errors import JetmillError, first_line, nearest
 from jetmill.ragged import jet_of, position_in_jet, starts_of
+from jetmill.settings.constituents import Constituents as ConstituentSettings
+from jetmill.settings.input import Input, Matched
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import is_remote, options
@@ -40,14 +40,14 @@ class _Place:
         Type of the variable.
     index
         Branch of jets that says which element of `branch` is theirs, for objects that jets are matched to.
-    beyond
+    out_of_range
         Whether an index beyond the last element means none.
     """
 
     branch: str
     dtype: np.dtype
     index: str | None = None
-    beyond: bool = False
+    out_of_range: bool = False
 
 
 class RootChunk:
@@ -176,11 +176,11 @@ class RootTree:
         sizes, event = ak.to_numpy(ak.num(array)).astype(np.int64), jet_of(count)
         index = index.astype(np.int64)
         beyond = index >= sizes[event]
-        if beyond.any() and not place.beyond:
+        if beyond.any() and not place.out_of_range:
             wrong = int(np.flatnonzero(beyond)[0])
             raise JetmillError(
                 f"{self._path}: '{place.index}' holds {index[wrong]}, but there are {sizes[event[wrong]]} of"
-                f" '{place.branch}' in that event; if that is to mean none, say beyond: missing under input.matched"
+                f" '{place.branch}' in that event; if it means none, set input.matched.<name>.out_of_range: missing"
             )
         found, values = (index >= 0) & ~beyond, ak.to_numpy(ak.flatten(array))
         matched = np.full(len(index), np.nan, dtype=place.dtype)
@@ -213,7 +213,7 @@ class RootTree:
         held, dtype = self._numbers(branch, "one number per element")
         if held.depth != 1:
             raise self._not(branch, "one number per element")
-        return _Place(branch, stored_type(dtype), index, matched.beyond == "missing")
+        return _Place(branch, stored_type(dtype), index, matched.out_of_range == "missing")
 
     def _way(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Way]:
         """Return the branch of each variable of a collection, and how its constituents are found."""

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -40,10 +39,9 @@ from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
+from jetmill.settings.balance import Resampling
+from jetmill.settings.stages import BalanceSettings
 from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
-
-if TYPE_CHECKING:
-    from jetmill.config.models import Resampling
 
 # Jets whose keys are read at a time.
 BLOCK_ROWS = 2**21
@@ -55,14 +53,8 @@ def balance(
     batches: Sequence[tuple[str, str | Path]],
     counted: Sequence[str | Path],
     output: str | Path,
+    settings: BalanceSettings,
     *,
-    bins: Mapping[str, Sequence[tuple[float, float, int]]],
-    classes: Sequence[str],
-    samples: Sequence[str],
-    weights: Mapping[str, Mapping[str, str]],
-    resampling: "Resampling",
-    strict: bool,
-    weight_columns: Sequence[str] = (),
     types: Mapping[Column, str] | None = None,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
@@ -73,10 +65,6 @@ def balance(
         Sample and column file of each batch; they are read for resampling only, once more with event weights.
     counted
         Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
-    weights
-        Name of each table to the arguments of `weight_table`: method, and reference as a class.
-    weight_columns
-        Columns whose product is the event weight of a jet; tables then come from sums of event weights.
     types
         Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
 
@@ -86,20 +74,21 @@ def balance(
         If a class has no training jets, and `strict`; if more jets are wanted than there can be; if
         no training jet is left at all.
     """
-    axes = axes_of(bins)
+    axes, resampling, weights = axes_of(settings.bins), settings.resampling, settings.weights
+    classes, samples = settings.classes, settings.samples
     counts = _add_up(counted, samples, COUNTS, (len(SPLITS), len(classes), *shape(axes)))
     outside = _add_up(counted, samples, OUTSIDE, (len(SPLITS), len(classes)))
     components = _components(resampling, samples, axes)
     of_bins = component_of_bins(components, samples)
     available = (counts[:, TRAIN] * (of_bins >= 0)[:, None]).sum(axis=0)
-    empty = _check_classes(classes, available, outside[:, TRAIN].sum(), strict)
+    empty = _check_classes(classes, available, outside[:, TRAIN].sum(), settings.strict)
     for name, method in weights.items():
         if method.get("reference") in empty:
             raise JetmillError(
                 f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
             )
     with warnings_kept() as warnings, create_hdf5(output) as file:
-        file.attrs.update({"classes": list(classes), "variables": list(bins), "weights": list(weights)})
+        file.attrs.update({"classes": list(classes), "variables": list(settings.bins), "weights": list(weights)})
         for axis in axes:
             put(file, f"{EDGES}/{axis.variable}", axis.edges)
         for sample, table, lost in zip(samples, counts, outside, strict=True):
@@ -112,13 +101,15 @@ def balance(
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
-        if weight_columns:
+        if settings.event_weights:
             sums = _add_up_weights(counted, kept.shape)
             write_table(file, f"{SUMS}/cleaned", sums)
             if resampling.resamples:
-                sums = _weights_of_written(file, batches, weight_columns, types).reshape(kept.shape)
+                sums = _weights_of_written(file, batches, settings.event_weights, types).reshape(kept.shape)
             write_table(file, f"{SUMS}/train", sums)
-        weighed = _positive(sums, kept, classes, weights, strict) if weight_columns and weights else kept
+        weighed = (
+            _positive(sums, kept, classes, weights, settings.strict) if settings.event_weights and weights else kept
+        )
         for name, method in weights.items():
             reference = classes.index(method["reference"]) if "reference" in method else None
             weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
@@ -198,13 +189,13 @@ def _positive(
     wanted = {method.get("reference") for method in weights.values()}
     if without and (strict or not positive.any() or wanted.intersection(without)):
         raise JetmillError(
-            f"balance.weight_columns: the event weights of class {', '.join(without)} have a positive sum in no bin,"
+            f"balance.event_weights: the event weights of class {', '.join(without)} have a positive sum in no bin,"
             " so no factor can balance it. Look at the columns, or take wider bins"
         )
     for name, n, bad in zip(classes, kept, (kept > 0) & ~(sums > 0), strict=True):
         if bad.any():
             logger.warning(
-                "balance.weight_columns: the event weights of class %s have no positive sum in %d of its bins, with %d"
+                "balance.event_weights: the event weights of class %s have no positive sum in %d of its bins, with %d"
                 " of its %d jets, whose weight is 0; take wider bins",
                 *(name, bad.sum(), n[bad].sum(), n.sum()),
             )
@@ -227,7 +218,7 @@ def _check_classes(classes: Sequence[str], available: np.ndarray, n_outside: int
     return empty
 
 
-def _components(resampling: "Resampling", samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
+def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[Axis]) -> list[Component]:
     """Return the components of the configuration, or the one of all samples and bins."""
     if not resampling.components:
         return [Component("all", range(len(samples)), bins_between(axes, {}))]
@@ -251,7 +242,7 @@ def _resample(
     counts: np.ndarray,
     components: Sequence[Component],
     of_bins: np.ndarray,
-    resampling: "Resampling",
+    resampling: Resampling,
     classes: Sequence[str],
     samples: Sequence[str],
     types: Mapping[Column, str] | None,

@@ -14,6 +14,7 @@ from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.schema import LABEL, Column, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
+from jetmill.settings.stages import BinSettings
 from jetmill.splitting import SPLITS, TRAIN
 
 # Jets that are counted at a time.
@@ -25,11 +26,8 @@ logger = logging.getLogger(__name__)
 def bin_jets(
     batches: Sequence[tuple[str, str | Path]],
     output: str | Path,
+    settings: BinSettings,
     *,
-    bins: Mapping[str, Sequence[tuple[float, float, int]]],
-    n_classes: int,
-    outside: str,
-    weight_columns: Sequence[str] = (),
     types: Mapping[Column, str] | None = None,
 ) -> None:
     """Write the counts of each sample, see `jetmill.balancing.tables`.
@@ -38,21 +36,15 @@ def bin_jets(
     ----------
     batches
         Sample and column file of each batch.
-    bins
-        Variable to segments ``(low, high, number of bins)``.
-    outside
-        ``error`` or ``drop``: what is done with training jets outside the bins.
-    weight_columns
-        Columns whose product is the event weight of a jet.
     types
         Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------
     JetmillError
-        If a training jet is outside the bins and `outside` is ``error``, or has no event weight.
+        If a training jet is outside the bins and that is an error, or has no event weight.
     """
-    axes = axes_of(bins)
+    axes, n_classes = axes_of(settings.bins), settings.n_classes
     n_bins, n_groups = int(np.prod(shape(axes))), len(SPLITS) * n_classes
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
@@ -68,16 +60,16 @@ def bin_jets(
                 bin_index, of_rows = read_bins(batch, axes, rows), split[rows]
                 group = of_rows * np.int64(n_classes) + batch.read(LABEL, rows)
                 inside = bin_index >= 0
-                if outside == "error" and not inside[of_rows == TRAIN].all():
+                if settings.outside == "error" and not inside[of_rows == TRAIN].all():
                     _refuse(batch, axes)
                 table += np.bincount(group[inside] * n_bins + bin_index[inside], minlength=len(table))
                 table_outside += np.bincount(group[~inside], minlength=n_groups)
                 used[bin_index[inside]] = True
                 n_inside += int(inside.sum())
-                if weight_columns:
+                if settings.event_weights:
                     # Training is the first split, so that a group of it is a class.
                     of_train = inside & (of_rows == TRAIN)
-                    weight = event_weights(batch, weight_columns, rows, of_train)
+                    weight = event_weights(batch, settings.event_weights, rows, of_train)
                     weights.add(group[of_train] * n_bins + bin_index[of_train], weight)
         logger.info("%12d jets in %d of %d bins  %s", n_inside, used.sum(), n_bins, path)
     with create_hdf5(output) as file:

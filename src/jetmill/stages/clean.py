@@ -1,4 +1,4 @@
-"""Cleaning: a batch of input files becomes one file of columns.
+"""CleanSettings: a batch of input files becomes one file of columns.
 
 Reads in bounded chunks and cleans each (`jetmill.cleaning.recipes`); constituents are read when it is known
 which jets stay. Then the columns of the batch are put in their final order one by one.
@@ -18,11 +18,11 @@ from jetmill.cleaning.sorting import sort_jets
 from jetmill.cleaning.spool import Spool
 from jetmill.columns.batch_file import write_batch
 from jetmill.columns.schema import KEY, LABEL, ROW, Column
-from jetmill.config.cleaning import Cleaning
 from jetmill.errors import JetmillError
 from jetmill.files import unwritable_named
 from jetmill.logs import warnings_kept
 from jetmill.randomness import keys
+from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, UnreadableError, open_source
 from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
@@ -35,7 +35,7 @@ def clean_batch(
     files: Sequence[str | Path],
     output: str | Path,
     *,
-    settings: Cleaning,
+    settings: CleanSettings,
     sample: str,
     first_file: int,
     checksums: Mapping[str, Mapping[str, str]] | None = None,
@@ -154,7 +154,7 @@ class _Counts:
 class Recipes:
     """What is read of the files of a sample and what becomes of it; streams of files use it too."""
 
-    def __init__(self, settings: Cleaning, sample: str):
+    def __init__(self, settings: CleanSettings, sample: str):
         self.settings, self.sample = settings, sample
         self.jets = JetRecipe(settings, sample)
         self.constituents = {name: ConstituentRecipe(name, settings, sample) for name in settings.constituents}
@@ -245,7 +245,7 @@ def _check_integers(path: str | Path, key: str, types: Mapping[str, np.dtype], n
             raise JetmillError(f"{path}: '{name}' of {key} is {types[name]}; it must be an integer")
 
 
-def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dict[str, Any]) -> None:
+def _write(output: str | Path, spool: Spool, settings: CleanSettings, attributes: dict[str, Any]) -> None:
     """Put the jets of a batch in their order and write them."""
     jets = sort_jets(spool, settings)
     counts = jets.class_counts
@@ -254,5 +254,5 @@ def _write(output: str | Path, spool: Spool, settings: Cleaning, attributes: dic
     for title, left in attributes["cutflow"]:
         logger.info("%12d jets  %s", left, title)
     for name, in_split in zip(SPLITS, counts, strict=True):
-        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.classes, in_split, strict=True))
+        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.class_names, in_split, strict=True))
         logger.info("%12d jets  in %s (%s)", in_split.sum(), name, by_class)

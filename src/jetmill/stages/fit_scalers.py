@@ -12,7 +12,7 @@ from jetmill.balancing.selection import training_blocks
 from jetmill.columns.schema import Column, constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
-from jetmill.scaling.settings import ScalingSettings, is_scaled
+from jetmill.settings.stages import FitSettings
 
 # Jets whose values are read at a time; fewer where each has many constituents.
 BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13
@@ -25,10 +25,8 @@ logger = logging.getLogger(__name__)
 def fit_scalers(
     batches: Sequence[tuple[str, str | Path]],
     output: str | Path,
+    settings: FitSettings,
     *,
-    of: str,
-    variables: Sequence[str],
-    settings: ScalingSettings,
     balance_path: str | Path | None = None,
     types: Mapping[Column, str] | None = None,
 ) -> None:
@@ -40,22 +38,17 @@ def fit_scalers(
         Sample and column file of all batches.
     output
         JSON file, see `jetmill.scaling.moments.write_statistics`.
-    of
-        ``jets`` or a collection of constituents, whose variables these are.
-    settings
-        How they will be scaled, which decides what must be known.
     balance_path
         Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
     types
         Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
     """
+    of, variables, rules = settings.of, settings.variables, settings.rules
     found: dict[str, Statistics] = {}
     with nullcontext() if balance_path is None else open_intermediate_file(balance_path) as balance_file:
         for start in range(0, len(variables), TOGETHER):
             together = {
-                name: Accumulator(
-                    log=name in settings.log, quartiles=settings.method == "robust" and is_scaled(name, settings)
-                )
+                name: Accumulator(log=name in rules.log, quartiles=rules.method == "robust" and rules.is_scaled(name))
                 for name in variables[start : start + TOGETHER]
             }
             for name, values, times in _blocks(batches, of, list(together), balance_file, types):

@@ -1,12 +1,12 @@
 """One set of scalers from the statistics of all ranges."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
-from jetmill.scaling.settings import ScalingSettings
+from jetmill.settings.stages import MergeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -14,24 +14,17 @@ logger = logging.getLogger(__name__)
 def merge_scalers(
     ranges: Sequence[str | Path],
     output: str | Path,
-    *,
-    settings: Mapping[str, ScalingSettings],
-    strict: bool,
+    settings: MergeSettings,
 ) -> None:
     """Write the scalers of all variables as JSON, see `jetmill.scaling.scalers.write_scalers`.
-
-    Parameters
-    ----------
-    settings
-        Scaling of jets and of each collection of constituents.
 
     Raises
     ------
     JetmillError
-        If a variable is constant or missing everywhere, and `strict`.
+        If a variable is constant or missing everywhere, and that is an error.
     """
     statistics = read_statistics(ranges)
-    scalers, warnings = fit_all(statistics, settings, strict=strict)
+    scalers, warnings = fit_all(statistics, settings.rules, strict=settings.strict)
     write_scalers(scalers, statistics, warnings, output)
     for warning in (w for rows in warnings.values() for of_variable in rows.values() for w in of_variable):
         logger.warning("%s", warning)

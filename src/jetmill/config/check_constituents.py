@@ -1,0 +1,59 @@
+"""Section ``constituents`` against itself and the other sections."""
+
+from collections.abc import Iterable
+
+from jetmill.config.problems import Problems, among, definitions, scaling, steps, twice
+from jetmill.errors import nearest
+from jetmill.settings.config import Config
+from jetmill.settings.constituents import Constituents
+from jetmill.variables.expressions import Expression
+from jetmill.variables.transforms import TRANSFORMS
+
+
+def constituents(config: Config) -> Problems:
+    """Yield what is wrong with collections of constituents."""
+    cleaning = config.cleaning
+    for name, collection in config.constituents.items():
+        key = f"constituents.{name}"
+        on_events = config.input.format == "root" and config.input.level == "event"
+        if not on_events and (collection.tree.links or collection.tree.element_links):
+            yield f"{key}.tree", "links are followed in trees of events only"
+        if name == "jets":
+            yield key, "a collection cannot be called 'jets'"
+        yield from definitions(f"{key}.define", collection.define)
+        yield from steps(f"{key}.transforms", collection.transforms, TRANSFORMS)
+        yield from _order(key, collection)
+        varied = config.systematics is not None and config.systematics.collection == name
+        roles = list(config.systematics.roles.values()) if varied and config.systematics is not None else []
+        yield from twice(key, collection.made)
+        read = cleaning.constituents_read(name)
+        for variable in collection.units:
+            if variable in collection.labels:
+                yield f"{key}.units", f"'{variable}' is one of labels, which are integers and have no unit"
+            elif variable not in [*read, *roles]:
+                hint = nearest(variable, read)
+                yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
+        yield from scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
+        known = [*read, *collection.made]
+        for missing in collection.missing.values_of:
+            if missing not in known:
+                hint = nearest(missing, known)
+                yield f"{key}.missing.values_of", f"nothing uses a variable '{missing}'.{hint}"
+        yield from among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.labels)
+
+
+def _order(key: str, collection: Constituents) -> Problems:
+    """Yield the same of constituents: define, select, transforms."""
+    made, ready = set(collection.made), set(collection.define)
+
+    def early(place: str, used: Iterable[str]) -> Problems:
+        for name in sorted(made.difference(ready).intersection(used)):
+            yield f"{key}.{place}", f"uses '{name}', which is made later"
+
+    for name, text in collection.define.items():
+        yield from early(f"define.{name}", Expression(text).names)
+    for number, cut in enumerate(collection.select):
+        yield from early(f"select.{number}", Expression(cut).names)
+    for number, step in enumerate(collection.transforms):
+        yield from early(f"transforms.{number}", step.inputs(TRANSFORMS))
+        ready.update(step.outputs(TRANSFORMS))

@@ -1,0 +1,151 @@
+"""Section ``balance``: weights and resampling."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+from jetmill.settings.types import (
+    MAX_AXES,
+    MAX_BINS,
+    Before,
+    Name,
+    Names,
+    NumberOfJets,
+    OneOf,
+    Ratio,
+    Value,
+    no_repeats,
+    section,
+)
+
+# Segments of an axis.
+MAX_SEGMENTS = 10_000
+Segment = tuple[Value, Value, Annotated[int, Ge(1), Le(MAX_BINS)]]
+
+
+def _segments(bins: Any) -> Any:
+    """Read ``[low, high, n]`` as the only segment, and the bins between given edges as one segment each."""
+    if isinstance(bins, Mapping):
+        edges = bins.get("edges")
+        if set(bins) != {"edges"} or not isinstance(edges, list) or len(edges) < 2:
+            raise ValueError("must be [low, high, number of bins], a list of these, or {edges: [two or more numbers]}")
+        return [[low, high, 1] for low, high in pairwise(edges)]
+    return [bins] if isinstance(bins, list) and bins and not isinstance(bins[0], list) else bins
+
+
+Segments = Annotated[
+    tuple[Segment, ...],
+    MinLen(1),
+    MaxLen(MAX_SEGMENTS),
+    Before(_segments, also=Segment | dict[Literal["edges"], list[Value]]),
+]
+
+
+def _is_weight(weight: Any) -> Any:
+    if isinstance(weight, dict) and list(weight) != ["reference"]:
+        raise ValueError("must be average, flat or {reference: class}")
+    return weight
+
+
+Weight = Annotated[Literal["average", "flat"] | dict[Literal["reference"], Name], Before(_is_weight)]
+
+
+def weight_name(weight: str | Mapping[Any, str]) -> str:
+    """Return the name of a weight table: ``average``, ``flat``, ``reference_b``."""
+    return weight if isinstance(weight, str) else f"reference_{weight['reference']}"
+
+
+@section
+class Component:
+    """Some samples in some bins, such as low pT from one process and high pT from another."""
+
+    samples: Annotated[tuple[Name, ...], MinLen(1)]
+    """Samples that the jets come from."""
+    bins: dict[Name, tuple[Value, Value]] = field(default_factory=dict)
+    """Range [low, high] of variables of balance.bins, both of them edges of bins. Other variables are not
+    restricted."""
+    fraction: Ratio | None = None
+    """Share of this component among all jets, to be given for all components or for none."""
+    max_jets: NumberOfJets | None = None
+    """Largest number of jets of this component."""
+
+
+@section
+class Resampling:
+    """How often each training jet is taken."""
+
+    method: Annotated[str, OneOf("jetmill.balancing.resampling", "METHODS")] = "none"
+    """none: every jet once. count: in each bin as many jets of each class as of the rarest. importance: the shape of
+    the target, without repeating jets. pdf: the shape of the target; jets may repeat. countup: every jet of the target
+    class once, and as many of the other classes in each bin."""
+    target: str | None = None
+    """Target of importance, pdf and countup: a class, or (not for countup) average or flat."""
+    shares: dict[Name, Ratio] = field(default_factory=dict)
+    """Relative number of jets of each class, 1 by default."""
+    max_upsampling: Ratio | None = None
+    """How often the jets of a class are written on average, at most (pdf: by default 1; countup: by default no limit).
+    Single jets are written more often where the target lies above the spectrum of the class. At most 100 for all
+    classes together."""
+    max_repeats: Annotated[int, Ge(1), Le(1_000_000)] | None = None
+    """How often each single jet is written, at most (pdf and countup). Where the target wants more from a bin, all
+    classes get fewer jets, so that shapes and shares stay as they are."""
+    num_jets: NumberOfJets | Literal["auto"] = "auto"
+    """Number of training jets to write, all classes together; auto means as many as possible."""
+    components: tuple[Component, ...] = ()
+    """Components that the jets are taken from; by default one of all samples and bins."""
+    validation: bool = False
+    """Whether to write validation jets that are resampled in the same way as well, as val_resampled.h5."""
+    num_jets_validation: NumberOfJets | Literal["auto"] = "auto"
+    """Number of resampled validation jets to write; auto means as many as possible."""
+
+    def __post_init__(self) -> None:
+        if self.num_jets_validation != "auto" and not self.validation:
+            raise ValueError("num_jets_validation is for validation: true")
+        if self.validation and not self.resamples:
+            raise ValueError("validation: there is no resampling to do")
+        given = [component.fraction is not None for component in self.components]
+        if any(given) and not all(given):
+            raise ValueError("components: give all of them a fraction or none")
+
+    @property
+    def resamples(self) -> bool:
+        """Whether any jets are repeated or left out."""
+        return self.method != "none" or bool(self.components) or self.num_jets != "auto"
+
+    @property
+    def pools(self) -> int:
+        """Number of the components that jets are taken from; all of them are one if none are given."""
+        return max(1, len(self.components)) if self.resamples else 0
+
+
+@section
+class Balance:
+    """How classes with different spectra are made comparable."""
+
+    bins: Annotated[dict[Name, Segments], MinLen(1), MaxLen(MAX_AXES)]
+    """Bins of each variable: [low, high, number of bins], a list of such segments that join, or {edges: [...]}. At most
+    100,000 bins of a variable, and 100,000,000 for bins x classes x (samples + components)."""
+    outside: Literal["error", "drop"] = "error"
+    """What to do with training jets outside the bins, or that miss a variable of them: stop with an error, or drop
+    them. Validation and test jets outside the bins are always written, with weight 0 and bin -1."""
+    weights: tuple[Weight, ...] = ()
+    """Weight tables: average, flat or {reference: class}. The first one becomes jets/weight."""
+    event_weights: Names = ()
+    """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
+    weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""
+    resampling: Resampling = Resampling()
+    """Resampling of the training split. Test jets are never resampled."""
+
+    def __post_init__(self) -> None:
+        for name, segments in self.bins.items():
+            if any(low >= high for low, high, _ in segments):
+                raise ValueError(f"bins.{name}: low must be below high")
+            if sum(n for _, _, n in segments) > MAX_BINS:
+                raise ValueError(f"bins.{name}: has more than {MAX_BINS:,} bins")
+            if any(a[1] != b[0] for a, b in pairwise(segments)):
+                raise ValueError(f"bins.{name}: each segment must start where the one before ends")
+        no_repeats("weights", [weight_name(w) for w in self.weights])
+        no_repeats("event_weights", self.event_weights)

@@ -1,0 +1,118 @@
+"""What the cleaned columns depend on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jetmill.settings.classes import Class
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input
+from jetmill.settings.jets import Jets, NeuralNetwork
+from jetmill.settings.split import Split
+from jetmill.settings.systematics import Variation
+from jetmill.settings.types import REST
+from jetmill.variables.expressions import Expression, count_of
+from jetmill.variables.transforms import JET_TRANSFORMS
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The input files that one clean job reads.
+
+    Attributes
+    ----------
+    sample, number
+        Name of the sample, and number of the batch in it, with leading zeros.
+    files
+        Paths, in the order of the sample.
+    first_file
+        Position of the first file in the list of the sample.
+    checksums
+        File to algorithm to the checksum that it must have, for files of which some are given.
+    """
+
+    sample: str
+    number: str
+    files: tuple[str, ...]
+    first_file: int
+    checksums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanSettings:
+    """Settings of clean jobs: what the cleaned columns depend on, and nothing else.
+
+    Attributes
+    ----------
+    classes, class_names
+        In the order of the labels. A class can get another name without being cleaned again.
+    stored_variables
+        Variables of jets that are stored.
+    event_weights
+        Variables of jets whose product is the event weight.
+    files
+        Path to SHA-256 of plug-ins, networks and maps: their content counts, not their names.
+    variation
+        None for the nominal jets.
+    """
+
+    seed: int
+    input: Input
+    jets: Jets
+    constituents: dict[str, Constituents]
+    classes: tuple[Class, ...]
+    class_names: tuple[str, ...] = field(repr=False)
+    split: Split
+    stored_variables: tuple[str, ...]
+    event_weights: tuple[str, ...]
+    files: dict[str, str]
+    variation: Variation | None = None
+
+    @property
+    def made(self) -> list[str]:
+        """Names of the variables of jets that are computed."""
+        jets = self.jets
+        return [
+            *(["rank"] if jets.rank_by else []),
+            *map(count_of, self.constituents),
+            *jets.define,
+            *(name for step in jets.transforms for name in step.outputs(JET_TRANSFORMS)),
+            *(network.name for network in jets.networks),
+        ]
+
+    @property
+    def used_variables(self) -> list[str]:
+        """Names of all variables that cleaning works with: stored, defined, in expressions, counts of slots."""
+        jets = self.jets
+        cuts, classes = [c.cut for c in jets.select], [c.cut for c in self.classes if c.cut != REST]
+        texts = [*([jets.rank_by] if jets.rank_by else []), *jets.define.values(), *cuts, *classes]
+        used = [n for text in texts for n in sorted(Expression(text).names)]
+        used += [n for step in jets.transforms for n in step.inputs(JET_TRANSFORMS)]
+        used += [n for network in self.networks_of(None) for n in network.variables]
+        used += [n for name in self.constituents for n in self.jet_variables_of(name)]
+        if self.variation is not None:
+            used += self.variation.systematics.jets.values()
+        return list(
+            dict.fromkeys([*self.stored_variables, *self.event_weights, *jets.define, *used, *jets.missing.slots])
+        )
+
+    def networks_of(self, collection: str | None) -> list[NeuralNetwork]:
+        """Return the networks whose inputs are constituents of a collection; None: variables of jets."""
+        return [network for network in self.jets.networks if network.constituents == collection]
+
+    @property
+    def made_of_constituents(self) -> list[str]:
+        """Names of the variables of jets that networks make of constituents, after the cuts."""
+        return [network.name for network in self.jets.networks if network.constituents is not None]
+
+    def constituents_read(self, collection: str) -> list[str]:
+        """Return the names of the variables of a collection to read from the files."""
+        settings = self.constituents[collection]
+        return list(dict.fromkeys([*settings.read, *settings.read_for(self._inputs_of_networks(collection))]))
+
+    def jet_variables_of(self, collection: str) -> list[str]:
+        """Return the names of the variables of jets that a collection and its networks use."""
+        settings = self.constituents[collection]
+        return list(dict.fromkeys([*settings.of_jets, *settings.of_jets_for(self._inputs_of_networks(collection))]))
+
+    def _inputs_of_networks(self, collection: str) -> list[str]:
+        return [name for network in self.networks_of(collection) for name in network.variables]

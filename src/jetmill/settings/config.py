@@ -1,0 +1,120 @@
+"""The whole configuration."""
+
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Lt, MaxLen, MinLen
+
+from jetmill.files import sha256
+from jetmill.settings.balance import Balance
+from jetmill.settings.classes import Classes
+from jetmill.settings.clean import CleanSettings
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input, names_of_format
+from jetmill.settings.jets import Jets
+from jetmill.settings.report import Report
+from jetmill.settings.samples import Sample
+from jetmill.settings.scaling import Scaling, ScalingRules
+from jetmill.settings.split import Split
+from jetmill.settings.systematics import Systematics, Variation
+from jetmill.settings.types import Before, Name, OutputPath, section
+from jetmill.settings.write import Write
+from jetmill.variables.systematics import VARIATIONS
+from jetmill.writing.content import Content
+
+
+@section
+class Config:
+    """All settings of a run."""
+
+    output_dir: OutputPath = "results"
+    """Directory for everything that is written; without { } < >."""
+    replace: bool = False
+    """Whether results of other samples in output_dir may be replaced. Meant for the command line, once:
+    --config replace=true."""
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 1
+    """Seed of every random number."""
+    strict: bool = True
+    """Whether a class without jets, or a variable that is constant or always missing, is an error instead of a
+    warning."""
+    samples: Annotated[dict[Name, Sample], MinLen(1)]
+    """The physics processes: {name: {files: ...}}."""
+    input: Annotated[Input, Before(names_of_format)] = Input()
+    """How input files are read."""
+    jets: Jets
+    """Which jets are kept, and which of their variables are used."""
+    constituents: dict[Name, Constituents] = field(default_factory=dict)
+    """Collections of constituents: {name: {variables: ...}}. For format hdf5 the name is that of the dataset."""
+    classes: Annotated[Classes, MinLen(1), MaxLen(255)]
+    """Flavours of jets in the order of their labels: {class: expression} or {class: {samples: [...], cut: expression}}.
+    The first expression that is true counts; rest stands for all other jets. Jets of no class are dropped."""
+    split: Split = Split()
+    """How jets are divided into training, validation and test."""
+    scaling: Scaling = Scaling()
+    """Scalers of jets."""
+    balance: Balance
+    """Weights and resampling."""
+    write: Write = Write()
+    """What is written, and how."""
+    systematics: Systematics | None = None
+    """Variations of constituents."""
+    report: Report = Report()
+    """Plots of the run."""
+
+    @property
+    def cleaning(self) -> CleanSettings:
+        """The settings of the nominal clean jobs; the inputs are stored, and what only the bins need."""
+        return CleanSettings(
+            seed=self.seed,
+            input=self.input,
+            jets=self.jets,
+            # Without what plays no part in cleaning.
+            constituents={
+                name: replace(c, scaling=ScalingRules(), label_classes={}) for name, c in self.constituents.items()
+            },
+            classes=tuple(self.classes.values()),
+            class_names=tuple(self.classes),
+            split=self.split,
+            stored_variables=tuple(dict.fromkeys([*self.jets.variables, *self.balance.bins])),
+            event_weights=self.balance.event_weights,
+            files={path: sha256(path) for path in self.user_files if Path(path).is_file()},
+        )
+
+    def varied(self, name: str) -> CleanSettings:
+        """Return the settings of the clean jobs of a variation: what it depends on, and nothing else."""
+        cleaning, systematics = self.cleaning, self.systematics
+        if systematics is None:
+            return cleaning
+        maps = systematics.maps if VARIATIONS[name].maps else None
+        files = cleaning.files | ({maps: sha256(maps)} if maps is not None and Path(maps).is_file() else {})
+        alone = replace(systematics, variations=(name,), outputs=("test",), maps=maps)
+        return replace(cleaning, variation=Variation(name=name, systematics=alone), files=files)
+
+    @property
+    def user_files(self) -> list[str]:
+        """Plug-ins and networks."""
+        steps = [*self.jets.transforms, *(step for c in self.constituents.values() for step in c.transforms)]
+        return [*(s.plugin for s in steps if s.plugin is not None), *(n.file for n in self.jets.networks)]
+
+    @property
+    def scaling_rules(self) -> dict[str, ScalingRules]:
+        """Scaling of jets and of each collection of constituents."""
+        return {"jets": self.scaling} | {name: c.scaling for name, c in self.constituents.items()}
+
+    @property
+    def content(self) -> Content:
+        """What the parts hold."""
+        concat = self.write.concat_jet_tracks
+        return Content(
+            samples=list(self.samples),
+            weight_columns=self.balance.event_weights,
+            slots={name: c.max for name, c in self.constituents.items()},
+            labels={
+                name: {label: c.label_classes.get(label, ()) for label in c.labels}
+                for name, c in self.constituents.items()
+            },
+            concat_jets=(self.jets.variables if concat else ()) if isinstance(concat, bool) else concat,
+            conditional=self.write.conditional,
+            precision=self.write.precision,
+        )

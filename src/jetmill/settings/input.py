@@ -1,0 +1,70 @@
+"""Section ``input``: how files are read."""
+
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MinLen
+
+from jetmill.settings.types import Name, Text, section
+
+
+@section
+class Matched:
+    """Objects that jets are matched to, such as generated jets. The key above is the prefix of their variables."""
+
+    branches: Text
+    """Prefix of their branches, such as GenJet for GenJet_pt."""
+    index: Name
+    """Variable of jets that holds the index of the object, such as genJetIdx for Jet_genJetIdx."""
+    out_of_range: Literal["error", "missing"] = "error"
+    """What to do with an index that is too large for the list of objects: stop with an error, or treat the object as
+    missing. NanoAOD before version 12 has such indices, of generated jets below 10 GeV that were not stored."""
+
+
+@section
+class Input:
+    """How input files are read."""
+
+    format: Literal["root", "hdf5"] = "root"
+    """Format of the input files: root for trees, hdf5 for structured datasets of jets (n,) and constituents (n, slots)
+    as in ATLAS dumps."""
+    tree: Annotated[Text, MinLen(1)] = "Events"
+    """Name of the tree (format root)."""
+    level: Literal["event", "jet"] = "event"
+    """What an entry of the tree is (format root): an event, whose branches of jets are jagged, or a jet."""
+    jets: Text = "Jet"
+    """Format root: prefix of the branches of jets, which may be empty; with Jet, the branch Jet_pt is the variable pt.
+    Format hdf5: name of the dataset of jets, jets by default."""
+    event: Text = ""
+    """Prefix of the branches of events, if they have one, such as EventInfoAuxDyn (format root)."""
+    matched: dict[Name, Matched] = field(default_factory=dict)
+    """Objects that jets are matched to, in trees of events: {gen: {branches: GenJet, index: genJetIdx}} turns GenJet_pt
+    into the variable gen_pt of jets, missing where the index is negative. Integers become floats (float64 for those of
+    32 bits and more, exact up to 2**53)."""
+    event_id: tuple[Name, ...] = ("run", "luminosityBlock", "event")
+    """Integer variables that identify an event, the event number last. May be empty; eventNumber by default for format
+    hdf5."""
+    files_per_batch: Annotated[int, Ge(1)] = 50
+    """Number of input files that one clean job reads."""
+    checksum: bool = True
+    """Whether to record the SHA-256 of each local input file, which means reading all of it. Size and UUID are always
+    recorded."""
+    # Neither of the two changes what files give that can be read, so no finished job runs again for them.
+    unreadable: Literal["error", "skip"] = field(default="error", repr=False)
+    """What to do with a file that is damaged, truncated or out of reach: stop with an error, or skip the whole file,
+    with a warning and an entry in the manifest. A missing tree, branch or dataset is always an error."""
+    timeout: Annotated[int, Ge(1), Le(86_400)] = field(default=120, repr=False)
+    """Seconds to wait for the answer to a request for a remote file, at most a day."""
+
+    def __post_init__(self) -> None:
+        if self.format == "hdf5" and (self.tree, self.level) != ("Events", "event"):
+            raise ValueError("tree and level are for format: root")
+        if self.matched and (self.format, self.level) != ("root", "event"):
+            raise ValueError("matched is for trees of events")
+
+
+def names_of_format(raw: Any) -> Any:
+    """Fill in the names that are usual in HDF5 dumps."""
+    if isinstance(raw, dict) and raw.get("format") == "hdf5":
+        return {"jets": "jets", "event_id": ["eventNumber"], **raw}
+    return raw

@@ -1,0 +1,40 @@
+"""Section ``samples``: the physics processes and their input files."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+
+from jetmill.settings.types import FileText, NumberOfFiles, PathText, section
+
+
+@section
+class Toy:
+    """Generated files in place of real ones."""
+
+    process: Literal["ttbar", "qcd", "zprime"]
+    """Process whose spectra and flavours the jets have: ttbar, qcd (format root only) or zprime (format hdf5 only)."""
+    files: NumberOfFiles = 4
+    """Number of files, at most 99,999."""
+    jets: Annotated[int, Ge(1), Le(1_000_000)] = 25_000
+    """Approximate number of jets in each file, at most 1,000,000."""
+
+
+@section
+class Sample:
+    """One physics process: either `files` or `toy`."""
+
+    files: FileText | tuple[FileText, ...] | None = None
+    """Paths or glob patterns of the input files, or the name of a .txt file with one of them per line. A file may be
+    listed only once in all samples, also through links; two files with the same content cause a warning."""
+    checksums: PathText | None = None
+    """A file with a checksum of each of the files, which are checked when they are read: output of sha256sum or md5sum,
+    or lines of a path and an adler32, md5 or sha256, as from Rucio and DAS. For local files only; see
+    docs/reliability.md."""
+    toy: Toy | None = None
+    """Generates the input files instead."""
+
+    def __post_init__(self) -> None:
+        if (self.files is None) == (self.toy is None):
+            raise ValueError("give either files or toy")
+        if self.checksums is not None and self.toy is not None:
+            raise ValueError("checksums are for files; those of a toy are made by the run")

@@ -1,0 +1,137 @@
+"""Settings of the jobs that balance and scale: of each stage what its files depend on, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jetmill.settings.balance import Resampling, Segment, weight_name
+from jetmill.settings.config import Config
+from jetmill.settings.scaling import ScalingRules
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinSettings:
+    """Settings of bin_jets.
+
+    Attributes
+    ----------
+    bins
+        Variable to the segments of its axis.
+    n_classes
+        Number of classes.
+    outside
+        ``error`` or ``drop``, what to do with training jets outside the bins.
+    event_weights
+        Variables whose product is the event weight.
+    first_batch, last_batch
+        Which of the listed batches to count: from the first one up to, but without, the last one.
+    """
+
+    bins: Mapping[str, tuple[Segment, ...]]
+    n_classes: int
+    outside: str
+    event_weights: tuple[str, ...] = ()
+    first_batch: int = 0
+    last_batch: int | None = None
+
+    @classmethod
+    def from_config(cls, config: Config, batches: slice = slice(None)) -> "BinSettings":
+        """Return those of some batches."""
+        balance = config.balance
+        return cls(
+            bins=balance.bins,
+            n_classes=len(config.classes),
+            outside=balance.outside,
+            event_weights=balance.event_weights,
+            first_batch=batches.start or 0,
+            last_batch=batches.stop,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceSettings:
+    """Settings of balance.
+
+    Attributes
+    ----------
+    bins
+        Variable to the segments of its axis.
+    classes, samples
+        Their names, in order.
+    weights
+        Name of each weight table to its method, and the reference class if it has one.
+    event_weights
+        Variables whose product is the event weight.
+    resampling
+        How often jets are taken.
+    strict
+        Whether a class without training jets is an error.
+    """
+
+    bins: Mapping[str, tuple[Segment, ...]]
+    classes: tuple[str, ...]
+    samples: tuple[str, ...]
+    weights: Mapping[str, Mapping[str, str]]
+    event_weights: tuple[str, ...] = ()
+    resampling: Resampling
+    strict: bool
+
+    @classmethod
+    def from_config(cls, config: Config) -> "BalanceSettings":
+        """Return those of a configuration."""
+        balance = config.balance
+        return cls(
+            bins=balance.bins,
+            classes=tuple(config.classes),
+            samples=tuple(config.samples),
+            weights={
+                weight_name(w): {"method": w} if isinstance(w, str) else {"method": "reference"} | {**w}
+                for w in balance.weights
+            },
+            event_weights=balance.event_weights,
+            resampling=balance.resampling,
+            strict=config.strict,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """Settings of fit_scalers.
+
+    Attributes
+    ----------
+    of
+        ``jets`` or a collection of constituents.
+    variables
+        Variables of it to go through.
+    rules
+        How they are scaled, as far as it decides which statistics are needed.
+    """
+
+    of: str
+    variables: tuple[str, ...]
+    rules: ScalingRules
+
+    @classmethod
+    def from_rules(cls, of: str, variables: tuple[str, ...], rules: ScalingRules) -> "FitSettings":
+        """Return those of some variables, without what only matters when scalers are merged."""
+        return cls(
+            of=of,
+            variables=variables,
+            rules=ScalingRules(method=rules.method, log=rules.log, unscaled=rules.unscaled),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSettings:
+    """Settings of merge_scalers.
+
+    Attributes
+    ----------
+    rules
+        Scaling of jets and of each collection of constituents.
+    strict
+        Whether a variable that is constant or always missing is an error.
+    """
+
+    rules: Mapping[str, ScalingRules]
+    strict: bool

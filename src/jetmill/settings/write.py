@@ -1,0 +1,59 @@
+"""Section ``write``: the finished files."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, MinLen
+
+from jetmill.settings.types import Names, NumberOfFiles, no_repeats, section
+
+
+@section
+class Parts:
+    """Number of files per split, at most 99,999, as each is written by a job of its own."""
+
+    train: NumberOfFiles = 1
+    """Number of training files."""
+    val: NumberOfFiles = 1
+    """Number of validation files."""
+    test: NumberOfFiles = 1
+    """Number of test files."""
+
+
+@section
+class Write:
+    """What is written, and how."""
+
+    shuffle: Literal["global", "batch"] = "global"
+    """global: every part is drawn from all batches, so consecutive rows are a fair sample. batch: one part per batch,
+    mixed within it only, so train.h5 is one batch after the other."""
+    outputs: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+    """Splits to write, train among them."""
+    parts: Parts = Parts()
+    """Number of files per split (shuffle: global)."""
+    precision: Literal["float16", "float32"] = "float32"
+    """Type of the scaled inputs."""
+    compression: Literal["none", "gzip", "lzf", "lz4", "zstd"] = "none"
+    """Compression of HDF5 files. lz4 and zstd need hdf5plugin, for reading too."""
+    concat_jet_tracks: bool | Names = False
+    """Variables of the jet to put in front of those of each constituent: true for all inputs, or a list of names."""
+    conditional: Names = ()
+    """Inputs of jets that a model is conditioned on, as a dataset of their own."""
+    merge: bool = False
+    """Whether to copy the parts into one file per split. By default that file only points to them."""
+    formats: Annotated[tuple[Literal["hdf5", "structured", "tfrecords", "parquet", "torch"], ...], MinLen(1)] = (
+        "hdf5",
+    )
+    """hdf5: scaled arrays, as umami writes them. structured: HDF5 of records, unscaled, for salt. tfrecords: the arrays
+    for TensorFlow. torch: the arrays of each part as a .pt file. parquet: unscaled, for weaver."""
+    records_per_file: Annotated[int, Ge(1), Le(10**9)] = 100_000
+    """Number of jets in a TFRecord file."""
+
+    def __post_init__(self) -> None:
+        no_repeats("outputs", self.outputs)
+        if "train" not in self.outputs:
+            raise ValueError("outputs: train must be among them; it is what the others are scaled and compared with")
+        no_repeats("conditional", self.conditional)
+        if not isinstance(self.concat_jet_tracks, bool):
+            no_repeats("concat_jet_tracks", self.concat_jet_tracks)
+        if self.shuffle == "batch" and self.parts != Parts():
+            raise ValueError("parts is for shuffle: global; with shuffle: batch there is one part per batch")
