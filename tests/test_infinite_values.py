@@ -150,7 +150,7 @@ def test_the_log_counts_them(run):
         "big of tracks": count("big", of="d0"),
         "label8 of additional_labels": count("label8"),
         "label4 of additional_labels": count("label4"),
-        "tagger of reference": count("tagger"),
+        "tagger of spectators": count("tagger"),
     }
     assert all(counted.values())
     text = "%12d values of %s are missing: infinite, undefined, or too large for their type"

@@ -9,6 +9,7 @@ import pytest
 
 from jetmill import made_from
 from jetmill.columns.batch_file import Batch, write_batch
+from jetmill.columns.schema import KEY
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_directory, atomic_write, read_json, write_json
 from jetmill.jobs import job
@@ -198,7 +199,7 @@ def test_an_input_made_from_something_else_is_refused_by_name():
 
 
 def test_a_batch_made_from_something_else_is_refused_where_it_is_opened():
-    columns, pieces = {"key": (1, np.dtype(np.uint64))}, [("key", 0, np.array([1], dtype=np.uint64))]
+    columns, pieces = {KEY: (1, np.dtype(np.uint64))}, [(KEY, 0, np.array([1], dtype=np.uint64))]
     record(**{"results/clean/tt/batch_0000.h5": "cc"})
     write_batch("results/clean/tt/batch_0000.h5", columns, pieces, {"splits": np.array([1, 0, 0])})
     with Batch("results/clean/tt/batch_0000.h5"):

@@ -11,6 +11,7 @@ import uproot
 
 from jetmill.cleaning import spool
 from jetmill.columns.batch_file import Batch
+from jetmill.columns.schema import KEY
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
@@ -224,7 +225,7 @@ def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch
 @pytest.mark.parametrize(("kind", "damage"), LATE, ids=map(" ".join, LATE))
 def test_the_late_damages_are_late(files, tmp_path, monkeypatch, kind, damage):
     appended = []
-    monkeypatch.setattr(spool.Spool, "append", lambda self, columns: appended.append(len(columns["key"])))
+    monkeypatch.setattr(spool.Spool, "append", lambda self, columns: appended.append(len(columns[KEY])))
     paths = files(kind)
     DAMAGE[kind, damage](paths[0])
     with pytest.raises(UnreadableError):
