@@ -8,7 +8,7 @@ from batches import at
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
-from jetmill.cleaning import spool
+from jetmill.cleaning import column_buffer
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import Kind
 from jetmill.config.load import load
@@ -235,9 +235,9 @@ def test_split_by_modulo(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
-    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (spool, "RUN_BYTES", 0)],
+    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (column_buffer, "RUN_BYTES", 0)],
 )
-def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
+def test_chunks_and_memory_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
     monkeypatch.setattr(module, limit, value)
     columns, attributes = cleaned(files, tmp_path / "b.h5")
     for name, values in batch[0].items():
@@ -247,8 +247,8 @@ def test_chunks_and_spooling_change_nothing(files, batch, tmp_path, monkeypatch,
     assert [p.name for p in tmp_path.iterdir()] == ["b.h5"]
 
 
-def test_spooling_where_there_is_no_directory_yet(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "RUN_BYTES", 30)
+def test_the_directory_is_made_if_there_is_none(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(column_buffer, "RUN_BYTES", 30)
     columns, _ = cleaned(files, tmp_path / "new/b.h5")
     assert len(columns["key"])
 

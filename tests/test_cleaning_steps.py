@@ -715,7 +715,7 @@ def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chun
             "select": ["x_f4 > 100", "pt < 1"],
             "variables": names,
             "additional_labels": [*names, "other"],
-            "reference": names,
+            "spectators": names,
         },
         "classes": {"high": "x_f4 > 300", "low": "rest"},
         "balance": {"bins": {"x_f4": [0, 1000, 4]}, "event_weights": ["w"]},

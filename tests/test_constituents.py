@@ -6,7 +6,7 @@ import pytest
 from batches import at
 
 from jetmill.balancing.selection import SelectedJets
-from jetmill.cleaning.spool import Spool
+from jetmill.cleaning.column_buffer import ColumnBuffer
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.columns.schema import KEY, constituent_label
@@ -271,25 +271,25 @@ def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored
 
 def test_rows_are_forgotten_with_their_types(tmp_path):
     hits, own = constituent_label("tracks", "hits"), {KEY: np.dtype(np.uint64)}
-    with Spool(tmp_path, own) as spool:
-        spool.expect({hits: np.dtype(np.uint8)}, "a.h5")
-        spool.append({hits: np.array([1, 2, 3], dtype=np.uint8), KEY: np.array([5, 6, 7], dtype=np.uint64)})
-        spool.mark()
-        spool.expect({hits: np.dtype(np.int16)}, "b.h5")
-        spool.append({hits: np.array([-4], dtype=np.int16), KEY: np.array([4], dtype=np.uint64)})
-        spool.roll_back()
-        spool.expect({hits: np.dtype(np.uint8)}, "c.h5")
-        spool.append({hits: np.array([9], dtype=np.uint8), KEY: np.array([1], dtype=np.uint64)})
-        (block,) = spool.blocks()
+    with ColumnBuffer(tmp_path, own) as buffer:
+        buffer.expect({hits: np.dtype(np.uint8)}, "a.h5")
+        buffer.append({hits: np.array([1, 2, 3], dtype=np.uint8), KEY: np.array([5, 6, 7], dtype=np.uint64)})
+        buffer.mark()
+        buffer.expect({hits: np.dtype(np.int16)}, "b.h5")
+        buffer.append({hits: np.array([-4], dtype=np.int16), KEY: np.array([4], dtype=np.uint64)})
+        buffer.roll_back()
+        buffer.expect({hits: np.dtype(np.uint8)}, "c.h5")
+        buffer.append({hits: np.array([9], dtype=np.uint8), KEY: np.array([1], dtype=np.uint64)})
+        (block,) = buffer.blocks()
         assert block.read(KEY).tolist() == [5, 6, 7, 1]
-        assert spool.seen.found == {hits: {"uint8": "a.h5"}}
+        assert buffer.seen.found == {hits: {"uint8": "a.h5"}}
 
 
 def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
-    with Spool(tmp_path, {}) as spool:
-        spool.expect({constituent_label("tracks", "hits"): np.dtype(np.uint8)}, "a.h5")
+    with ColumnBuffer(tmp_path, {}) as buffer:
+        buffer.expect({constituent_label("tracks", "hits"): np.dtype(np.uint8)}, "a.h5")
         with pytest.raises(TypeError, match="'hits' of tracks: float32 for a column of uint8"):
-            spool.append({constituent_label("tracks", "hits"): np.array([1.5], dtype=np.float32)})
+            buffer.append({constituent_label("tracks", "hits"): np.array([1.5], dtype=np.float32)})
 
 
 def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet(tmp_path):

@@ -4,10 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill.cleaning.recipes import ConstituentRecipe, JetRecipe
+from jetmill.cleaning.cleaner import Cleaner
+from jetmill.columns.schema import variable
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources import hdf5, open_source
+from jetmill.sources import hdf5
 from jetmill.stages.clean import clean_batch
 from jetmill.variables import networks
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
@@ -460,9 +461,9 @@ def test_a_network_of_constituents_in_cleaning(tmp_path, monkeypatch, with_odds,
     with h5py.File(tmp_path / "c.h5") as file:
         events, types = (
             file["event/eventNumber"][()].tolist(),
-            {file[n].dtype.name for n in ("variables/w", "weights/w")},
+            {file[n].dtype.name for n in ("variables/w", "event_weights/w")},
         )
-        of_variable, of_weight = file["variables/w"][()], file["weights/w"][()]
+        of_variable, of_weight = file["variables/w"][()], file["event_weights/w"][()]
         assert list(file["constituents/tracks/variables"]) == ["pt"]
     assert types == {"float32"}
     assert sorted(events) == sorted(expected)
@@ -497,19 +498,14 @@ def test_an_output_that_is_a_slot_of_a_track(tmp_path):
 
 
 def test_a_stream_has_the_same(tmp_path):
-    """Recipes alone, as a stream uses them: the columns of cleaning hold the output too."""
+    """The cleaner alone, as a stream uses it: its columns hold the output too."""
     jets, tracks = dump(tmp_path / "a.h5")
-    settings = load(of_constituents(set_model(tmp_path / "set.onnx"))).cleaning
-    recipe, of_tracks = JetRecipe(settings, "tt"), ConstituentRecipe("tracks", settings, "tt")
-    assert of_tracks.read == ["pt", "d0", "q"]
-    with open_source(str(tmp_path / "a.h5"), settings.input, settings.constituents) as source:
-        (chunk,) = source.chunks(recipe.read, {"tracks": of_tracks.read})
-        cleaned = recipe.clean(chunk, {"tracks": of_tracks}, 0)
-        columns, *_ = of_tracks.clean(chunk, cleaned, 0)
+    cleaner = Cleaner(load(of_constituents(set_model(tmp_path / "set.onnx"))).cleaning, "tt")
+    with cleaner.open(str(tmp_path / "a.h5"), 0) as file:
+        ((_, columns, _),) = file.chunks()
     kept = jets["pt"] > 30_000
     expected = [set_formula(rows_of(jet, of, 5))[0] for jet, of in zip(jets[kept], tracks[kept], strict=True)]
-    assert columns["variables/w"] == pytest.approx(expected, rel=1e-4)
-    assert "variables/w" not in cleaned.columns
+    assert columns[variable("w")] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("key", ["balance.bins", "balance.event_weights", "jets.variables"])
@@ -521,7 +517,7 @@ def test_each_use_alone(tmp_path, key):
     dump(tmp_path / "a.h5")
     clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
     with h5py.File(tmp_path / "c.h5") as file:
-        assert ("w" in file["variables"], "weights" in file) == (name != "event_weights", name == "event_weights")
+        assert ("w" in file["variables"], "event_weights" in file) == (name != "event_weights", name == "event_weights")
 
 
 LATE = "uses 'w', which a network makes of constituents, and those are read when all cuts are done;"

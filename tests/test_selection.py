@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jetmill.cleaning.selection import apply_cuts, label
+from jetmill.cleaning.cuts import apply_cuts, find_classes
 from jetmill.settings.jets import Cut
 
 NAN = np.nan
@@ -48,14 +48,14 @@ def test_cuts(cuts, passed, left):
     ],
 )
 def test_labels_are_the_first_true_class(classes, labels, ambiguous):
-    found, twice = label(COLUMNS, classes, len(next(iter(COLUMNS.values()))))
+    found, twice = find_classes(COLUMNS, classes, len(next(iter(COLUMNS.values()))))
     np.testing.assert_array_equal(found, labels)
     assert twice == ambiguous
 
 
 def test_255_classes():
     flavour = np.arange(255)
-    found, _ = label({"flavour": flavour}, [f"flavour == {i}" for i in range(255)], len(flavour))
+    found, _ = find_classes({"flavour": flavour}, [f"flavour == {i}" for i in range(255)], len(flavour))
     np.testing.assert_array_equal(found, flavour)
 
 
@@ -64,4 +64,4 @@ def test_no_jets():
     passed, left = apply_cuts(empty, [Cut(cut="pt > 1")])
     assert len(passed) == 0
     assert left == [0]
-    assert label(empty, ["pt > 1"], 0)[1] == 0
+    assert find_classes(empty, ["pt > 1"], 0)[1] == 0

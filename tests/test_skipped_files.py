@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.cleaning import spool
+from jetmill.cleaning import column_buffer
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import KEY
 from jetmill.config.load import load
@@ -196,10 +196,10 @@ def test_skipping_leaves_exactly_the_jets_of_the_others(files, tmp_path, caplog,
 
 @pytest.mark.parametrize("bad", [[0], [2], [0, 1], [1, 2], [0, 2]], ids=str)
 @pytest.mark.parametrize(("kind", "damage"), [("root", "last basket"), ("hdf5", "last constituents")])
-@pytest.mark.parametrize("spool_bytes", [0, spool.RUN_BYTES])
-def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch, kind, damage, bad, spool_bytes):
+@pytest.mark.parametrize("bytes_in_memory", [0, column_buffer.RUN_BYTES])
+def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch, kind, damage, bad, bytes_in_memory):
     """The good files, each cleaned alone in its place in the sample, give the same jets."""
-    monkeypatch.setattr(spool, "RUN_BYTES", spool_bytes)
+    monkeypatch.setattr(column_buffer, "RUN_BYTES", bytes_in_memory)
     paths = files(kind)
     alone = {n: cleaned(kind, [p], tmp_path / f"{n}.h5", first_file=n) for n, p in enumerate(paths) if n not in bad}
     for number in bad:
@@ -225,7 +225,7 @@ def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch
 @pytest.mark.parametrize(("kind", "damage"), LATE, ids=map(" ".join, LATE))
 def test_the_late_damages_are_late(files, tmp_path, monkeypatch, kind, damage):
     appended = []
-    monkeypatch.setattr(spool.Spool, "append", lambda self, columns: appended.append(len(columns[KEY])))
+    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", lambda self, columns: appended.append(len(columns[KEY])))
     paths = files(kind)
     DAMAGE[kind, damage](paths[0])
     with pytest.raises(UnreadableError):
@@ -276,13 +276,13 @@ def overwritten_in_place(path):
 @pytest.mark.parametrize("unreadable", ["error", "skip"])
 @pytest.mark.parametrize("kind", WRITE)
 def test_a_file_that_changes_while_it_is_read(files, tmp_path, monkeypatch, kind, unreadable):
-    paths, append = files(kind), spool.Spool.append
+    paths, append = files(kind), column_buffer.ColumnBuffer.append
 
     def change_and_append(self, columns):
         overwritten_in_place(paths[1])
         append(self, columns)
 
-    monkeypatch.setattr(spool.Spool, "append", change_and_append)
+    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", change_and_append)
     with pytest.raises(JetmillError, match="changed while it was read") as error:
         cleaned(kind, paths, tmp_path / "out/b.h5", unreadable=unreadable)
     assert str(error.value).startswith(f"{paths[1]}: ")
@@ -293,7 +293,7 @@ def test_a_file_that_changes_while_it_is_read(files, tmp_path, monkeypatch, kind
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, unreadable, at):
     """uproot opens a file for each piece of it."""
-    paths, append, appended = files("root"), spool.Spool.append, []
+    paths, append, appended = files("root"), column_buffer.ColumnBuffer.append, []
 
     def remove_and_append(self, columns):
         appended.append(len(columns))
@@ -301,7 +301,7 @@ def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, u
             paths[0].unlink()
         append(self, columns)
 
-    monkeypatch.setattr(spool.Spool, "append", remove_and_append)
+    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", remove_and_append)
     # Whether it is skipped or not, its batch is of files that have changed.
     told = "no such file; it was removed while it was read" if unreadable == "error" else "changed while it was read"
     with pytest.raises(JetmillError) as error:

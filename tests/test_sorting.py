@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from stage_runs import run_stages
 
-from jetmill.cleaning import spool
+from jetmill.cleaning import column_buffer
+from jetmill.cleaning.column_buffer import ColumnBuffer
 from jetmill.cleaning.sorting import sort_jets
-from jetmill.cleaning.spool import Spool
 from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
 from jetmill.config.load import load
@@ -92,7 +92,7 @@ def test_what_fits_into_memory_makes_no_difference(files, tmp_path, monkeypatch,
     options = {"settings": load(raw).cleaning, "sample": "a", "first_file": 0}
     clean_batch(files, tmp_path / "whole.h5", **options)
     for name, value in zip(("RUN_BYTES", "RUN_VALUES", "BLOCK_JETS", "BLOCK_VALUES"), LIMITS[limits], strict=True):
-        monkeypatch.setattr(spool, name, value)
+        monkeypatch.setattr(column_buffer, name, value)
     clean_batch(files, tmp_path / "pieces.h5", **options)
     one, other = stored(tmp_path / "whole.h5"), stored(tmp_path / "pieces.h5")
     assert one.keys() == other.keys()
@@ -106,7 +106,7 @@ def test_what_fits_into_memory_makes_no_difference(files, tmp_path, monkeypatch,
 
 def test_the_order_is_that_of_a_plain_sort(files, tmp_path, monkeypatch):
     """Grouped by split, sorted by key, and each jet with its own constituents."""
-    monkeypatch.setattr(spool, "BLOCK_JETS", 30)
+    monkeypatch.setattr(column_buffer, "BLOCK_JETS", 30)
     raw = config(files, tmp_path, SPLITS["modulo"])
     clean_batch(files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0)
     made = stored(tmp_path / "c.h5")
@@ -133,7 +133,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
     """Peaks of four times as many constituents are the same, and far below a single column of them."""
     limits = {"RUN_BYTES": 4_000_000, "RUN_VALUES": 2**18, "BLOCK_JETS": 2**16, "BLOCK_VALUES": 2**18}
     for name, value in limits.items():
-        monkeypatch.setattr(spool, name, value)
+        monkeypatch.setattr(column_buffer, name, value)
     settings = load(config([write_dump(tmp_path / "a.h5", 0)], tmp_path, SPLITS["modulo"])).cleaning
     of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + [
         store.constituent_label("tracks", "origin")
@@ -147,7 +147,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
     def peak(n_chunks):
         rng = np.random.default_rng(0)
         tracemalloc.start()
-        with Spool(tmp_path, own) as jets:
+        with ColumnBuffer(tmp_path, own) as jets:
             jets.expect(types, "a.h5")
             for _ in range(n_chunks):
                 counts = rng.integers(0, 101, 2000).astype(np.uint16)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from jetmill.cleaning.selection import apply_cuts
+from jetmill.cleaning.cuts import apply_cuts
 from jetmill.settings.jets import Cut
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs/trees-tutorial.md"

@@ -1,1 +1,1 @@
-"""What becomes of a chunk of input before it is stored."""
+"""From chunks of input files to the columns of a batch."""

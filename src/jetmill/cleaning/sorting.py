@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jetmill.cleaning.spool import Block, Spool
+from jetmill.cleaning.column_buffer import Block, ColumnBuffer
 from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, counts, offsets
 from jetmill.ragged import starts_of
 from jetmill.randomness import keys
@@ -33,7 +33,7 @@ class Sorted:
     class_counts: np.ndarray
 
 
-def sort_jets(spool: Spool, settings: CleanSettings) -> Sorted:
+def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
     """Split the jets of a batch and put them in order, block by block.
 
     Raises
@@ -41,7 +41,7 @@ def sort_jets(spool: Spool, settings: CleanSettings) -> Sorted:
     JetmillError
         If no type holds all values of a column.
     """
-    blocks, split_of = spool.blocks(), _split(spool, settings)
+    blocks, split_of = buffer.blocks(), _split(buffer, settings)
     n_classes = len(settings.classes)
     classes = np.zeros((len(SPLITS), n_classes), dtype=np.int64)
     # By what has rows, jets (None) or a collection: how many rows each block has in each split.
@@ -92,7 +92,7 @@ def _pieces(
             yield offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
 
 
-def _split(spool: Spool, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
+def _split(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
     """Return what gives the split of the jets of a block, uint8 (n_jets,).
 
     By event or modulo it depends on the event alone.
@@ -100,7 +100,7 @@ def _split(spool: Spool, settings: CleanSettings) -> Callable[[Block], np.ndarra
     split: Split = settings.split
     # The models guarantee shares or lists of remainders; mypy cannot see which.
     if split.by == "jet":
-        of_rows = split_by_jet(spool.n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
+        of_rows = split_by_jet(buffer.n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
         return lambda block: of_rows[block.read(ROW)]
 
     def of_events(block: Block) -> np.ndarray:

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.balancing.binning import Axis, find_bins
+from jetmill.cleaning.cleaner import Cleaner
 from jetmill.columns.schema import LABEL, Column, Kind, as_read, counts, variable
 from jetmill.errors import JetmillError, nearest
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.randomness import generator
-from jetmill.sources import open_source
-from jetmill.stages.clean import Recipes
 from jetmill.writing.assembling import scaled_rows
 from jetmill.writing.rows import Rows
 
@@ -59,26 +58,21 @@ class DumpStream:
         return in_batches(self._chunks(), repeat(self.batch_size), self._run.types)
 
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
-        run, settings = self._run, self._run.config.cleaning
-        recipes = Recipes(settings, self._sample)
+        run, cleaner = self._run, Cleaner(self._run.config.cleaning, self._sample)
         axes = [Axis(name, edges) for name, edges in run.tables.edges.items()]
         for number, path in enumerate(self._files):
-            with open_source(path, settings.input, settings.constituents) as source:
-                types = recipes.types_of(path, source)
-                # Computed with as in the run, unless the type of the file holds more.
-                of_run = {n: t for n, t in run.column_types.items() if n in types and np.can_cast(types[n], t)}
-                for chunk in recipes.chunks(source):
+            with cleaner.open(path, number) as file:
+                # The types of the run, unless those of the file hold more.
+                types = {c: t for c, t in run.column_types.items() if c in file.types and np.can_cast(file.types[c], t)}
+                for chunk, cleaned, _ in file.chunks():
                     if not len(chunk.entry):
                         continue
-                    cleaned, _ = recipes.clean(chunk, number)
-                    columns = {
-                        name: as_read(name, x.astype(types.get(name, x.dtype)), of_run) for name, x in cleaned.items()
-                    }
+                    columns = {column: as_read(column, values, types) for column, values in cleaned.items()}
                     bin_index = find_bins([columns[variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[LABEL], bin_index, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
-                    where = (self._seed, "dump", path, int(chunk.entry[0]))
-                    yield rows, generator(*where).permutation(len(jets))
+                    order = generator(self._seed, "dump", path, int(chunk.entry[0])).permutation(len(jets))
+                    yield rows, order
 
 
 @dataclass(frozen=True)

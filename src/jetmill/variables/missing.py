@@ -78,18 +78,18 @@ def is_beyond(column: np.ndarray) -> np.ndarray:
     return np.abs(column) > np.finfo(np.float32).max
 
 
-def carry(column: np.ndarray, *, as_it_came: bool) -> tuple[np.ndarray, int]:
+def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray, int]:
     """Return a column that is no input with NaN where it holds no number, and in how many places that is new.
 
     Parameters
     ----------
-    as_it_came
-        Keep infinities. The column is stored in single precision, so what that does not hold is missing.
-        Otherwise it is stored in its own type, and infinities are missing.
+    keep_infinite
+        Whether infinities are numbers. The column is then stored in single precision, and what that does not hold is
+        missing; otherwise it is stored in its own type, and infinities are missing.
     """
     if column.dtype.kind != "f":
         return column, 0
-    hit = is_beyond(column) & np.isfinite(column) if as_it_came else np.isinf(column)
+    hit = is_beyond(column) & np.isfinite(column) if keep_infinite else np.isinf(column)
     n = int(hit.sum())
     return (np.where(hit, _nan_of(column), column) if n else column), n
 

@@ -36,8 +36,10 @@ def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[
     return passed, left
 
 
-def label(columns: Mapping[str, np.ndarray], classes: Sequence[str | None], n_jets: int) -> tuple[np.ndarray, int]:
-    """Label each jet with the first class whose expression is true for it; None is true for none.
+def find_classes(
+    columns: Mapping[str, np.ndarray], classes: Sequence[str | None], n_jets: int
+) -> tuple[np.ndarray, int]:
+    """Find the first class of each jet whose expression is true; None is true for no jet.
 
     Returns
     -------

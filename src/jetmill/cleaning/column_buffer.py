@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.columns.promotion import Types, merge
-from jetmill.columns.schema import KEY, Column, Kind
+from jetmill.columns.schema import KEY, ROW, Column, Kind
 from jetmill.ragged import values_of
 
 # What stays in memory: bytes of all columns, and values of the longest one.
@@ -143,7 +143,7 @@ class Block:
         return sum(_n(rows[name.constituents]) for rows in self._rows)
 
 
-class Spool(AbstractContextManager):
+class ColumnBuffer(AbstractContextManager):
     """The columns of a batch while it is read.
 
     Parameters
@@ -199,12 +199,13 @@ class Spool(AbstractContextManager):
             self._rest = _InMemory(types | self._own)
 
     def append(self, columns: Columns) -> None:
-        """Add some rows to every column; raises TypeError for floats where integers are expected."""
+        """Add rows to every column; raises TypeError where a column has another type than was expected."""
         types = self._rest.types
-        for name, values in columns.items():
-            if values.dtype.kind == "f" and types[name].kind != "f":
-                raise TypeError(f"{name}: {values.dtype} for a column of {types[name]}")
-        columns = {name: np.ascontiguousarray(values, dtype=types[name]) for name, values in columns.items()}
+        if ROW in types:
+            columns = {**columns, ROW: self.n_jets + np.arange(len(columns[KEY]))}
+        for column, values in columns.items():
+            if values.dtype != types[column]:
+                raise TypeError(f"{column}: {values.dtype} for a column of {types[column]}")
         self._seen_of_file.count(columns)
         self._rest.append(columns)
         if self._rest.n_bytes >= RUN_BYTES or max(self._rest.lengths.values()) >= RUN_VALUES:

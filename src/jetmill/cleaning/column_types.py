@@ -1,0 +1,106 @@
+"""The types in which columns are stored, from those of the variables in a file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from jetmill.columns.schema import Column, Kind, constituent, constituent_label, counts
+from jetmill.errors import JetmillError
+from jetmill.settings.clean import CleanSettings
+from jetmill.sources import Source
+from jetmill.variables.missing import stored_type
+
+Types = Mapping[str, np.dtype]
+
+
+def column_types(
+    path: str,
+    source: Source,
+    settings: CleanSettings,
+    jets: Mapping[Column, str],
+    read: Sequence[str],
+    read_of_constituents: Mapping[str, Sequence[str]],
+) -> dict[Column, np.dtype]:
+    """Return the types of the columns from those in an open file.
+
+    Parameters
+    ----------
+    jets
+        Columns of jets, and the variable that each holds.
+    read, read_of_constituents
+        Variables of jets, and of each collection, that are read from the file.
+
+    Raises
+    ------
+    JetmillError
+        If a variable is not in the file, or is no integer where it must be one.
+    """
+    in_file = source.dtypes(read)
+    _check_integers(path, "input.event_id", in_file, settings.input.event_id)
+    types = _jet_types(settings, jets, in_file)
+    for name, collection in settings.constituents.items():
+        in_collection = source.constituent_dtypes(name, read_of_constituents[name])
+        labels = [label for label in collection.labels if label in in_collection]
+        _check_integers(path, f"constituents.{name}.labels", in_collection, labels)
+        types |= _constituent_types(settings, name, in_collection)
+    return types
+
+
+def types_without_files(settings: CleanSettings, jets: Mapping[Column, str]) -> dict[Column, np.dtype]:
+    """Return the types of columns without rows: bool where the type is that of the files.
+
+    The columns are read in the types of the other batches.
+    """
+    as_in_file = {*settings.input.event_id, *settings.jets.additional_labels}.difference(settings.made)
+    types = _jet_types(settings, jets, dict.fromkeys(as_in_file, np.dtype(bool)))
+    for name in settings.constituents:
+        types |= _constituent_types(settings, name, {})
+    return types
+
+
+def _jet_types(settings: CleanSettings, columns: Mapping[Column, str], in_file: Types) -> dict[Column, np.dtype]:
+    types = {}
+    for column, name in columns.items():
+        if name not in in_file or column.kind in (Kind.SPECTATOR, Kind.EVENT_WEIGHT):
+            types[column] = np.dtype(np.float32)
+        elif column.keeps_type and name not in settings.jets.units:
+            types[column] = in_file[name]
+        else:
+            types[column] = stored_type(in_file[name])
+    return types
+
+
+def _constituent_types(settings: CleanSettings, name: str, in_file: Types) -> dict[Column, np.dtype]:
+    collection, variation = settings.constituents[name], settings.variation
+    varies = variation is not None and variation.systematics.collection == name
+    varied = variation.systematics.roles.values() if variation is not None and varies else []
+    missing = collection.missing
+    changed = {*collection.made, *collection.units, *missing.values_of, *varied}
+
+    def type_of(variable: str) -> np.dtype:
+        """Return the type of the file for small integers that can neither change nor be missing."""
+        if variable not in in_file:
+            return np.dtype(np.float32)
+        dtype = in_file[variable]
+        small = dtype.kind != "f" and dtype.itemsize <= 2
+        return dtype if small and not missing.values and variable not in changed else stored_type(dtype)
+
+    return (
+        {counts(name): np.dtype(np.uint16)}
+        | {constituent(name, variable): type_of(variable) for variable in collection.variables}
+        | {constituent_label(name, label): np.dtype(np.int32) for label in collection.labels}
+    )
+
+
+def _check_integers(path: str, key: str, types: Types, names: Iterable[str]) -> None:
+    for name in names:
+        if types[name].kind not in "iu":
+            raise JetmillError(f"{path}: '{name}' of {key} is {types[name]}; it must be an integer")
+
+
+def as_stored(columns: Mapping[Column, np.ndarray], types: Mapping[Column, np.dtype]) -> dict[Column, np.ndarray]:
+    """Return columns in the types in which they are stored; raises TypeError for floats in a column of integers."""
+    for column, values in columns.items():
+        if values.dtype.kind == "f" and types[column].kind != "f":
+            raise TypeError(f"{column}: {values.dtype} for a column of {types[column]}")
+    return {column: np.ascontiguousarray(values, dtype=types[column]) for column, values in columns.items()}

@@ -1,0 +1,92 @@
+"""Variables of jets or constituents while they are cleaned."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.settings.steps import MissingValues
+from jetmill.variables.expressions import Expression
+from jetmill.variables.missing import as_it_came, count_beyond, is_missing, mark_missing, stored_type
+
+Columns = Mapping[str, np.ndarray]
+
+
+class Table:
+    """Variables of the same jets or constituents, NaN where missing.
+
+    Attributes
+    ----------
+    variables
+        Name to values, (n_rows,); before a value was missing also, under `as_it_came`, integers as they were.
+    lost
+        Variable to the number of values that are missing because they are infinite, undefined, or too large for
+        their type.
+    """
+
+    def __init__(self, rules: MissingValues, slots: Mapping[str, tuple[str, ...]] | None = None):
+        self._rules, self._slots = rules, slots or {}
+        self.variables: dict[str, np.ndarray] = {}
+        self.lost: Counter[str] = Counter()
+
+    def add(self, new: Columns) -> None:
+        """Add new variables, with the rules for missing values."""
+        new = {**new, **{count: self.variables[count] for count in self._slots if count in self.variables}}
+        rules = self._rules
+        marked = mark_missing(new, values=rules.values, values_of=rules.values_of, slots=self._slots)
+        self.lost.update(count_beyond(new, marked))
+        self.variables |= marked
+
+    def replace(self, new: Columns) -> None:
+        """Replace variables by other values of theirs."""
+        for name, values in new.items():
+            self.variables[name] = values
+            self.variables.pop(as_it_came(name), None)
+
+    def convert(self, name: str, dtype: np.dtype, factor: float) -> np.ndarray:
+        """Convert a variable that has `dtype` in the file to another unit, and return it."""
+        # The type is the same whether values are missing or not.
+        converted = {name: self.variables[name].astype(stored_type(dtype), copy=False) * factor}
+        marked = mark_missing(converted)
+        self.lost.update(count_beyond(converted, marked))
+        self.replace(marked)
+        return converted[name]
+
+    def define(self, name: str, text: str, length: int, more: Columns | None = None) -> None:
+        """Add the variable that an expression of variables, and of some `more`, defines; float32."""
+        expression, known = Expression(text), {**self.variables, **(more or {})}
+        # Through float64, in which integers come if one of them is missing.
+        value = np.broadcast_to(expression(known), length).astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            made = value.astype(np.float32)
+        if (undefined := ~np.isfinite(made)).any():
+            made[undefined] = np.nan
+            for variable in expression.names:
+                undefined &= ~is_missing(known[variable])
+            self.lost[name] += int(undefined.sum())
+        self.add({name: made})
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Keep the rows where a mask is true."""
+        self.variables = {name: values[rows] for name, values in self.variables.items()}
+
+
+def as_integers(key: str, name: str, values: np.ndarray) -> np.ndarray:
+    """Return a label as int32, -1 where missing.
+
+    Raises
+    ------
+    JetmillError
+        If a value is not an integer of 32 bits.
+    """
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), -1, values)
+        if (values != np.floor(values)).any():
+            raise JetmillError(f"{key}: '{name}' is not an integer everywhere")
+    limits = np.iinfo(np.int32)
+    if values.size and not limits.min <= int(values.min()) <= int(values.max()) <= limits.max:
+        raise JetmillError(
+            f"{key}: '{name}' has values from {values.min()} to {values.max()}, which do not fit into 32 bits"
+        )
+    return values.astype(np.int32)
