@@ -4,7 +4,7 @@
 
 Makes toy dumps, runs the workflow with `config/atlas-tdd.yaml` as far as needed, then times
 
-- TFRecords: `jetmill.writing.tfrecords` against the obvious loop over jets with ``tf.train.Example``;
+- TFRecords: `jetmill.formats.files.tfrecord_files` against the obvious loop over jets with ``tf.train.Example``;
 - batches of 1000 jets: `jetmill.Stream` against reading the finished file, as it is and in random order.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 import yaml
 
 import jetmill
-from jetmill.writing.layout import INPUTS, LABELS, ONE_HOT, WEIGHT
-from jetmill.writing.tfrecords import RecordWriter
+from jetmill.formats.files.layout import INPUTS, LABELS, ONE_HOT, WEIGHT
+from jetmill.formats.files.tfrecord_files import RecordWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 1000

@@ -28,9 +28,9 @@ import h5py
 import numpy as np
 import yaml
 
+from jetmill.compression import know_all_filters
 from jetmill.randomness import generator
 from jetmill.toys.dumps import toy_dump
-from jetmill.writing.compression import know_all_filters
 
 ROOT = Path(__file__).resolve().parents[1]
 JETS_AT_A_TIME = 50_000

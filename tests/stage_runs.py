@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from written_files import write_format
+
 from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import read_batch_list, write_batch_list
 from jetmill.plan import Plan
@@ -10,13 +12,7 @@ from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.export import export
 from jetmill.stages.fit_scalers import fit_scalers
-from jetmill.stages.index import write_index
 from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import write_part
-from jetmill.stages.write_parquet import write_parquet
-from jetmill.stages.write_structured import write_structured
-from jetmill.stages.write_tfrecords import write_tfrecords
-from jetmill.stages.write_torch import write_torch
 
 STAGES = ("clean", "list_batches", "bin_jets", "balance", "fit_scalers", "merge_scalers", "write")
 
@@ -52,26 +48,8 @@ def run_stages(raw, formats=(), *, start="clean"):
             fit_scalers(sources, path, settings, balance_path=tables, types=types)
     if "merge_scalers" in to_run:
         merge_scalers(ranges, scalers, plan.merge_settings)
-    for output in plan.outputs:
-        parts, structured = [], []
-        for part in plan.parts(output):
-            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
-            given = (source, balanced, scalers)
-            parts.append(at(f"<results>/parts/{output}/part_{part}.h5"))
-            write_part(*given, parts[-1], content=c.content, compression=c.write.compression)
-            if "structured" in formats:
-                structured.append(at(f"<results>/structured/parts/{output}/part_{part}.h5"))
-                write_structured(*given, structured[-1], content=c.content, compression=c.write.compression)
-            if "parquet" in formats:
-                write_parquet(*given, at(f"<results>/parquet/{output}/part_{part}.parquet"), content=c.content)
-            if "torch" in formats:
-                write_torch(parts[-1], parts[-1].replace(".h5", ".pt"))
-        write_index(parts, at(f"<results>/{output}.h5"), merge=c.write.merge, compression=c.write.compression)
-        if structured:
-            write_index(structured, at(f"<results>/structured/{output}.h5"), merge=c.write.merge)
-        if "tfrecords" in formats:
-            directory = at(f"<results>/tfrecords/{output}")
-            write_tfrecords(at(f"<results>/{output}.h5"), directory, records_per_file=c.write.records_per_file)
+    for name in ("hdf5", *(name for name in formats if name != "hdf5")):
+        write_format(plan, name, at)
     exported = [at(f"<results>/{n}") for n in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml")]
     export(
         PartSpec.from_batch_list(listed, "train", (0, 1)),

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from jetmill.formats.parquet import card
 from jetmill.stages.write_card import write_card
 
 OUTPUTS = ["train", "val", "test", "val_resampled"]
@@ -21,7 +22,7 @@ def directory(tmp_path):
             pq.write_table(
                 pa.table({"output": [number] * (number + 1), "tracks_pt": [[1.0, 2.0]] * (number + 1)}), path
             )
-    write_card(OUTPUTS, tmp_path / "parquet/README.md")
+    write_card(card, OUTPUTS, tmp_path / "parquet/README.md")
     return tmp_path / "parquet"
 
 
@@ -35,8 +36,7 @@ def test_every_part_is_in_the_split_of_its_directory(directory):
 
 
 def test_only_what_is_written_is_named(tmp_path):
-    write_card(["train", "test"], tmp_path / "README.md")
-    header = (tmp_path / "README.md").read_text().split("---\n")[1]
+    header = card(["train", "test"]).split("---\n")[1]
     assert [entry["split"] for entry in yaml.safe_load(header)["configs"][0]["data_files"]] == ["train", "test"]
 
 

@@ -358,7 +358,7 @@ def test_whatever_stands_there_is_taken_or_refused_at_once(place, value):
     try:
         plan = Plan.from_raw(raw)
         assert plan.summary()
-        assert plan.part_files()
+        assert plan.part_files("hdf5")
         assert plan.cleaning
     except JetmillError as error:
         lines = str(error).splitlines()

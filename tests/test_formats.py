@@ -392,8 +392,8 @@ def test_rows_are_scaled_from_training_values_as_they_are_written(run):
 def test_datasets_are_compressed_in_chunks_of_whole_rows(run, output):
     filters = {"lz4": "32004", "gzip": "1"}[run.config["write"]["compression"]]
     parts = [run.results / f"{output}.h5"] if run.config["write"].get("merge") else []
-    parts += (run.results / f"parts/{output}").glob("*.h5")
-    parts += (run.results / f"structured/parts/{output}").glob("*.h5")
+    parts += (run.results / f"hdf5/{output}").glob("*.h5")
+    parts += (run.results / f"structured/{output}").glob("*.h5")
     assert len(parts) >= 2
 
     def check(_, item):
@@ -598,9 +598,9 @@ def test_parquet(run, output):
 @pytest.mark.parametrize("output", ["train", "val"])
 def test_tensors(run, output):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    for path in sorted((run.results / "parts" / output).glob("*.pt")):
+    for path in sorted((run.results / "torch" / output).glob("*.pt")):
         found = torch.load(path, weights_only=True)
-        arrays = runs.datasets(path.with_suffix(".h5"))
+        arrays = runs.datasets(run.results / f"hdf5/{output}/{path.stem}.h5")
         pairs = {
             "inputs": "jets/inputs",
             "is_default": "jets/is_default",
@@ -624,8 +624,8 @@ def test_tensors(run, output):
 def test_tensors_hold_what_a_regression_and_a_conditional_model_need(one):
     """The targets and the conditional inputs are in every other format."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    path = one.results / "parts/val/part_0000.pt"
-    found, arrays = torch.load(path, weights_only=True), runs.datasets(path.with_suffix(".h5"))
+    path = one.results / "torch/val/part_0000.pt"
+    found, arrays = torch.load(path, weights_only=True), runs.datasets(one.results / "hdf5/val/part_0000.h5")
     names = " ".join(found)
     assert "HadronConeExclTruthLabelPt" in names or "add_labels" in names
     assert "conditional" in found

@@ -272,10 +272,14 @@ def test_global_parts_draw_from_every_batch(raw_config):
     assert [work.slice_of_keys("train", p) for p in work.parts("train")] == [(0, 3), (1, 3), (2, 3)]
     assert work.batches[work.sources("0002")] == work.batches
     files = [("train", 0), ("train", 1), ("train", 2), ("val", 0), ("test", 0), ("test", 1)]
-    assert work.part_files() == [f"<results>/parts/{split}/part_{n:04d}.h5" for split, n in files]
-    assert work.part_files("val", "test", under="x", ending="pt") == [
-        f"<results>/x/{split}/part_{n:04d}.pt" for split, n in files[3:]
+    assert work.part_files("hdf5") == [f"<results>/hdf5/{split}/part_{n:04d}.h5" for split, n in files]
+    assert work.part_files("torch", "val", "test") == [
+        f"<results>/torch/{split}/part_{n:04d}.pt" for split, n in files[3:]
     ]
+    assert work.part_files("tfrecords") == [f"<results>/tfrecords/{split}" for split in ("train", "val", "test")]
+    assert work.joined_files("hdf5") == [f"<results>/{split}.h5" for split in ("train", "val", "test")]
+    assert work.joined_files("structured")[0] == "<results>/structured/train.h5"
+    assert work.joined_files("parquet") == []
 
 
 def test_resampled_validation_is_one_output_more(raw_config):
@@ -285,7 +289,7 @@ def test_resampled_validation_is_one_output_more(raw_config):
     assert work.outputs == ("train", "val", "test", "val_resampled")
     assert work.parts("val_resampled") == work.parts("val") == ["0000", "0001"]
     assert work.slice_of_keys("val_resampled", "0001") == (1, 2)
-    assert len(work.part_files()) == 8
+    assert len(work.part_files("hdf5")) == 8
     assert "parts: train 3, val 2, test 1, val_resampled 2 ->" in work.summary()
 
 
@@ -294,7 +298,7 @@ def test_only_the_outputs_that_are_asked_for(raw_config):
     work = plan(raw_config, write={"outputs": ["test", "train"], "parts": {"train": 2}})
     assert work.outputs == ("train", "test", "val_resampled")
     files = ["train/part_0000", "train/part_0001", "test/part_0000", "val_resampled/part_0000"]
-    assert work.part_files() == [f"<results>/parts/{file}.h5" for file in files]
+    assert work.part_files("hdf5") == [f"<results>/hdf5/{file}.h5" for file in files]
     assert "parts: train 2, test 1, val_resampled 1 ->" in work.summary()
 
 
@@ -326,17 +330,17 @@ def test_summary_of_constituents(raw_config):
     assert "variables: 2 of jets, 3 of tracks, 1 of flows, in 3 ranges; 2 classes" in work.summary()
 
 
-def test_the_farewell_promises_only_what_is_there(raw_config, tmp_path):
+def test_the_closing_message_promises_only_what_is_there(raw_config, tmp_path):
     work = plan(raw_config, output_dir=str(tmp_path))
-    assert work.farewell() == f"Done. What was asked for is in {tmp_path}/."
+    assert work.closing_message() == f"Done. What was asked for is in {tmp_path}/."
     (tmp_path / "manifest.json").touch()
-    assert f'jetmill.load("{tmp_path}/train.h5")' in work.farewell()
-    assert f"{tmp_path}/report/" in work.farewell()
+    assert f'jetmill.load("{tmp_path}/train.h5")' in work.closing_message()
+    assert f"{tmp_path}/report/" in work.closing_message()
 
 
 @pytest.mark.parametrize("formats", [["structured"], ["tfrecords", "parquet"], ["hdf5", "torch"]])
 @pytest.mark.parametrize("plots", [True, False])
-def test_the_farewell_tells_of_every_format(raw_config, tmp_path, formats, plots):
+def test_the_closing_message_names_every_format(raw_config, tmp_path, formats, plots):
     work = plan(raw_config, output_dir=str(tmp_path), write={"formats": formats}, report={"plots": plots})
     (tmp_path / "manifest.json").touch()
     places = {
@@ -344,12 +348,12 @@ def test_the_farewell_tells_of_every_format(raw_config, tmp_path, formats, plots
         "structured": "/structured/train.h5",
         "tfrecords": "/tfrecords/train",
         "parquet": "/parquet/train/",
-        "torch": "/parts/train/part_0000.pt",
+        "torch": "/torch/train/part_0000.pt",
     }
     for name, place in places.items():
-        assert (f"{tmp_path}{place}" in work.farewell()) == (name in formats)
-    assert ("/report/" in work.farewell()) == plots
-    assert f"python -m jetmill.verify {tmp_path}" in work.farewell()
+        assert (f"{tmp_path}{place}" in work.closing_message()) == (name in formats)
+    assert ("/report/" in work.closing_message()) == plots
+    assert f"python -m jetmill.verify {tmp_path}" in work.closing_message()
 
 
 def test_how_much_the_parts_read(raw_config, tmp_path):

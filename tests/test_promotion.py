@@ -109,7 +109,7 @@ def check(results, truth):
     for record in records:
         assert {name: record[name].item() for name in EXPECTED} == truth[int(record["serial"])]
     assert {name: records.dtype[name] for name in EXPECTED} == EXPECTED
-    for part in sorted(results.glob("parts/*/*.h5")):
+    for part in sorted(results.glob("hdf5/*/*.h5")):
         with h5py.File(part) as file:
             assert file["jets/event/eventNumber"].dtype == np.uint64
             assert file["jets/add_labels/mixed"].dtype == np.float64

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetmill.writing.rows import Ragged, Valid, records, take
+from jetmill.formats.content.rows import Ragged, Valid, records, take
 
 LENGTH = 5
 

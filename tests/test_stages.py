@@ -11,6 +11,7 @@ import uproot
 from batches import at, write_batch
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
+from written_files import write_part
 
 from jetmill.balancing.binning import axes_of
 from jetmill.balancing.selection import PartSpec, read_bins
@@ -20,6 +21,11 @@ from jetmill.config.load import adapter, as_json
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
+from jetmill.formats import FORMATS
+from jetmill.formats.content import scaled
+from jetmill.formats.files import layout
+from jetmill.formats.files.joining import join
+from jetmill.formats.torch import write as write_torch
 from jetmill.loading.jets import load
 from jetmill.randomness import selection_key
 from jetmill.settings.balance import Resampling
@@ -32,14 +38,10 @@ from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
-from jetmill.stages.index import write_index
 from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
 from jetmill.stages.plot_closure import plot_closure
-from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import class_counts, write_manifest
-from jetmill.stages.write_torch import write_torch
-from jetmill.writing import assembling, layout
 
 BINS = {"eta": [(-2.5, 2.5, 4)], "pt": [(20, 60, 3), (60, 1000, 2)]}
 BIN_SETTINGS = BinSettings(bins=BINS, n_classes=4, outside="error")
@@ -581,7 +583,7 @@ def test_a_part_is_shuffled(run, tmp_path, balance_name):
 def test_small_blocks_change_nothing(run, tmp_path, monkeypatch):
     names = ("jets/inputs", "jets/is_default", "jets/labels")
     before = run.write(tmp_path / "a.h5")
-    monkeypatch.setattr(assembling, "BLOCK_ROWS", 17)
+    monkeypatch.setattr(scaled, "BLOCK_ROWS", 17)
     after = run.write(tmp_path / "b.h5")
     with h5py.File(before) as a, h5py.File(after) as b:
         for name in names:
@@ -696,12 +698,12 @@ def test_float16_overflow_names_the_variables(run, tmp_path):
 def test_what_float16_rounds_to_infinity_is_an_overflow(value):
     inputs = np.array([[1, 0], [2, value]], dtype=np.float32)
     with pytest.raises(JetmillError, match=r"^1 scaled variable.*'y'"):
-        assembling._check_float16(inputs, ["x", "y"])
+        scaled._check_float16(inputs, ["x", "y"])
 
 
 def test_the_largest_float16_is_no_overflow():
-    assembling._check_float16(np.array([[65504.0], [-65504.0]], dtype=np.float32), ["x"])
-    assembling._check_float16(np.zeros((0, 1), dtype=np.float32), ["x"])
+    scaled._check_float16(np.array([[65504.0], [-65504.0]], dtype=np.float32), ["x"])
+    scaled._check_float16(np.zeros((0, 1), dtype=np.float32), ["x"])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -713,7 +715,7 @@ def test_a_part_without_jets(run, tmp_path, split):
     assert jets.inputs.shape == jets.is_default.shape == (0, len(run.variables))
     assert jets.bins.shape == (0, 2)
     full = run.write(tmp_path / "q.h5", split=split)
-    write_index([path, full, path], tmp_path / "i.h5", merge=False)
+    join([path, full, path], tmp_path / "i.h5", merge=False)
     assert len(load(tmp_path / "i.h5")) == len(load(full))
 
 
@@ -755,7 +757,7 @@ def test_the_closure_is_that_of_single_precision(run, tmp_path, monkeypatch, set
 def test_manifest(run, tmp_path):
     n = {"train": 2, "val": 1, "test": 1}
     parts = [
-        run.write(tmp_path / f"parts/{s}/part_{i}.h5", split=s, part=i, n_parts=n[s], balance_path=run.resampled)
+        run.write(tmp_path / f"hdf5/{s}/part_{i}.h5", split=s, part=i, n_parts=n[s], balance_path=run.resampled)
         for s in SPLITS
         for i in range(n[s])
     ]
@@ -766,14 +768,14 @@ def test_manifest(run, tmp_path):
         other.write_text(other.name)
     (tmp_path / "tfrecords/.snakemake_timestamp").touch()  # as Snakemake does in directories it makes
     written = [*parts, tmp_path / "tfrecords"]
-    write_index(parts[:2], tmp_path / "train.h5", merge=False)
-    write_index(parts[:2], tmp_path / "merged.h5", merge=True)
+    join(parts[:2], tmp_path / "train.h5", merge=False)
+    join(parts[:2], tmp_path / "val.h5", merge=True)
     write_json(tmp_path / "scalers.json", {"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}})
     batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
     batches[1].warnings.append("a file was skipped")
     more = {
         "scalers": tmp_path / "scalers.json",
-        "joined": [tmp_path / "train.h5", tmp_path / "merged.h5"],
+        "joined": [tmp_path / "train.h5", tmp_path / "val.h5"],
         "tables": [tmp_path / "scalers.json"],
         "user_files": {"plugin.py": "12ab", "maps.root": "34cd"},
     }
@@ -819,7 +821,7 @@ def test_manifest(run, tmp_path):
     virtual, merged = manifest["joined"]
     labels = np.concatenate([load(path).labels for path in parts[:2]])
     assert virtual["jets"] == merged["jets"] == len(labels)
-    assert virtual["parts"] == ["parts/train/part_0.h5", "parts/train/part_1.h5"]
+    assert virtual["parts"] == ["hdf5/train/part_0.h5", "hdf5/train/part_1.h5"]
     assert "parts" not in merged
     assert merged["classes"] == dict(zip(CLASSES, np.bincount(labels, minlength=4).tolist(), strict=True))
 
@@ -828,7 +830,10 @@ def test_classes_are_counted_in_blocks(run, tmp_path, monkeypatch):
     part = run.write(tmp_path / "p.h5")
     monkeypatch.setattr(layout, "CHUNK_BYTES", 10)  # 80 jets at a time
     with h5py.File(part) as file:
-        assert class_counts(file, len(CLASSES)).tolist() == np.bincount(file["jets/labels"], minlength=4).tolist()
+        assert (
+            class_counts(file, FORMATS["hdf5"].check, len(CLASSES)).tolist()
+            == np.bincount(file["jets/labels"], minlength=4).tolist()
+        )
 
 
 def test_a_label_without_class_is_not_counted(run, tmp_path):
@@ -836,7 +841,7 @@ def test_a_label_without_class_is_not_counted(run, tmp_path):
     with h5py.File(part, "r+") as file:
         file["jets/labels"][3] = len(CLASSES)
     with h5py.File(part) as file, pytest.raises(JetmillError, match=r"p\.h5: labels are 0 to 4, of 4 classes"):
-        class_counts(file, len(CLASSES))
+        class_counts(file, FORMATS["hdf5"].check, len(CLASSES))
 
 
 # write_torch
@@ -873,7 +878,7 @@ def test_parts_may_store_a_number_in_different_types(tmp_path, merge):
     for path, values in zip(parts, columns, strict=True):
         with h5py.File(path, "w") as file:
             file["jets/event"] = values
-    write_index(parts, tmp_path / "all.h5", merge=merge)
+    join(parts, tmp_path / "all.h5", merge=merge)
     with h5py.File(tmp_path / "all.h5") as file:
         assert file["jets/event"].dtype == np.uint64
         assert file["jets/event"][()].tolist() == [1, 2**40, 3]

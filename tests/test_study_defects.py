@@ -16,6 +16,7 @@ import uproot
 from scipy.stats import binned_statistic_2d
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from written_files import write_part
 
 import jetmill
 from jetmill.balancing.binning import Axis
@@ -30,7 +31,6 @@ from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import write_part
 
 # An entry is a jet; the remainder of the event number by 5 says the split: 0 test, 1 val, others train.
 CONFIG: dict[str, Any] = {

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from tfrecord_files import read_tfrecord
 
 from jetmill.errors import JetmillError
-from jetmill.writing import tfrecords
-from jetmill.writing.tfrecords import RecordWriter
+from jetmill.formats.files import tfrecord_files as tfrecords
+from jetmill.formats.files.tfrecord_files import RecordWriter
 
 google_crc32c = pytest.importorskip("google_crc32c")
 

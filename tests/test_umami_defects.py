@@ -18,14 +18,14 @@ import yaml
 from scipy import stats
 from stage_runs import run_stages
 
+from jetmill.compression import filters
 from jetmill.errors import JetmillError
+from jetmill.formats.content.rows import Ragged, Valid
+from jetmill.formats.files import layout
+from jetmill.formats.parquet import write as write_parquet
+from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
 from jetmill.sources import hdf5
-from jetmill.stages.write_parquet import write_parquet
-from jetmill.stages.write_tfrecords import write_tfrecords
-from jetmill.writing import layout
-from jetmill.writing.compression import filters
-from jetmill.writing.rows import Ragged, Valid
 
 SLOTS = 6
 SAMPLES = {"ttbar": (2, 700), "zprime": (2, 500)}
@@ -202,7 +202,7 @@ def test_parquet_without_pyarrow(monkeypatch):
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(JetmillError, match=r"write\.formats: parquet needs pyarrow; `pip install pyarrow`"):
-        write_parquet(None, "", "", "", content=None)
+        write_parquet(None, "")
 
 
 def test_integer_variables_are_scaled_not_truncated(made, plain):
@@ -757,7 +757,7 @@ def test_one_part_per_batch_in_every_format(made, tmp_path):
     np.testing.assert_array_equal(np.sort(found["jets/event/eventNumber"]), wanted)
     np.testing.assert_array_equal(jets["eventNumber"], found["jets/event/eventNumber"])
     np.testing.assert_array_equal(tracks["origin"], found["tracks/labels/origin"])
-    assert len(list((tmp_path / "parts/train").glob("*.pt"))) == (4 if "torch" in EVERY else 0)
+    assert len(list((tmp_path / "torch/train").glob("*.pt"))) == (4 if "torch" in EVERY else 0)
 
 
 def test_fewer_records_files_leave_no_old_ones(made, tmp_path):

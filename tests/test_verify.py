@@ -17,17 +17,16 @@ import pytest
 import workflow_runs as runs
 from test_formats import ONE
 from test_streaming import ATLAS, make
+from written_files import write_format
 
 from jetmill import verify as verify_module
-from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
+from jetmill.formats.files.joining import join
+from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
-from jetmill.stages.index import write_index
 from jetmill.stages.write_manifest import write_manifest
-from jetmill.stages.write_structured import write_structured
-from jetmill.stages.write_tfrecords import write_tfrecords
 from jetmill.verify import main, verify
 
 CONFIG = runs.changed(
@@ -42,15 +41,15 @@ CONFIG = runs.changed(
 OUTPUTS = ("train", "val", "test")
 # One file of each kind, and what has to be removed to get it again where that is not the file itself.
 FILES = [
-    "parts/train/part_0001.h5",
+    "hdf5/train/part_0001.h5",
     "train.h5",
     "val.h5",
-    "structured/parts/train/part_0000.h5",
+    "structured/train/part_0000.h5",
     "structured/train.h5",
     "tfrecords/train/train_0001.tfrecord",
     "tfrecords/train/metadata.json",
     "parquet/train/part_0000.parquet",
-    "variations/energy_scale_up/parts/test/part_0000.h5",
+    "variations/energy_scale_up/hdf5/test/part_0000.h5",
     "scalers.json",
     "norm_dict.yaml",
     "balance.h5",
@@ -59,22 +58,19 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run with all its files and a whole manifest. `write_parquet` and `export` are not needed for hashes."""
+    """A run with all its files and a whole manifest. Parquet and `export` are not needed for hashes."""
     base = tmp_path_factory.mktemp("finished")
     results = make(base / "results", CONFIG).results
     plan = Plan.from_raw(CONFIG | {"output_dir": str(results)})
     config = plan.config
     listed, tables, scalers = results / "clean/batches.json", results / "balance.h5", results / "scalers.json"
-    arrays = [Path(path.replace("<results>", str(results))) for path in plan.part_files()]
-    for output in OUTPUTS:
-        parts = []
-        for number in plan.parts(output):
-            parts.append(results / f"structured/parts/{output}/part_{number}.h5")
-            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, number), plan.sources(number))
-            write_structured(source, tables, scalers, parts[-1], content=config.content, compression="gzip")
-        write_index(parts, results / f"structured/{output}.h5", merge=False)
-        arrays += parts
-    write_index([results / "parts/val/part_0000.h5"], results / "val.h5", merge=True, compression="gzip")
+
+    def at(path):
+        return Path(path.replace("<results>", str(results)))
+
+    arrays = [at(path) for name in ("hdf5", "structured") for path in plan.part_files(name)]
+    write_format(plan, "structured", at)
+    join([results / "hdf5/val/part_0000.h5"], results / "val.h5", merge=True, compression="gzip")
     (results / "tfrecords").mkdir()
     write_tfrecords(results / "train.h5", results / "tfrecords/train", records_per_file=150)
     (results / "tfrecords/train/.snakemake_timestamp").touch()
@@ -82,9 +78,9 @@ def finished(tmp_path_factory):
     for number, path in enumerate(others):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(np.random.default_rng(number).bytes(3000))
-    varied = results / "variations/energy_scale_up/parts/test/part_0000.h5"
+    varied = results / "variations/energy_scale_up/hdf5/test/part_0000.h5"
     varied.parent.mkdir(parents=True)
-    shutil.copy(results / "parts/test/part_0000.h5", varied)
+    shutil.copy(results / "hdf5/test/part_0000.h5", varied)
     write_manifest(
         read_batch_list(listed),
         tables,
@@ -224,7 +220,7 @@ def test_all_that_is_damaged_is_named(results, capsys):
 
 
 def test_a_directory_in_place_of_a_file(results):
-    name = "parts/train/part_0000.h5"
+    name = "hdf5/train/part_0000.h5"
     (results / name).unlink()
     (results / name).mkdir()
     size = (results / name).stat().st_size
@@ -253,7 +249,7 @@ def spoil_field(path, dataset, field, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dataset", ["jets/inputs", "tracks/inputs", "jets/conditional", "jets/weight_reference_c"])
-@pytest.mark.parametrize("name", ["parts/train/part_0001.h5", "val.h5"])
+@pytest.mark.parametrize("name", ["hdf5/train/part_0001.h5", "val.h5"])
 def test_an_array_that_is_not_finite(results, name, dataset, value):
     spoil_array(results / name, dataset, value)
     adapt(results, name)
@@ -269,7 +265,7 @@ def test_an_array_that_is_not_finite(results, name, dataset, value):
     ("dataset", "field"), [("jets", "SV1_masssvx"), ("jets", "weight"), ("tracks", "d0"), ("tracks", "significance")]
 )
 def test_a_field_that_is_not_finite(results, dataset, field):
-    name = "structured/parts/train/part_0000.h5"
+    name = "structured/train/part_0000.h5"
     spoil_field(results / name, dataset, field, np.nan)
     adapt(results, name)
     found = only_problem(verify(results))
@@ -278,14 +274,14 @@ def test_a_field_that_is_not_finite(results, dataset, field):
 
 
 def test_outputs_of_taggers_may_be_nan(results):
-    spoil_array(results / "parts/train/part_0000.h5", "jets/reference/GN2_pb", np.nan)
-    spoil_field(results / "structured/parts/train/part_0000.h5", "jets", "GN2_pb", np.nan)
-    for name in ("parts/train/part_0000.h5", "structured/parts/train/part_0000.h5"):
+    spoil_array(results / "hdf5/train/part_0000.h5", "jets/reference/GN2_pb", np.nan)
+    spoil_field(results / "structured/train/part_0000.h5", "jets", "GN2_pb", np.nan)
+    for name in ("hdf5/train/part_0000.h5", "structured/train/part_0000.h5"):
         adapt(results, name)
     assert verify(results).good
 
 
-@pytest.mark.parametrize("name", ["parts/test/part_0000.h5", "val.h5", "structured/parts/test/part_0000.h5"])
+@pytest.mark.parametrize("name", ["hdf5/test/part_0000.h5", "val.h5", "structured/test/part_0000.h5"])
 def test_other_classes(results, name):
     with h5py.File(results / name, "r+") as file:
         labels = file["jets"]["flavour_label"] if "structured" in name else file["jets/labels"][()]
@@ -307,12 +303,12 @@ CONFIG_CLASSES = list(CONFIG["classes"])
 
 
 def test_a_label_that_is_no_class(results):
-    spoil_array(results / "parts/test/part_0000.h5", "jets/labels", 4)
-    adapt(results, "parts/test/part_0000.h5")
+    spoil_array(results / "hdf5/test/part_0000.h5", "jets/labels", 4)
+    adapt(results, "hdf5/test/part_0000.h5")
     assert only_problem(verify(results)).found == "labels are 0 to 4, of 4 classes"
 
 
-@pytest.mark.parametrize("name", ["parts/train/part_0001.h5", "structured/parts/train/part_0001.h5"])
+@pytest.mark.parametrize("name", ["hdf5/train/part_0001.h5", "structured/train/part_0001.h5"])
 def test_another_part_that_the_hash_allows(results, name):
     shutil.copy((results / name).with_name("part_0000.h5"), results / name)
     jets = {key: entry.get("jets") for key, entry in entries(manifest_of(results)).items()}
@@ -324,16 +320,16 @@ def test_another_part_that_the_hash_allows(results, name):
 
 
 def test_no_hdf5_in_a_file_of_that_name(results):
-    (results / "parts/test/part_0000.h5").write_text("not HDF5")
-    adapt(results, "parts/test/part_0000.h5")
+    (results / "hdf5/test/part_0000.h5").write_text("not HDF5")
+    adapt(results, "hdf5/test/part_0000.h5")
     assert only_problem(verify(results)).found.startswith("is not a readable file of jets (")
 
 
 @pytest.mark.parametrize("name", ["jets/labels", "jets/inputs", "jets"])
 def test_a_dataset_that_is_gone(results, name):
-    with h5py.File(results / "parts/test/part_0000.h5", "r+") as file:
+    with h5py.File(results / "hdf5/test/part_0000.h5", "r+") as file:
         del file[name]
-    adapt(results, "parts/test/part_0000.h5")
+    adapt(results, "hdf5/test/part_0000.h5")
     assert only_problem(verify(results)).found.startswith("is not a readable file of jets (")
 
 
@@ -341,18 +337,18 @@ def test_a_dataset_that_is_gone(results, name):
 
 
 def test_a_joined_file_that_points_to_other_parts(results):
-    write_index([results / f"parts/test/part_{n:04d}.h5" for n in (0, 0)], results / "train.h5", merge=False)
+    join([results / f"hdf5/test/part_{n:04d}.h5" for n in (0, 0)], results / "train.h5", merge=False)
     with h5py.File(results / "train.h5") as file:
         n_jets = file["jets/inputs"].shape[0]
     adapt(results, "train.h5", jets=n_jets)
     found = only_problem(verify(results))
-    assert (found.path, found.found) == (str(results / "train.h5"), "points to parts/test/part_0000.h5")
-    assert found.expected == "parts/train/part_0000.h5, parts/train/part_0001.h5"
+    assert (found.path, found.found) == (str(results / "train.h5"), "points to hdf5/test/part_0000.h5")
+    assert found.expected == "hdf5/train/part_0000.h5, hdf5/train/part_0001.h5"
 
 
 def test_a_joined_file_that_points_to_nothing_known(results):
-    shutil.copy(results / "parts/train/part_0000.h5", results / "copy.h5")
-    write_index([results / "copy.h5"], results / "train.h5", merge=False)
+    shutil.copy(results / "hdf5/train/part_0000.h5", results / "copy.h5")
+    join([results / "copy.h5"], results / "train.h5", merge=False)
     with h5py.File(results / "train.h5") as file:
         n_jets = file["jets/inputs"].shape[0]
     adapt(results, "train.h5", jets=n_jets, parts=["copy.h5"])
@@ -361,7 +357,8 @@ def test_a_joined_file_that_points_to_nothing_known(results):
 
 @pytest.mark.parametrize("name", ["train.h5", "structured/train.h5"])
 def test_a_joined_file_of_fewer_jets_than_its_parts(results, name):
-    parts = [results / Path(name).parent / f"parts/train/part_{n:04d}.h5" for n in range(2)]
+    under = "structured" if "structured" in name else "hdf5"
+    parts = [results / under / f"train/part_{n:04d}.h5" for n in range(2)]
     with h5py.File(parts[1], "r+") as file:
         names = []
         file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
@@ -382,7 +379,7 @@ def test_a_joined_file_of_fewer_jets_than_its_parts(results, name):
 
 
 def test_a_joined_file_that_was_merged_since(results):
-    write_index([results / f"parts/train/part_{n:04d}.h5" for n in range(2)], results / "train.h5", merge=True)
+    join([results / f"hdf5/train/part_{n:04d}.h5" for n in range(2)], results / "train.h5", merge=True)
     adapt(results, "train.h5")
     assert only_problem(verify(results)).found == "points to no parts"
 
@@ -472,15 +469,15 @@ def test_relative_input_starts_where_the_run_did(results, tmp_path, monkeypatch,
 
 
 STRANGE = [
-    "parts/train/part_0007.h5",
-    "parts/train/part_0000.pt",
+    "hdf5/train/part_0007.h5",
+    "torch/train/part_0000.pt",
     "val_resampled.h5",
     "structured/val_resampled.h5",
-    "structured/parts/test/part_0003.h5",
+    "structured/test/part_0003.h5",
     "parquet/train/part_0001.parquet",
     "tfrecords/train/train_0099.tfrecord",
     "variations/energy_scale_down/test.h5",
-    "variations/energy_scale_up/parts/test/part_0001.h5",
+    "variations/energy_scale_up/hdf5/test/part_0001.h5",
 ]
 
 
@@ -497,14 +494,12 @@ def test_files_of_an_earlier_configuration(results, capsys, name):
 
 @pytest.mark.parametrize(
     ("formats", "strange"),
-    [(["tfrecords"], []), (["torch", "structured"], []), (["parquet"], ["parts/val/part_0000.h5", "val.h5"])],
+    [(["tfrecords"], []), (["torch", "structured"], []), (["parquet"], ["hdf5/val/part_0000.h5", "val.h5"])],
 )
 def test_arrays_that_tensors_and_records_are_made_of_are_no_strangers(results, formats, strange):
     manifest = manifest_of(results)
     for kind in ("outputs", "joined"):
-        manifest[kind] = [
-            entry for entry in manifest[kind] if entry["path"] not in ("parts/val/part_0000.h5", "val.h5")
-        ]
+        manifest[kind] = [entry for entry in manifest[kind] if entry["path"] not in ("hdf5/val/part_0000.h5", "val.h5")]
     manifest["config"]["write"]["formats"] = formats
     (results / "manifest.json").write_text(json.dumps(manifest))
     warned = [warning.partition(":")[0] for warning in verify(results, quick=True).warnings]

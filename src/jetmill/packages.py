@@ -37,11 +37,6 @@ class Package:
         return all(find_spec(module) is not None for module in self.modules)
 
 
-FORMATS = {
-    "tfrecords": Package("write.formats: tfrecords", "google-crc32c", ("google_crc32c",), "google-crc32c"),
-    "parquet": Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow"),
-    "torch": Package("write.formats: torch", "PyTorch", ("torch",), "torch"),
-}
 COMPRESSION = {
     name: Package(f"write.compression: {name}", "hdf5plugin", ("hdf5plugin",), "hdf5plugin", "choose gzip")
     for name in ("lz4", "zstd")

@@ -11,8 +11,9 @@ from jetmill.checksum_lists import Checksums, find_checksums
 from jetmill.config.load import load, readable_samples
 from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
+from jetmill.formats import FORMATS
 from jetmill.input_files import find_files, remote_files
-from jetmill.packages import COMPRESSION, FORMATS, NETWORKS, PROTOCOLS, Package
+from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
 from jetmill.settings.clean import Batch, CleanSettings
 from jetmill.settings.config import Config
 from jetmill.settings.stages import BalanceSettings, BinSettings, FitSettings, MergeSettings
@@ -78,8 +79,8 @@ class Plan:
     def _packages(self) -> Iterator[Package]:
         """Yield the packages that jobs need and that not every configuration does."""
         write = self.config.write
+        yield from (package for name in write.formats if (package := FORMATS[name].package) is not None)
         for found, names in (
-            (FORMATS, write.formats),
             (COMPRESSION, [write.compression]),
             (PROTOCOLS, {protocol_of(path) for paths in self.files.values() for path in paths if is_remote(path)}),
         ):
@@ -186,13 +187,21 @@ class Plan:
         systematics = self.config.systematics
         return tuple(systematics.outputs) if variation and systematics is not None else self.outputs
 
-    def part_files(self, *outputs: str, under: str = "parts", ending: str = "h5", variation: str = "") -> list[str]:
-        """Return the files of all parts of some outputs, or of all."""
-        return [
-            f"<results>/{variation}{under}/{output}/part_{part}.{ending}"
+    def part_files(self, format_name: str, *outputs: str, variation: str = "") -> list[str]:
+        """Return the files of all parts of some outputs, or of all, in a format; directories if it has no parts."""
+        found = FORMATS[format_name]
+        paths = [
+            found.part_path(output, part)
             for output in outputs or self.outputs_of(variation)
             for part in self.parts(output)
         ]
+        return [f"<results>/{variation}{path}" for path in dict.fromkeys(paths)]
+
+    def joined_files(self, format_name: str, variation: str = "") -> list[str]:
+        """Return the files that join the parts of each output; none if the format does not join them."""
+        found = FORMATS[format_name]
+        outputs = () if found.joined is None else self.outputs_of(variation)
+        return [f"<results>/{variation}{found.joined_path(output)}" for output in outputs]
 
     @property
     def weighted_labels(self) -> dict[str, dict[str, int]]:
@@ -277,32 +286,21 @@ class Plan:
             ]
         )
 
-    def farewell(self) -> str:
+    def closing_message(self) -> str:
         """Say where the result is and how to load it, if all of it was asked for."""
-        output, formats = self.config.output_dir, self.config.write.formats
-        if not Path(output, "manifest.json").exists():
-            return f"Done. What was asked for is in {output}/."
+        results, formats = self.config.output_dir, self.config.write.formats
+        if not Path(results, "manifest.json").exists():
+            return f"Done. What was asked for is in {results}/."
         names = ", ".join(self.outputs)
-        how = {
-            "hdf5": f"""Scaled arrays ({names}):
-    import jetmill
-    train = jetmill.load("{output}/train.h5")  # train.inputs, train.labels, train.weight, ...""",
-            "structured": f"""Records for salt ({names}):
-    {output}/structured/train.h5, with {output}/norm_dict.yaml and class_dict.yaml""",
-            "tfrecords": f"""TFRecords ({names}):
-    from jetmill.loading.tensorflow import record_dataset
-    train = record_dataset("{output}/tfrecords/train", batch_size=1000)""",
-            "parquet": f"""Parquet for weaver ({names}):
-    {output}/parquet/train/*.parquet""",
-            "torch": f"""Tensors of each part ({names}):
-    torch.load("{output}/parts/train/part_0000.pt", weights_only=True)""",
-        }
+        how = [
+            f"{f.title} ({names}):\n    {f.loading.format(results=results, output=self.outputs[0])}"
+            for f in (FORMATS[name] for name in formats)
+        ]
         plots = (
-            f"The plots are in {output}/report/; the same command with `--report report.html` makes one page of them."
+            f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
         )
-        check = f"`python -m jetmill.verify {output}` checks at any time that the files are as the manifest says."
-        lines = [*(how[name] for name in formats), *([plots] if self.config.report.plots else []), check]
-        return "\n\n".join(["Done.", *lines])
+        check = f"`python -m jetmill.verify {results}` checks at any time that the files are as the manifest says."
+        return "\n\n".join(["Done.", *how, *([plots] if self.config.report.plots else []), check])
 
 
 # Snakemake asks anew for each job whenever it looks for some to start, and there may be thousands of batches.

@@ -110,6 +110,11 @@ def schema() -> str:
 
 def _schema() -> dict[str, Any]:
     schema = adapter(Config).json_schema()
+    for section in {Config, *(inner for _, inner in _all_sections(Config))}:
+        keys = schema["$defs"].get(section.__name__, schema)["properties"]
+        for name, hint in get_type_hints(section, include_extras=True).items():
+            if descriptions := [text for of in _registries(hint) for text in of.descriptions]:
+                keys[name]["description"] = " ".join([keys[name].get("description", ""), *descriptions])
     # Pydantic does not look for the descriptions of inherited keys.
     for section in {inner for _, inner in _all_sections(Config)}:
         for base in section.__mro__[1:-1]:
@@ -162,6 +167,15 @@ def _sections(annotation: Any, place: str = "") -> Iterator[tuple[str, type]]:
     between = ".<name>" if origin is dict else "[]" if origin is tuple else ""
     for argument in arguments[:1] if origin is Annotated else arguments:
         yield from _sections(argument, place + between)
+
+
+def _registries(annotation: Any) -> Iterator[OneOf]:
+    """Yield the registries whose keys a type takes."""
+    if isinstance(annotation, OneOf):
+        yield annotation
+    elif get_origin(annotation) in (Annotated, tuple):
+        for argument in get_args(annotation):
+            yield from _registries(argument)
 
 
 def _type(annotation: Any) -> str:

@@ -14,25 +14,17 @@ from threading import Lock
 from typing import Any
 
 import h5py
-import numpy as np
 
 from jetmill.errors import JetmillError
+from jetmill.formats import FORMATS, Hdf5Check, format_of
+from jetmill.formats.files.inspection import class_counts, count_infinite, sources_of
+from jetmill.formats.files.layout import datasets, open_finished
 from jetmill.sources.remote import is_remote
-from jetmill.splitting import SPLITS, VAL_RESAMPLED
-from jetmill.stages.write_manifest import class_counts, datasets, sources_of
-from jetmill.writing.layout import INPUTS, blocks, open_finished
 
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 2**24
 # Bytes between two lines of progress where there is no terminal.
 LINE_BYTES = 10 * 10**9
-
-# Where finished files are, below the results and below each variation.
-ARRAYS = ["parts/*/part_*.h5", *(f"{output}.h5" for output in (*SPLITS, VAL_RESAMPLED))]
-FINISHED = [
-    *["structured/parts/*/part_*.h5", *(f"structured/{output}.h5" for output in (*SPLITS, VAL_RESAMPLED))],
-    *["parts/*/part_*.pt", "parquet/*/part_*.parquet", "tfrecords/*/[!.]*"],
-]
 
 
 @dataclass(frozen=True)
@@ -139,8 +131,9 @@ def verify(
     def check(entry: Mapping[str, Any]) -> Problem | None:
         path = results / entry["path"]
         difference = _difference(path, entry, None if quick else read)
-        if difference is None and not quick and "jets" in entry:
-            difference = _content_difference(path, entry, manifest["config"], n_jets)
+        found = format_of(entry["path"])
+        if difference is None and not quick and "jets" in entry and found is not None and found.check is not None:
+            difference = _content_difference(path, entry, found.check, manifest["config"], n_jets)
         return Problem(str(path), *difference, _advice(results, entry["path"])) if difference else None
 
     def check_input(entry: Mapping[str, Any]) -> Problem | None:
@@ -207,7 +200,7 @@ def _sha256(path: Path, tell: Callable[[int], None]) -> str:
 
 
 def _content_difference(
-    path: Path, entry: Mapping[str, Any], config: Mapping[str, Any], n_jets: Mapping[str, int]
+    path: Path, entry: Mapping[str, Any], check: Hdf5Check, config: Mapping[str, Any], n_jets: Mapping[str, int]
 ) -> tuple[str, str] | None:
     """Return what an HDF5 file holds and what it should, if these differ."""
     try:
@@ -217,12 +210,12 @@ def _content_difference(
                     return f"{name} has {dataset.shape[0]} jets", str(entry["jets"])
             if "parts" in entry:
                 return _pointer_difference(path, file, entry, n_jets)
-            found = class_counts(file, len(entry["classes"])).tolist()
+            found = class_counts(file, check, len(entry["classes"])).tolist()
             if found != list(entry["classes"].values()):
                 names = entry["classes"]
                 return f"classes are {dict(zip(names, found, strict=True))}", str(names)
-            for name, columns in _finite(file, config).items():
-                n, n_values = _count_infinite(file[name], columns)
+            for name, fields in check.finite(file, config).items():
+                n, n_values = count_infinite(file[name], fields)
                 if n:
                     return f"{n} of {n_values} values of {name} are not finite", "0"
     except JetmillError as error:
@@ -246,35 +239,15 @@ def _pointer_difference(
     return None if total == entry["jets"] else (f"its parts hold {total} jets", str(entry["jets"]))
 
 
-def _finite(file: h5py.File, config: Mapping[str, Any]) -> dict[str, list[str] | None]:
-    """Return the datasets that must be finite, and which of their fields if they are records."""
-    if isinstance(file["jets"], h5py.Group):
-        names = [name for name in datasets(file) if name.endswith(("/inputs", "/conditional"))]
-        return dict.fromkeys([INPUTS, *names, *(f"jets/{name}" for name in file["jets"] if name.startswith("weight"))])
-    weights = [name for name in file["jets"].dtype.names if name.startswith("weight")]
-    of_constituents = {name: config["constituents"][name]["variables"] for name in file if name != "jets"}
-    return {"jets": [*config["jets"]["variables"], *weights], **of_constituents}
-
-
-def _count_infinite(dataset: h5py.Dataset, columns: Sequence[str] | None) -> tuple[int, int]:
-    """Return how many values are not finite, of how many."""
-    n = n_values = 0
-    for rows in blocks(dataset.shape, dataset.dtype):
-        block = dataset[rows]
-        for values in [block] if columns is None else [block[name] for name in columns]:
-            n += values.size - int(np.isfinite(values).sum())
-            n_values += values.size
-    return n, n_values
-
-
 def _advice(results: Path, path: str) -> str:
     """Say how to have a file made again.
 
     Snakemake does not miss a part that is gone as long as what was made of it is there. Without the
-    manifest it looks at all that the manifest names. It knows a directory of TFRecords only as a whole.
+    manifest it looks at all that the manifest names. It knows an output that is a directory only as a whole.
     """
-    where = PurePosixPath(path)
-    remove = [f"{results / where.parent}/"] if where.parts[0] == "tfrecords" else ["it"] * (results / path).exists()
+    found = format_of(path)
+    in_directory = found is not None and not found.suffix
+    remove = [f"{(results / path).parent}/"] if in_directory else ["it"] * (results / path).exists()
     return f"remove {' and '.join([*remove, str(results / MANIFEST)])}, and start snakemake again"
 
 
@@ -291,11 +264,12 @@ def _input_path(path: str, results: Path, output_dir: str) -> Path:
 
 def _strangers(results: Path, files: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield files that look like finished ones and that the manifest does not name."""
-    named, formats = {entry["path"] for entry in files}, set(config["write"]["formats"])
-    # Tensors and TFRecords are made of arrays, which stay.
-    on_the_way = set() if "hdf5" in formats or not formats & {"torch", "tfrecords"} else set(ARRAYS)
+    named, wanted = {entry["path"] for entry in files}, set(config["write"]["formats"])
+    # Some formats are made from files of others, which stay.
+    made_from = {FORMATS[name].made_from for name in wanted if name in FORMATS}
+    patterns = [p for name, f in FORMATS.items() if name in wanted or name not in made_from for p in f.patterns]
     for under in (results, *sorted(results.glob("variations/*"))):
-        for path in sorted(path for pattern in {*FINISHED, *ARRAYS} - on_the_way for path in under.glob(pattern)):
+        for path in sorted(path for pattern in patterns for path in under.glob(pattern)):
             if (name := str(path.relative_to(results))) not in named:
                 yield name
 

@@ -10,8 +10,8 @@ import pytest
 import jetmill
 from jetmill.errors import JetmillError
 from jetmill.files import missing_sources
-from jetmill.stages.index import write_index
-from jetmill.stages.write_tfrecords import write_tfrecords
+from jetmill.formats.files.joining import join
+from jetmill.formats.tfrecords import write as write_tfrecords
 
 N_JETS, N_SLOTS = 30, 4
 TYPES = ["f2", "f4", "f8", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "?"]
@@ -47,12 +47,12 @@ def run(tmp_path):
     rng, parts, whole = np.random.default_rng(1), [], []
     for number in range(2):
         whole.append(content(rng))
-        parts.append(tmp_path / f"run/parts/train/part_{number:04d}.h5")
+        parts.append(tmp_path / f"run/hdf5/train/part_{number:04d}.h5")
         parts[-1].parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(parts[-1], "w") as file:
             for name, values in whole[-1].items():
                 file[name] = values
-    write_index(parts, tmp_path / "run/train.h5", merge=False)
+    join(parts, tmp_path / "run/train.h5", merge=False)
     return tmp_path / "run", {name: np.concatenate([w[name] for w in whole]) for name in whole[0]}
 
 
@@ -83,9 +83,9 @@ def test_every_value_is_one_that_no_jet_has(run, alone):
 
 
 def test_only_the_rows_of_a_part_that_is_gone(run, alone, tmp_path):
-    part = tmp_path / "elsewhere/parts/train/part_0001.h5"
+    part = tmp_path / "elsewhere/hdf5/train/part_0001.h5"
     part.parent.mkdir(parents=True)
-    shutil.copy(run[0] / "parts/train/part_0001.h5", part)
+    shutil.copy(run[0] / "hdf5/train/part_0001.h5", part)
     with h5py.File(alone) as file:
         np.testing.assert_array_equal(file["jets/x_f4"][N_JETS:], run[1]["jets/x_f4"][N_JETS:])
         assert np.isnan(file["jets/x_f4"][:N_JETS]).all()
@@ -109,9 +109,9 @@ def test_with_its_parts_it_is_what_they_hold(run, link, tmp_path, monkeypatch):
 def test_the_file_says_where_its_data_is(run):
     directory, _ = run
     with h5py.File(directory / "train.h5") as file:
-        assert list(file.attrs["parts"]) == [f"parts/train/part_000{k}.h5" for k in range(2)]
+        assert list(file.attrs["parts"]) == [f"hdf5/train/part_000{k}.h5" for k in range(2)]
         assert "write.merge: true" in file.attrs["note"]
-    write_index(sorted((directory / "parts/train").iterdir()), directory / "train.h5", merge=True)
+    join(sorted((directory / "hdf5/train").iterdir()), directory / "train.h5", merge=True)
     with h5py.File(directory / "train.h5") as file:
         assert not {"parts", "note"} & set(file.attrs)
         assert file["jets/inputs"].fillvalue == 0
@@ -144,7 +144,7 @@ def test_readers_refuse_it(read, run, tmp_path, monkeypatch):
     with pytest.raises(JetmillError) as error:
         read(alone)
     assert str(error.value) == (
-        f"{alone}: points to 'parts/train/part_0000.h5', which is not there; copy its parts too, or write one file with"
+        f"{alone}: points to 'hdf5/train/part_0000.h5', which is not there; copy its parts too, or write one file with"
         " write.merge: true"
     )
 

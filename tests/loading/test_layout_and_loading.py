@@ -7,10 +7,10 @@ import pytest
 
 import jetmill
 from jetmill.errors import JetmillError
+from jetmill.formats.files import layout
+from jetmill.formats.files.joining import join
+from jetmill.formats.files.layout import write_rows
 from jetmill.loading.jets import load
-from jetmill.stages.index import write_index
-from jetmill.writing import layout
-from jetmill.writing.layout import write_rows
 
 NAMES, CLASSES, AXES = ("pt", "eta", "mass"), ("b", "light"), ("eta", "pt")
 SHIFT, SCALE, LOG = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0]), [False, True, False]
@@ -70,13 +70,13 @@ def run(tmp_path):
     """Return a directory with three parts, one of them empty, and what they hold."""
     parts = [arrays(n, seed) for seed, n in enumerate((70, 0, 30))]
     for number, content in enumerate(parts):
-        write(tmp_path / f"run/parts/train/part_{number:04d}.h5", content)
+        write(tmp_path / f"run/hdf5/train/part_{number:04d}.h5", content)
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     return tmp_path / "run", joined
 
 
 def part_files(directory):
-    return sorted((directory / "parts/train").iterdir())
+    return sorted((directory / "hdf5/train").iterdir())
 
 
 def check(path, expected):
@@ -137,7 +137,7 @@ def test_a_filter_that_is_not_installed(tmp_path, monkeypatch, compression):
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_a_merged_file_may_be_compressed(run, compression):
     directory, joined = run
-    write_index(part_files(directory), directory / "train.h5", merge=True, compression=compression)
+    join(part_files(directory), directory / "train.h5", merge=True, compression=compression)
     check(directory / "train.h5", joined)
     with h5py.File(directory / "train.h5") as file:
         assert file[layout.INPUTS].compression == (None if compression == "none" else compression)
@@ -146,7 +146,7 @@ def test_a_merged_file_may_be_compressed(run, compression):
 @pytest.mark.parametrize("merge", [False, True])
 def test_an_index_is_its_parts(run, merge):
     directory, joined = run
-    write_index(part_files(directory), directory / "train.h5", merge=merge)
+    join(part_files(directory), directory / "train.h5", merge=merge)
     assert len(load(directory / "train.h5")) == 100
     check(directory / "train.h5", joined)
     with h5py.File(directory / "train.h5") as file:
@@ -156,7 +156,7 @@ def test_an_index_is_its_parts(run, merge):
 @pytest.mark.parametrize("merge", [False, True])
 def test_an_index_of_empty_parts(tmp_path, merge):
     parts = [write(tmp_path / f"p{i}.h5", arrays(0)) for i in range(2)]
-    write_index(parts, tmp_path / "val.h5", merge=merge)
+    join(parts, tmp_path / "val.h5", merge=merge)
     assert len(load(tmp_path / "val.h5")) == 0
     jets = load(tmp_path / "val.h5")
     assert len(jets) == 0
@@ -167,8 +167,8 @@ def test_an_index_of_empty_parts(tmp_path, merge):
 
 def test_an_index_moves_with_its_parts(run, tmp_path, monkeypatch):
     directory, joined = run
-    write_index(part_files(directory), directory / "train.h5", merge=False)
-    decoy = tmp_path / "decoy/parts/train"
+    join(part_files(directory), directory / "train.h5", merge=False)
+    decoy = tmp_path / "decoy/hdf5/train"
     decoy.mkdir(parents=True)
     for number, n in enumerate((70, 0, 30)):
         write(decoy / f"part_{number:04d}.h5", arrays(n, seed=99))
@@ -185,14 +185,14 @@ def test_a_failed_write_leaves_nothing(run):
     files = part_files(directory)
     files[1].write_text("not a part")
     with pytest.raises(JetmillError, match=rf"^{files[1]}: damaged .*signature"):
-        write_index(files, directory / "train.h5", merge=True)
+        join(files, directory / "train.h5", merge=True)
     assert [p.name for p in directory.iterdir()] == ["parts"]
 
 
 @pytest.mark.parametrize("rows", [slice(None), slice(10, 85), slice(0, 0), slice(95, 200)])
 def test_load(run, rows):
     directory, joined = run
-    write_index(part_files(directory), directory / "train.h5", merge=False)
+    join(part_files(directory), directory / "train.h5", merge=False)
     jets = jetmill.load(directory / "train.h5", rows)
     expected = {name: values[rows] for name, values in joined.items()}
     assert isinstance(jets, jetmill.Jets)
@@ -267,16 +267,16 @@ def test_no_such_file(tmp_path):
 
 def test_an_index_whose_part_is_gone(run):
     directory, _ = run
-    write_index(part_files(directory), directory / "train.h5", merge=False)
+    join(part_files(directory), directory / "train.h5", merge=False)
     part_files(directory)[2].unlink()
-    with pytest.raises(JetmillError, match=r"train\.h5: points to 'parts/train/part_0002\.h5', which is not there"):
+    with pytest.raises(JetmillError, match=r"train\.h5: points to 'hdf5/train/part_0002\.h5', which is not there"):
         load(directory / "train.h5")
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "shorter"])
 def test_an_index_whose_part_is_damaged_is_not_read_as_zeros(run, damage):
     directory, _ = run
-    write_index(part_files(directory), directory / "train.h5", merge=False)
+    join(part_files(directory), directory / "train.h5", merge=False)
     part = part_files(directory)[2]
     if damage == "cut":
         part.write_bytes(part.read_bytes()[:5000])

@@ -9,7 +9,7 @@ import pytest
 from test_streaming import assert_same_batches, assert_same_jets, identity, lengths, made, together
 
 from jetmill.errors import JetmillError
-from jetmill.stages.write_tfrecords import write_tfrecords
+from jetmill.formats.tfrecords import write as write_tfrecords
 
 pytestmark = [pytest.mark.readers, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 

@@ -20,9 +20,9 @@ import pytest
 import workflow_runs as runs
 import yaml
 from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
+from written_files import write_format
 
 import jetmill
-from jetmill.balancing.selection import PartSpec
 from jetmill.columns.batch_list import write_batch_list
 from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
@@ -33,10 +33,8 @@ from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
-from jetmill.stages.index import write_index
 from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write import write_part
 from jetmill.stages.write_manifest import write_manifest
 
 
@@ -113,14 +111,9 @@ def make(results, raw):
     for path, settings in zip(ranges, plan.fit_settings, strict=True):
         fit_scalers(sources, path, settings, balance_path=tables if plan.scalers_need_balance else None)
     merge_scalers(ranges, scalers, plan.merge_settings)
-    for output in plan.outputs:
-        parts = placed(plan.part_files(output))
-        for path, part in zip(parts, plan.parts(output), strict=True):
-            source = PartSpec.from_batch_list(listed, output, plan.slice_of_keys(output, part), plan.sources(part))
-            write_part(source, tables, scalers, path, content=config.content, compression=config.write.compression)
-        write_index(parts, results / f"{output}.h5", merge=config.write.merge)
+    write_format(plan, "hdf5", lambda path: path.replace("<results>", str(results)))
     manifest = results / "manifest.json"
-    write_manifest(batches, tables, placed(plan.part_files()), manifest, config=as_json(config))
+    write_manifest(batches, tables, placed(plan.part_files("hdf5")), manifest, config=as_json(config))
     return Made(raw, results)
 
 

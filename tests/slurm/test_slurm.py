@@ -179,7 +179,7 @@ def failures(cluster: Cluster, failing: tuple[Path, subprocess.Popen, str], work
 
 
 @pytest.mark.parametrize(
-    ("pattern", "n_files"), [("parts/*/*.h5", 4), ("[tv]*.h5", 3), ("scalers.json", 1), ("balance.h5", 1)]
+    ("pattern", "n_files"), [("hdf5/*/*.h5", 4), ("[tv]*.h5", 3), ("scalers.json", 1), ("balance.h5", 1)]
 )
 def test_slurm_writes_the_same_bytes_as_one_machine(workflow, local, pattern, n_files):
     expected = sorted((local / "results").glob(pattern))

@@ -16,7 +16,7 @@ def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config)
     counts |= {
         "list_batches": 1,
         "export": 1,
-        "index": 1,
+        "join": 1,
         "write_manifest": 1,
         "plot_balance": 1,
         "plot_closure": 1,

@@ -28,8 +28,8 @@ def train(default_run):
 def test_every_result_is_there_and_nothing_half_made(default_run):
     expected = {f"{split}.h5" for split in runs.SPLITS}
     expected |= {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yaml", "balance.h5", "manifest.json"}
-    expected |= {f"parts/train/part_{n:04d}.h5" for n in range(4)} | {"parts/val/part_0000.h5"}
-    expected |= {f"parts/test/part_{n:04d}.h5" for n in range(2)}
+    expected |= {f"hdf5/train/part_{n:04d}.h5" for n in range(4)} | {"hdf5/val/part_0000.h5"}
+    expected |= {f"hdf5/test/part_{n:04d}.h5" for n in range(2)}
     expected |= {f"report/{figure}.png" for figure in FIGURES}
     expected |= {"clean/tt/batch_0000.h5", "clean/qcd/batch_0000.h5", "clean/batches.json", "bins/0000.h5"}
     expected |= {f"scalers/range_{n:02d}.json" for n in range(3)}
@@ -48,7 +48,7 @@ def test_the_console_says_what_there_is_to_do_and_how_to_load_it(default_run):
     assert 'train = jetmill.load("results/train.h5")' in default_run.output
 
 
-def test_the_command_of_the_farewell_works(default_run, monkeypatch):
+def test_the_command_of_the_closing_message_works(default_run, monkeypatch):
     monkeypatch.chdir(default_run.directory)
     (command,) = re.findall(r"train = (jetmill\.load\(.*?\))", default_run.output)
     assert len(eval(command)) == len(jetmill.load(default_run.results / "train.h5"))

@@ -54,16 +54,11 @@ STAGES = {
     "export": ["*_dict.*"],
     "bin_jets": ["bins/*.h5"],
     "balance": ["balance.h5"],
-    "write": ["parts/*/*.h5"],
-    "index": ["*/train.h5", "*/val.h5", "train.h5", "val.h5"],
-    "write_structured": ["structured/parts/*/*.h5"],
+    "write": ["hdf5/*/*.h5"],
+    "join": ["*/train.h5", "*/val.h5", "train.h5", "val.h5"],
     "write_manifest": ["manifest.json"],
     "plot_balance": ["report/*.png"],
-} | {
-    f"write_{name}": [pattern]
-    for name, pattern in {"parquet": "parquet/*/*", "tfrecords": "tfrecords/*/[!.]*"}.items()
-    if name in FORMATS
-}
+} | ({"write_directory": ["tfrecords/*/[!.]*"]} if "tfrecords" in FORMATS else {})
 
 # Python loads it in every process that the test starts; it does something in jobs alone, which are scripts of
 # Snakemake. `FAULT` says what and where it keeps what it must remember.
@@ -309,7 +304,7 @@ def test_each_stage_fails_to_write_and_is_killed_and_is_resumed(faulty):
 
 @pytest.mark.parametrize(
     ("stage", "target"),
-    [("write", "train.h5"), ("index", "train.h5"), ("write_tfrecords", "tfrecords/train")],
+    [("write", "train.h5"), ("join", "train.h5"), ("write_directory", "tfrecords/train")],
 )
 def test_everything_ends_in_the_middle_of_a_file(faulty, stage, target):
     """As when the machine is switched off: neither the job nor Snakemake can tidy up."""
@@ -326,7 +321,7 @@ def test_everything_ends_in_the_middle_of_a_file(faulty, stage, target):
 
 
 def test_snakemake_is_killed_and_its_jobs_live_on(faulty):
-    faulty.remove("train.h5", "parts/train/part_0000.h5")
+    faulty.remove("train.h5", "hdf5/train/part_0000.h5")
     faulty.fault(hold="write")
     with faulty.running(ARRAYS[0]) as running:
         os.kill(running.process, signal.SIGKILL)
@@ -337,7 +332,7 @@ def test_snakemake_is_killed_and_its_jobs_live_on(faulty):
         assert faulty.run("--unlock").code == 0
         resumed = faulty.run(ARRAYS[0])
         assert resumed.code == 0, resumed.output
-        assert resumed.jobs == {"write": 1, "index": 1, "total": 2}
+        assert resumed.jobs == {"write": 1, "join": 1, "total": 2}
         assert running.finish().code == -signal.SIGKILL
     faulty.check_files()
     # The job that had lived on changes nothing when it ends.
@@ -352,7 +347,7 @@ def test_the_disk_is_full(faulty):
     faulty.results.rename(saved)
     with mounted(faulty.results):
         shutil.copytree(saved, faulty.results, dirs_exist_ok=True)
-        faulty.remove("train.h5", "parts/train/part_0000.h5")
+        faulty.remove("train.h5", "hdf5/train/part_0000.h5")
         fill(faulty.results / "ballast")
         run = faulty.run(ARRAYS[0])
         assert run.code == 1
@@ -364,20 +359,20 @@ def test_the_disk_is_full(faulty):
             fill(faulty.results / "ballast")
             run = running.finish()
         assert run.code == 1
-        assert "results/parts/train/part_0000.h5: cannot be written: No space left on device" in run.output
+        assert "results/hdf5/train/part_0000.h5: cannot be written: No space left on device" in run.output
         assert "Traceback" not in run.output
-        assert not list((faulty.results / "parts/train").glob("*part_0000.h5*"))
+        assert not list((faulty.results / "hdf5/train").glob("*part_0000.h5*"))
         (faulty.results / "ballast").unlink()
-        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "index": 1, "total": 2}
+        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "join": 1, "total": 2}
 
 
 @pytest.mark.parametrize(
     ("directory", "name", "before"),
-    [("parts/train", "part_0000.h5", "scalers.json"), ("logs/write/train", "part_0000.log", "part_0000.log")],
+    [("hdf5/train", "part_0000.h5", "scalers.json"), ("logs/write/hdf5/train", "part_0000.h5.log", "part_0000.h5.log")],
     ids=["results", "log"],
 )
 def test_the_file_system_becomes_read_only(faulty, directory, name, before):
-    faulty.remove("train.h5", "parts/train/part_0000.h5")
+    faulty.remove("train.h5", "hdf5/train/part_0000.h5")
     faulty.fault(hold_at=before)
     (faulty.results / directory).rename(faulty.directory / "saved")
     with mounted(faulty.results / directory) as remount:
@@ -395,7 +390,7 @@ def test_the_file_system_becomes_read_only(faulty, directory, name, before):
         assert run.code == 1
         assert f"Read-only file system: 'results/{directory}/" in run.output
         remount("rw")
-        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "index": 1, "total": 2}
+        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "join": 1, "total": 2}
 
 
 def test_the_temporary_directory_is_full(faulty):
@@ -472,7 +467,7 @@ def test_an_input_changes_while_it_is_read(faulty, change, told):
         (["clean/jj/batch_0001.h5"], ["clean/batches.json"]),
         (["bins/0000.h5", "scalers/range_00.json"], ["balance.h5", "scalers.json"]),
         (["balance.h5", "scalers.json"], ["report/spectra.png", "train.h5"]),
-        (["parts/train/part_0001.h5"], ["train.h5"]),
+        (["hdf5/train/part_0001.h5"], ["train.h5"]),
     ],
     ids=["clean", "bins and scalers", "balance and scalers", "parts"],
 )
@@ -503,7 +498,7 @@ def change_a_byte(path: Path) -> None:
 
 
 def test_an_output_is_damaged_afterwards(faulty):
-    damaged = "parts/train/part_0001.h5"
+    damaged = "hdf5/train/part_0001.h5"
     path = faulty.results / damaged
     assert verify(faulty.directory).returncode == 0
     for spoil in (change_a_byte, lambda path: os.truncate(path, 1000), Path.unlink):

@@ -75,7 +75,7 @@ def test_by_jet_is_train_test_split_of_each_batch(finished, ntuples):
         rest, test = train_test_split(cleaned, test_size=0.2, random_state=1)
         train, val = train_test_split(rest, test_size=0.1, random_state=1)
         for split, expected in (("train", train), ("val", val), ("test", test)):
-            found = runs.numbers(results / f"parts/{split}/part_{part:04d}.h5")
+            found = runs.numbers(results / f"hdf5/{split}/part_{part:04d}.h5")
             assert np.array_equal(np.sort(found), np.sort(expected)), (split, part)
 
 
@@ -85,9 +85,9 @@ def test_by_jet_is_train_test_split_of_each_batch(finished, ntuples):
 def test_shuffle_batch_leaves_a_batch_in_its_own_part(finished, ntuples):
     results = finished(**BY_JET).results
     for split in runs.SPLITS:
-        assert len(list((results / f"parts/{split}").iterdir())) == 4
+        assert len(list((results / f"hdf5/{split}").iterdir())) == 4
         for part, (sample, files) in enumerate([(0, {0, 1}), (0, {2}), (1, {0, 1}), (1, {2})]):
-            rows = runs.numbers(results / f"parts/{split}/part_{part:04d}.h5")
+            rows = runs.numbers(results / f"hdf5/{split}/part_{part:04d}.h5")
             assert set(ntuples.jets["sample"][rows]) == {sample}
             assert set(ntuples.jets["file"][rows]) == files
             assert len(rows) > 50
@@ -99,7 +99,7 @@ def test_shuffle_batch_leaves_a_batch_in_its_own_part(finished, ntuples):
 @pytest.mark.parametrize("part", [0, 1])
 def test_shuffle_global_fills_every_part_from_every_file(base, ntuples, part):
     train = runs.numbers(base / "train.h5")
-    rows = runs.numbers(base / f"parts/train/part_{part:04d}.h5")
+    rows = runs.numbers(base / f"hdf5/train/part_{part:04d}.h5")
     for sample in range(2):
         for file in range(3):
 
@@ -114,7 +114,7 @@ def test_shuffle_global_fills_every_part_from_every_file(base, ntuples, part):
 
 
 def test_parts_share_no_jet(base):
-    parts = [runs.numbers(base / f"parts/train/part_{n:04d}.h5") for n in range(2)]
+    parts = [runs.numbers(base / f"hdf5/train/part_{n:04d}.h5") for n in range(2)]
     together = np.concatenate(parts)
     assert len(set(together.tolist())) == len(together)
     assert np.array_equal(together, runs.numbers(base / "train.h5"))
@@ -196,7 +196,7 @@ def test_count_takes_training_jets_once_and_from_all_files(base, resampled, ntup
     identity = set(zip(found["jets/event/event"].tolist(), ntuples.jets["pt"][after].tolist(), strict=True))
     assert len(identity) == len(after)
     for n in range(2):
-        rows = runs.numbers(resampled / f"parts/train/part_{n:04d}.h5")
+        rows = runs.numbers(resampled / f"hdf5/train/part_{n:04d}.h5")
         assert len(rows) == pytest.approx(len(after) / 2, abs=5 * sqrt(len(after)) / 2)
         assert len(set(zip(ntuples.jets["sample"][rows], ntuples.jets["file"][rows], strict=True))) == 6
 
@@ -228,7 +228,7 @@ def test_merged_equals_virtual(base, brought_up_to_date):
                 assert not plain[name].is_virtual
                 assert set(plain[name].attrs) == set(virtual[name].attrs)
     # It stands without the parts.
-    shutil.rmtree(results / "parts/val")
+    shutil.rmtree(results / "hdf5/val")
     assert len(jetmill.load(results / "val.h5")) == len(jetmill.load(base / "val.h5"))
 
 
@@ -241,13 +241,13 @@ def test_results_can_be_moved_as_a_whole(base, tmp_path, monkeypatch):
     assert np.array_equal(moved.inputs, expected.inputs)
     with h5py.File("second/train.h5") as file:
         assert {s.file_name for s in file["jets/inputs"].virtual_sources()} == {
-            f"parts/train/part_{n:04d}.h5" for n in range(2)
+            f"hdf5/train/part_{n:04d}.h5" for n in range(2)
         }
 
 
 def test_an_index_without_its_parts_is_refused(base, tmp_path):
     shutil.copy(base / "train.h5", tmp_path / "train.h5")
-    with pytest.raises(JetmillError, match=r"parts/train/part_0000\.h5"):
+    with pytest.raises(JetmillError, match=r"hdf5/train/part_0000\.h5"):
         jetmill.load(tmp_path / "train.h5")
 
 
@@ -265,10 +265,10 @@ def test_half_precision_rounds_the_inputs_and_nothing_else(base, brought_up_to_d
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_tensors_equal_the_part(brought_up_to_date, precision):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    target = "results/parts/train/part_0000.pt"
+    target = "results/torch/train/part_0000.pt"
     run = brought_up_to_date(target, write={"formats": ["torch"], "precision": precision})
     tensors = torch.load(run.directory / target, weights_only=True)
-    part = runs.datasets((run.directory / target).with_suffix(".h5"))
+    part = runs.datasets(run.results / "hdf5/train/part_0000.h5")
     for key in ("inputs", "is_default", "labels", "bins", "weight", "weight_flat"):
         assert np.array_equal(tensors[key].numpy(), part[f"jets/{key}"]), key
     assert tensors["inputs"].dtype == getattr(torch, precision)

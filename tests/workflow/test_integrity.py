@@ -120,8 +120,8 @@ def test_nothing_is_made_again_that_is_right(faulty: Faulty):
     # Not finished, so that each file is looked at.
     faulty.remove("manifest.json", "structured", "report/spectra.png")
     jobs = run(faulty.directory, "-n", *ALL).jobs
-    assert jobs.keys() & {"clean", "list_batches", "fit_scalers", "balance", "write", "index"} == set()
-    assert {"write_structured", "write_manifest"} <= jobs.keys()
+    assert jobs.keys() & {"clean", "list_batches", "fit_scalers", "balance"} == set()
+    assert (jobs["write"], jobs["join"], jobs["write_manifest"]) == (3, 1, 1)
 
 
 def test_a_run_that_is_interrupted_in_a_strange_directory_goes_on_with_all_that_is_stale(faulty: Faulty):
@@ -133,7 +133,7 @@ def test_a_run_that_is_interrupted_in_a_strange_directory_goes_on_with_all_that_
 
 def test_parts_of_two_precisions_are_not_joined(faulty: Faulty):
     shutil.rmtree(faulty.directory / ".snakemake")
-    faulty.remove("parts/train/part_0001.h5", "train.h5")
+    faulty.remove("hdf5/train/part_0001.h5", "train.h5")
     finish(faulty.directory, config=HALF)
 
 
@@ -141,7 +141,7 @@ def test_a_part_of_another_run_is_refused_by_name(faulty: Faulty):
     other = faulty.directory.with_name("other")
     shutil.copytree(faulty.directory, other)
     finish(other, config=HALF)
-    part = "results/parts/train/part_0001.h5"
+    part = "results/hdf5/train/part_0001.h5"
     shutil.copyfile(other / part, faulty.directory / part)
     refused = faulty.run(ARRAYS[0])
     assert refused.code == 1

@@ -17,7 +17,7 @@ ALL_DATASETS = {
 
 
 @pytest.mark.parametrize(
-    ("pattern", "n_files"), [("parts/*/*.h5", 4), ("balance.h5", 1), ("scalers.json", 1), ("[tv]*.h5", 3)]
+    ("pattern", "n_files"), [("hdf5/*/*.h5", 4), ("balance.h5", 1), ("scalers.json", 1), ("[tv]*.h5", 3)]
 )
 def test_one_core_and_two_write_the_same_bytes(finished, pattern, n_files):
     one, two = finished(cores=1).results, finished().results

@@ -13,7 +13,7 @@ import yaml
 pytestmark = pytest.mark.workflow
 
 # What stands behind each step of the default run, itself included.
-PARTS = {"write", "index", "plot_closure", "plot_variables", "write_manifest"}
+PARTS = {"write", "join", "plot_closure", "plot_variables", "write_manifest"}
 SCALERS = {"merge_scalers", "export", *PARTS}
 BALANCE = {"balance", "export", "plot_balance", *PARTS}
 LIST = {"list_batches", "bin_jets", "fit_scalers", *SCALERS, *BALANCE}
@@ -79,8 +79,10 @@ def test_another_configuration(default_run, change, expected):
 CODE = {
     "stages/write_manifest.py": {"write_manifest"},
     "stages/plot_variables.py": {"plot_variables"},
-    "stages/index.py": {"index", "plot_variables", "write_manifest"},
-    "writing/layout.py": {"export", *PARTS},
+    "stages/join.py": {"join", "plot_variables", "write_manifest"},
+    "formats/hdf5.py": PARTS,
+    "formats/parquet.py": set(),
+    "formats/files/layout.py": PARTS,
     "balancing/resampling.py": BALANCE,
     "scaling/scalers.py": SCALERS,
     "stages/bin_jets.py": {"bin_jets", *BALANCE},
@@ -88,7 +90,7 @@ CODE = {
     "variables/missing.py": CLEAN,
     "toys/ntuples.py": EVERYTHING,
     # What no job of this run imports.
-    "streaming.py": set(),
+    "loading/streams.py": set(),
     "sources/hdf5.py": CLEAN,
 }
 
@@ -139,7 +141,7 @@ FILES = {
     "toy/tt_0000.root": CLEAN,
     "clean/qcd/batch_0000.h5": LIST,
     "scalers/range_01.json": SCALERS,
-    "parts/test/part_0001.h5": {"index", "plot_variables", "write_manifest"},
+    "hdf5/test/part_0001.h5": {"join", "plot_variables", "write_manifest"},
 }
 
 
@@ -151,7 +153,7 @@ def test_a_newer_file_concerns_what_is_made_of_it(default_run, tmp_path, name, e
     assert planned(tmp_path / "run") == expected
 
 
-@pytest.mark.parametrize("name", ["parts/val/part_0000.h5", "clean/batches.json", "train.h5"])
+@pytest.mark.parametrize("name", ["hdf5/val/part_0000.h5", "clean/batches.json", "train.h5"])
 def test_a_removed_file_is_made_again(default_run, tmp_path, name):
     shutil.copytree(default_run.directory, tmp_path / "run")
     before = runs.sha256(tmp_path / "run/results" / name)

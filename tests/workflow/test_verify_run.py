@@ -67,20 +67,20 @@ def test_the_manifest_names_every_finished_file(run):
     ("damaged", "jobs"),
     [
         (
-            ["parts/train/part_0001.h5"],
-            {"write": 1, "index": 1, "write_tfrecords": 3, "write_manifest": 1, "all": 1, "total": 7},
+            ["hdf5/train/part_0001.h5"],
+            {"write": 1, "join": 1, "write_directory": 3, "write_manifest": 1, "all": 1, "total": 7},
         ),
         (
             [
-                "structured/parts/train/part_0000.h5",
+                "structured/train/part_0000.h5",
                 "structured/val.h5",
                 "tfrecords/test/test_0001.tfrecord",
                 "class_dict.yaml",
             ],
             {
-                "write_structured": 1,
-                "index_structured": 1,
-                "write_tfrecords": 1,
+                "write": 1,
+                "join": 1,
+                "write_directory": 1,
                 "export": 1,
                 "write_manifest": 1,
                 "all": 1,
@@ -113,7 +113,7 @@ def test_what_is_damaged_comes_back(run, damaged, jobs):
 def test_what_is_gone_is_not_missed_as_long_as_the_manifest_is_there(run, tmp_path):
     """Which is why one is told to remove the manifest too."""
     part, scalers, manifest = (
-        run.results / name for name in ("parts/val/part_0000.h5", "scalers.json", "manifest.json")
+        run.results / name for name in ("hdf5/val/part_0000.h5", "scalers.json", "manifest.json")
     )
     missed = []
     for gone in ([part, scalers], [manifest]):
@@ -131,14 +131,14 @@ def test_a_run_that_was_moved(run, tmp_path):
     moved = Path(shutil.copytree(run.results, tmp_path / "elsewhere"))
     assert verify(tmp_path, "elsewhere", "--inputs")[0] == 0
     flip(moved / "toy/ttbar_0001.h5")
-    (moved / "parts/val/part_0000.h5").unlink()
-    (moved / "parts/val/part_0001.h5").write_bytes(b"old")
+    (moved / "hdf5/val/part_0000.h5").unlink()
+    (moved / "hdf5/val/part_0001.h5").write_bytes(b"old")
     code, lines = verify(tmp_path, "elsewhere", "--inputs")
     assert code == 1
-    assert lines[0].startswith("elsewhere/parts/val/part_0000.h5: is not there, expected a file of ")
+    assert lines[0].startswith("elsewhere/hdf5/val/part_0000.h5: is not there, expected a file of ")
     assert lines[1].startswith("elsewhere/toy/ttbar_0001.h5: SHA-256 is ")
     assert "input changed since" in lines[1]
-    assert lines[2].startswith("warning: elsewhere/parts/val/part_0001.h5: not of this run")
+    assert lines[2].startswith("warning: elsewhere/hdf5/val/part_0001.h5: not of this run")
     assert lines[3].startswith("1 of ")
     assert lines[3].endswith(" files are damaged; inputs changed since: 1")
     assert len(lines) == 4

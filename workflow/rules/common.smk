@@ -2,8 +2,9 @@ import atexit
 import gc
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
+
+from jetmill.formats import FORMATS
 
 # Nearly all that Snakemake makes for its jobs stays to the end. To look through it for garbage as often
 # as Python does takes a sixth of the time that rehearsing 14,000 jobs does.
@@ -19,34 +20,21 @@ CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
 config["output_dir"] = OUTPUT  # for jobs, where it may be the default
 MANIFEST = Path(OUTPUT, "manifest.json")
-# What each format consists of: the files to use, and the parts that hold the data.
-FORMATS = {
-    "hdf5": expand("<results>/{output}.h5", output=PLAN.outputs),
-    "structured": expand("<results>/structured/{output}.h5", output=PLAN.outputs),
-    "tfrecords": expand("<results>/tfrecords/{output}", output=PLAN.outputs),
-    "parquet": [
-        *PLAN.part_files(under="parquet", ending="parquet"),
-        "<results>/parquet/README.md",
-    ],
-    "torch": PLAN.part_files(ending="pt"),
-}
-PARTS = FORMATS | {
-    "hdf5": PLAN.part_files(),
-    "structured": PLAN.part_files(under="structured/parts"),
-}
-
-
-def varied(name, variation):
-    """Return the files of a format that a variation has; in place of TFRecords, the arrays they are made from."""
-    if name == "hdf5":
-        return [f"<results>/{variation}{o}.h5" for o in PLAN.outputs_of(variation)]
-    under, ending = {
-        "structured": ("structured/parts", "h5"),
-        "parquet": ("parquet", "parquet"),
-        "torch": ("parts", "pt"),
-        "tfrecords": ("parts", "h5"),
-    }[name]
-    return PLAN.part_files(under=under, ending=ending, variation=variation)
+VARIATIONS = ["", *PLAN.variations]
+# What the manifest describes besides tables: the files that hold jets, and those that join them.
+DATA = [
+    path
+    for v in VARIATIONS
+    for name in CONFIG.write.formats
+    for path in PLAN.part_files(name, variation=v)
+]
+CARDS = [f"<results>/{n}/README.md" for n in CONFIG.write.formats if FORMATS[n].card]
+WHOLE = [
+    path
+    for v in VARIATIONS
+    for name in CONFIG.write.formats
+    for path in PLAN.joined_files(name, v)
+]
 
 
 onstart:
@@ -63,7 +51,7 @@ onsuccess:
     lock.release()
     if MANIFEST.exists() and (warnings := warning_summary(MANIFEST)):
         logger.warning(warnings)
-    logger.info(PLAN.farewell())
+    logger.info(PLAN.closing_message())
 
 
 onerror:

@@ -25,7 +25,7 @@ rule plot_balance:
         cutflow=report(
             "<results>/report/cutflow.png",
             caption="../report/cutflow.rst",
-            category="CleanSettings",
+            category="Cleaning",
             labels={"figure": "jets after each cut"},
         ),
         classes=report(
@@ -68,7 +68,7 @@ rule plot_constituents:
         report(
             "<results>/report/constituents.png",
             caption="../report/constituents.rst",
-            category="CleanSettings",
+            category="Cleaning",
             labels={"figure": "constituents that are left"},
         ),
     log:
@@ -111,7 +111,7 @@ rule plot_resampling:
 rule plot_variables:
     input:
         train="<results>/train.h5",
-        parts=PLAN.part_files("train"),
+        parts=PLAN.part_files("hdf5", "train"),
     output:
         report(
             "<results>/report/variables_{range}.png",
@@ -139,7 +139,7 @@ rule plot_closure:
     input:
         batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
-        part="<results>/parts/train/part_0000.h5",
+        part="<results>/hdf5/train/part_0000.h5",
     output:
         report(
             "<results>/report/closure.png",
@@ -163,36 +163,12 @@ rule plot_closure:
         "../scripts/plot_closure.py"
 
 
-# What the manifest describes besides the balance tables. Formats may share parts.
-DATA = dict.fromkeys(
-    [
-        *[path for name in CONFIG.write.formats for path in PARTS[name]],
-        *[
-            path
-            for v in PLAN.variations
-            for name in CONFIG.write.formats
-            for path in (
-                PLAN.part_files(variation=v) if name == "hdf5" else varied(name, v)
-            )
-        ],
-    ]
-)
-JOINED = [
-    path
-    for name in CONFIG.write.formats
-    if FORMATS[name] != PARTS[name]
-    for path in FORMATS[name]
-]
-if "hdf5" in CONFIG.write.formats:
-    JOINED += [path for v in PLAN.variations for path in varied("hdf5", v)]
-
-
 rule write_manifest:
     input:
         batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
-        parts=list(DATA),
-        joined=JOINED,
+        parts=[*DATA, *CARDS],
+        joined=WHOLE,
         tables=expand(
             "<results>/{name}",
             name=[

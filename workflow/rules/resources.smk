@@ -20,14 +20,13 @@ def clean_time(w, attempt):
     return round(attempt * (20 + PLAN.input_megabytes(w.sample, w.batch) / 200))
 
 
-def part_memory(times):
+def part_memory(w, input, attempt):
     """Return the memory of a job that holds a part, which is so many times what it reads."""
-
-    def memory(w, attempt):
-        read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
-        return round(attempt * (700 + times * read + LOOKUP))
-
-    return memory
+    found = FORMATS[w.format]
+    if found.made_from:
+        return round(attempt * (1000 + found.memory * input.size_mb))
+    read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
+    return round(attempt * (700 + found.memory * read + LOOKUP))
 
 
 def bin_memory(w, attempt):
@@ -62,10 +61,6 @@ def part_time(w, attempt):
 # Parts of training data are the largest. What starts last is what all cores but one wait for.
 def training_first(w):
     return int(split_of(w.output) == "train")
-
-
-def file_memory(w, input, attempt):
-    return round(attempt * (1000 + 3 * input.size_mb))
 
 
 def file_time(w, input, attempt):

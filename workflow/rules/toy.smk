@@ -1,8 +1,10 @@
 rule make_toy:
     output:
-        "<results>/toy/{sample}_{number}.{format}",
+        "<results>/toy/{sample}_{number}.{suffix}",
     log:
-        "<logs>/make_toy/{sample}_{number}.{format}.log",
+        "<logs>/make_toy/{sample}_{number}.{suffix}.log",
+    wildcard_constraints:
+        suffix="root|h5",
     conda:
         "../../envs/jetmill.yaml"
     params:

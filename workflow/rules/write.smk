@@ -1,81 +1,175 @@
+# Finished files: parts of each format, files that join them, directories. See jetmill.formats.
+
+
+def names_where(has):
+    """Return a constraint on the names of the formats of which something holds."""
+    return "|".join(name for name, found in FORMATS.items() if has(found)) or "none"
+
+
+def format_input(w):
+    """Return what a part is made from: cleaned columns, or a part of another format."""
+    if made_from := FORMATS[w.format].made_from:
+        path = FORMATS[made_from].part_path(w.output, w.part)
+        return {"source": f"<results>/{w.variation}{path}"}
+    return {
+        "batches": f"<results>/{w.variation}clean/batches.json",
+        "balance": "<results>/balance.h5",
+        "scalers": "<results>/scalers.json",
+    }
+
+
+def write_code(w):
+    """Return the hash of the code that writes a format."""
+    return [code_digest("stages.write"), code_digest(f"formats.{w.format}")]
+
+
+def write_options(w):
+    """Return the keys of `write` that the files of a format depend on."""
+    return {key: getattr(CONFIG.write, key) for key in FORMATS[w.format].options}
+
+
 rule write:
     input:
-        batches="<results>/{variation}clean/batches.json",
-        balance="<results>/balance.h5",
-        scalers="<results>/scalers.json",
+        unpack(format_input),
     output:
-        "<results>/{variation}parts/{output}/part_{part}.h5",
+        "<results>/{variation}{format}/{output}/part_{part}.{suffix}",
     log:
-        "<logs>/{variation}write/{output}/part_{part}.log",
+        "<logs>/{variation}write/{format}/{output}/part_{part}.{suffix}.log",
     benchmark:
-        "<benchmarks>/{variation}write/{output}/part_{part}.tsv"
+        "<benchmarks>/{variation}write/{format}/{output}/part_{part}.{suffix}.tsv"
+    wildcard_constraints:
+        format=names_where(lambda found: found.suffix),
+        suffix="|".join({found.suffix for found in FORMATS.values()} - {""}),
     priority: training_first
     conda:
-        "../../envs/jetmill.yaml"
+        lambda w: f"../../envs/{FORMATS[w.format].environment}.yaml"
     resources:
-        mem_mb=part_memory(3),
+        mem_mb=part_memory,
         runtime=part_time,
     params:
+        **passed(content=CONFIG.content),
         batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
-        content=asdict(CONFIG.content),
-        compression=CONFIG.write.compression,
-        code=code_digest("stages.write"),
+        options=write_options,
+        code=write_code,
     message:
-        "Write part {wildcards.part} of {wildcards.output}"
+        "Write part {wildcards.part} of {wildcards.output} as {wildcards.format} {wildcards.variation}"
     script:
         "../scripts/write.py"
 
 
-# One job for all outputs: each joins in milliseconds, and starting a job takes longer.
-rule index:
+def directory_input(w):
+    """Return the joined output that a directory is made from, and its parts, which it may point to."""
+    made_from = FORMATS[w.format].made_from
+    path = FORMATS[made_from].joined_path(w.output)
+    parts = PLAN.part_files(made_from, w.output, variation=w.variation)
+    return {"source": f"<results>/{w.variation}{path}", "parts": parts}
+
+
+# A whole output.
+rule write_directory:
     input:
-        **{output: PLAN.part_files(output) for output in PLAN.outputs},
+        unpack(directory_input),
     output:
-        **{output: f"<results>/{output}.h5" for output in PLAN.outputs},
+        directory("<results>/{variation}{format}/{output}"),
     log:
-        "<logs>/index.log",
+        "<logs>/{variation}write/{format}/{output}.log",
+    wildcard_constraints:
+        format=names_where(lambda found: not found.suffix),
+    priority: training_first
+    conda:
+        lambda w: f"../../envs/{FORMATS[w.format].environment}.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=file_time,
+    params:
+        options=write_options,
+        code=write_code,
+    message:
+        "Write {wildcards.output} as {wildcards.format} {wildcards.variation}"
+    script:
+        "../scripts/write.py"
+
+
+JOINED = {
+    f"{found.joined}/".lstrip("/"): found
+    for found in FORMATS.values()
+    if found.joined is not None
+}
+
+
+def parts_to_join(w):
+    """Return the parts of each output of a format, by output."""
+    name, variation = JOINED[w.joined].name, w.get("variation", "")
+    return {
+        output: PLAN.part_files(name, output, variation=variation)
+        for output in PLAN.outputs_of(variation)
+    }
+
+
+# One job for all outputs of a format: each joins in milliseconds, and starting a job takes longer.
+rule join:
+    input:
+        unpack(parts_to_join),
+    output:
+        **{output: f"<results>/{{joined}}{output}.h5" for output in PLAN.outputs},
+    log:
+        "<logs>/{joined}join.log",
+    wildcard_constraints:
+        joined="|".join(JOINED),
     localrule: not CONFIG.write.merge
     conda:
         "../../envs/jetmill.yaml"
     params:
         merge=CONFIG.write.merge,
         compression=CONFIG.write.compression,
-        attributes={},
-        code=code_digest("stages.index"),
+        attributes=lambda w: (
+            {"config": json.dumps(as_json(CONFIG))}
+            if JOINED[w.joined].keeps_config
+            else {}
+        ),
+        code=code_digest("stages.join"),
     message:
-        "Join the parts"
+        "Join the parts {wildcards.joined}"
     script:
-        "../scripts/index.py"
+        "../scripts/join.py"
 
 
-# The same for each variation, whose outputs are others.
-for variation in PLAN.variations:
+if PLAN.variations:
 
-    rule:
-        name:
-            f"index_{variation.split('/')[1]}"
-        input:
-            **{
-                output: PLAN.part_files(output, variation=variation)
-                for output in PLAN.outputs_of(variation)
-            },
+    # The same for variations, whose outputs are others.
+    use rule join as join_variation with:
         output:
             **{
-                output: f"<results>/{variation}{output}.h5"
-                for output in PLAN.outputs_of(variation)
+                output: f"<results>/{{variation}}{{joined}}{output}.h5"
+                for output in PLAN.outputs_of(PLAN.variations[0])
             },
         log:
-            f"<logs>/{variation}index.log",
-        localrule: not CONFIG.write.merge
-        conda:
-            "../../envs/jetmill.yaml"
-        params:
-            merge=CONFIG.write.merge,
-            compression=CONFIG.write.compression,
-            attributes={},
-            code=code_digest("stages.index"),
+            "<logs>/{variation}{joined}join.log",
+        wildcard_constraints:
+            joined="|".join(JOINED),
+            variation="|".join(PLAN.variations),
         message:
-            f"Join the parts of {variation}"
-        script:
-            "../scripts/index.py"
+            "Join the parts {wildcards.variation}{wildcards.joined}"
+
+
+rule write_card:
+    output:
+        "<results>/{format}/README.md",
+    log:
+        "<logs>/write_card/{format}.log",
+    wildcard_constraints:
+        format=names_where(lambda found: found.card),
+    localrule: True
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        outputs=PLAN.outputs,
+        code=lambda w: [
+            code_digest("stages.write_card"),
+            code_digest(f"formats.{w.format}"),
+        ],
+    message:
+        "Write the card of {wildcards.format}"
+    script:
+        "../scripts/write_card.py"

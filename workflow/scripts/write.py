@@ -1,17 +1,14 @@
-"""Write one part of an output."""
+"""Write one part of an output, or an output as a directory."""
 
 from jetmill.balancing.selection import PartSpec
+from jetmill.formats.content.part import Part
 from jetmill.jobs import job
-from jetmill.stages.write import write_part
-from jetmill.writing.content import Content
+from jetmill.stages.write import write
 
 with job(snakemake):
-    given, params = snakemake.input, snakemake.params
-    write_part(
-        PartSpec.from_batch_list(given.batches, snakemake.wildcards.output, params.slice_of_keys, params.batches),
-        given.balance,
-        given.scalers,
-        snakemake.output[0],
-        content=Content(**params.content),
-        compression=params.compression,
-    )
+    given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    source = given.get("source")
+    if source is None:
+        spec = PartSpec.from_batch_list(given.batches, wildcards.output, params.slice_of_keys, params.batches)
+        source = Part.read(spec, given.balance, given.scalers, params.content)
+    write(wildcards.format, source, snakemake.output[0], params.options)

@@ -1,7 +1,8 @@
-"""Write the card of the Parquet files."""
+"""Write the README.md of a format."""
 
+from jetmill.formats import FORMATS
 from jetmill.jobs import job
 from jetmill.stages.write_card import write_card
 
 with job(snakemake):
-    write_card(snakemake.params.outputs, snakemake.output[0])
+    write_card(FORMATS[snakemake.wildcards.format].card, snakemake.params.outputs, snakemake.output[0])

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from jetmill.writing import layout
-from jetmill.writing.rows import Rows, take
+from jetmill.formats.content.rows import Rows, take
+from jetmill.formats.files import layout
 
 Arrays = dict[str, np.ndarray]
 

@@ -11,11 +11,11 @@ from jetmill.balancing.binning import Axis, find_bins
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.columns.schema import LABEL, Column, Kind, as_read, counts, variable
 from jetmill.errors import JetmillError, nearest
+from jetmill.formats.content.rows import Rows
+from jetmill.formats.content.scaled import scaled_rows
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.randomness import generator
-from jetmill.writing.assembling import scaled_rows
-from jetmill.writing.rows import Rows
 
 
 class DumpStream:
@@ -77,7 +77,7 @@ class DumpStream:
 
 @dataclass(frozen=True)
 class _InMemory:
-    """Cleaned jets whose columns are in memory, as `jetmill.writing.assembling.Jets`."""
+    """Cleaned jets whose columns are in memory, as `jetmill.formats.content.scaled.Jets`."""
 
     sample: str
     label: np.ndarray

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest
+from jetmill.formats.files import layout
 from jetmill.scaling.moments import logarithm
-from jetmill.writing import layout
 
 
 @dataclass(frozen=True)

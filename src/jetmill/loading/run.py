@@ -12,9 +12,9 @@ from jetmill.config.load import load
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
+from jetmill.formats.content.scaled import Tables, dataset_types
 from jetmill.scaling.scalers import read_scalers
 from jetmill.settings.config import Config
-from jetmill.writing.assembling import Tables, dataset_types
 
 Configuration = str | Path | Mapping[str, Any]
 

@@ -13,13 +13,13 @@ from jetmill.balancing.selection import PartSpec, jets_of_keys, select_jets
 from jetmill.balancing.tables import written_jets
 from jetmill.errors import JetmillError, nearest
 from jetmill.files import open_intermediate_file
+from jetmill.formats.content.rows import Rows
+from jetmill.formats.content.scaled import scaled_rows
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.loading.sharing import batch_edges, share
 from jetmill.randomness import generator, mix
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
-from jetmill.writing.assembling import scaled_rows
-from jetmill.writing.rows import Rows
 
 # Slices begin and end where these do.
 KEY_RANGES = 2**16

@@ -16,10 +16,10 @@ import torch.distributed as dist
 from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
 
 from jetmill.errors import JetmillError
+from jetmill.formats.files.layout import LABELS, check_parts, open_finished
 from jetmill.loading.jets import _readable as readable
 from jetmill.loading.sharing import batch_edges, share
 from jetmill.loading.streams import Stream
-from jetmill.writing.layout import LABELS, check_parts, open_finished
 
 Tensors = dict[str, torch.Tensor]
 

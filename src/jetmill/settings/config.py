@@ -7,6 +7,7 @@ from typing import Annotated
 from annotated_types import Ge, Lt, MaxLen, MinLen
 
 from jetmill.files import sha256
+from jetmill.formats.content.settings import Content
 from jetmill.settings.balance import Balance
 from jetmill.settings.classes import Classes
 from jetmill.settings.clean import CleanSettings
@@ -21,7 +22,6 @@ from jetmill.settings.systematics import Systematics, Variation
 from jetmill.settings.types import Before, Name, OutputPath, section
 from jetmill.settings.write import Write
 from jetmill.variables.systematics import VARIATIONS
-from jetmill.writing.content import Content
 
 
 @section

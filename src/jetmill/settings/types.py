@@ -6,7 +6,7 @@ number, tables fit into memory, Snakemake plans the jobs.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from os.path import normpath
@@ -107,7 +107,17 @@ class OneOf:
     @property
     def choices(self) -> list[str]:
         """The keys of the registry."""
-        return list(getattr(import_module(self.module), self.registry))
+        return list(self._entries)
+
+    @property
+    def descriptions(self) -> list[str]:
+        """What each is, where the registry says so."""
+        entries = self._entries.items()
+        return [f"{key}: {entry.description}." for key, entry in entries if hasattr(entry, "description")]
+
+    @property
+    def _entries(self) -> Mapping[str, Any]:
+        return getattr(import_module(self.module), self.registry)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Names, NumberOfFiles, no_repeats, section
+from jetmill.settings.types import Names, NumberOfFiles, OneOf, no_repeats, section
 
 
 @section
@@ -40,11 +40,8 @@ class Write:
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False
     """Whether to copy the parts into one file per split. By default that file only points to them."""
-    formats: Annotated[tuple[Literal["hdf5", "structured", "tfrecords", "parquet", "torch"], ...], MinLen(1)] = (
-        "hdf5",
-    )
-    """hdf5: scaled arrays, as umami writes them. structured: HDF5 of records, unscaled, for salt. tfrecords: the arrays
-    for TensorFlow. torch: the arrays of each part as a .pt file. parquet: unscaled, for weaver."""
+    formats: Annotated[tuple[Annotated[str, OneOf("jetmill.formats", "FORMATS")], ...], MinLen(1)] = ("hdf5",)
+    """Formats of the finished files."""
     records_per_file: Annotated[int, Ge(1), Le(10**9)] = 100_000
     """Number of jets in a TFRecord file."""
 

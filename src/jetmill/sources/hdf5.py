@@ -10,13 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from jetmill.compression import know_all_filters
 from jetmill.errors import JetmillError, first_line, nearest
 from jetmill.files import missing_sources
 from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.hdf5_damage import check_stored, zeros_at_end
 from jetmill.sources.remote import NOT_REMOTE, is_remote
-from jetmill.writing.compression import know_all_filters
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from jetmill.balancing.selection import PartSpec, training_blocks
 from jetmill.balancing.tables import written_jets
 from jetmill.columns.schema import constituent_label
 from jetmill.files import atomic_write, open_intermediate_file
+from jetmill.formats.content.scaled import check_label
 from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
-from jetmill.writing.assembling import check_label
 
 # Jets whose labels of constituents are read at a time.
 BLOCK_JETS = 2**13

@@ -9,9 +9,9 @@ from jetmill.balancing.selection import PartSpec, final_order, select_jets
 from jetmill.columns.schema import variable
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
+from jetmill.formats.content.scaled import read_columns
 from jetmill.loading.jets import load
 from jetmill.plotting import draw_closure, save
-from jetmill.writing.assembling import read_columns
 
 logger = logging.getLogger(__name__)
 

@@ -1,52 +1,26 @@
-"""One part of an output: rows of many batches, scaled, weighted, shuffled and written once."""
+"""A part of an output, or a whole output as a directory, in one of the formats."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from jetmill.balancing.selection import PartSpec, final_order, select_jets
-from jetmill.files import open_intermediate_file
-from jetmill.scaling.scalers import read_scalers
-from jetmill.writing import layout
-from jetmill.writing.assembling import Tables, attributes, dataset_types, scaled_rows
-from jetmill.writing.content import Content
+from jetmill.formats import FORMATS
+from jetmill.formats.content.part import Part
 
 logger = logging.getLogger(__name__)
 
 
-def write_part(
-    source: PartSpec,
-    balance_path: str | Path,
-    scalers_path: str | Path,
-    output: str | Path,
-    *,
-    content: Content,
-    compression: str,
-) -> None:
-    """Write a part in the layout of `jetmill.writing.layout`.
+def write(format_name: str, source: Part | str | Path, output: str | Path, options: Mapping[str, Any]) -> None:
+    """Write what a format is made from: a part, or a finished file of another format (`jetmill.formats.Format`).
 
     Parameters
     ----------
-    content
-        What to write.
-    compression
-        See `jetmill.writing.compression`.
-
-    Raises
-    ------
-    JetmillError
-        If a scaled value does not fit into float16.
+    options
+        The keys of ``write`` that the files of the format depend on.
     """
-    scalers = read_scalers(scalers_path)
-    with open_intermediate_file(balance_path) as balance_file:
-        selected = list(select_jets(source, balance_file))
-        tables = Tables.read(balance_file)
-    rows = scaled_rows(selected, tables, scalers, content)
-    types = dataset_types(content)
-    layout.write_rows(output, rows, final_order(selected), attributes(tables, scalers, content), types, compression)
-    by_class = np.bincount(np.concatenate([p.label for p in selected]), minlength=len(tables.classes))
-    read = sum(p.rows.stop - p.rows.start for p in selected)
-    found = ", ".join(f"{c} {n}" for c, n in zip(tables.classes, by_class, strict=True))
-    logger.info("%12d jets read from %d batches", read, len(selected))
-    logger.info("%12d jets written (%s)", by_class.sum(), found)
+    FORMATS[format_name].write(source, output, **options)
+    if isinstance(source, Part):
+        counts, n_read = source.class_counts, sum(jets.rows.stop - jets.rows.start for jets in source.jets)
+        logger.info("%12d jets read from %d batches", n_read, len(source.jets))
+        logger.info("%12d jets written (%s)", sum(counts.values()), ", ".join(f"{c} {n}" for c, n in counts.items()))

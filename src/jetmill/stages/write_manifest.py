@@ -9,20 +9,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 import jetmill
 from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.copies import copy_warnings
-from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
+from jetmill.formats import format_of
+from jetmill.formats.files.inspection import class_counts, sources_of
+from jetmill.formats.files.layout import datasets, reopen_finished
 from jetmill.provenance import commit
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
-from jetmill.writing.layout import LABELS, blocks, reopen_finished
-from jetmill.writing.unscaled import FLAVOUR
 
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 
@@ -133,44 +132,12 @@ def _entry(path: Path, base: Path) -> dict[str, Any]:
 def _data(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
     """Describe a file of jets; one that only points to parts holds no others than they do."""
     entry = _entry(path, base)
-    if path.suffix != ".h5":
+    found = format_of(entry["path"])
+    if found is None or found.check is None:
         return entry
     with reopen_finished(path) as file:
         if sources := sources_of(file):
             n_jets = next(iter(datasets(file).values())).shape[0]
             return entry | {"jets": n_jets, "parts": [str((path.parent / s).relative_to(base)) for s in sources]}
-        counts = class_counts(file, len(classes))
+        counts = class_counts(file, found.check, len(classes))
     return entry | {"jets": int(counts.sum()), "classes": dict(zip(classes, counts.tolist(), strict=True))}
-
-
-def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return all datasets of a file by name."""
-    found: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda name, item: found.update({name: item} if isinstance(item, h5py.Dataset) else {}))
-    return found
-
-
-def sources_of(file: h5py.File) -> list[str]:
-    """Return the files that the datasets of a file point to, as they are written in it; none if it holds all itself."""
-    virtual = [d for d in datasets(file).values() if d.is_virtual]
-    return sorted({source.file_name for dataset in virtual for source in dataset.virtual_sources()})
-
-
-def class_counts(file: h5py.File, n_classes: int) -> np.ndarray:
-    """Count the jets of each class in a finished file of arrays or records, in blocks, int64 (n_classes,).
-
-    Raises
-    ------
-    JetmillError
-        If there is a label that is not the position of a class.
-    """
-    arrays = isinstance(file["jets"], h5py.Group)
-    dataset = file[LABELS] if arrays else file["jets"]
-    labels = dataset if arrays else dataset.fields(FLAVOUR)
-    counts = np.zeros(n_classes, dtype=np.int64)
-    for rows in blocks(dataset.shape, dataset.dtype):
-        found = np.asarray(labels[rows])
-        if found.min() < 0 or found.max() >= n_classes:
-            raise JetmillError(f"{file.filename}: labels are {found.min()} to {found.max()}, of {n_classes} classes")
-        counts += np.bincount(found, minlength=n_classes)
-    return counts

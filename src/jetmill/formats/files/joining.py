@@ -1,4 +1,4 @@
-"""One file for all parts of a split."""
+"""One file for all parts of an output."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.files import atomic_write, open_intermediate_file
-from jetmill.writing.layout import blocks, create, reopen_finished
+from jetmill.formats.files.layout import blocks, create, datasets, reopen_finished
 
 NOTE = (
     "This file points to its parts, by paths relative to it. Where they are not there, floats read as NaN, integers as"
@@ -19,7 +19,7 @@ NOTE = (
 logger = logging.getLogger(__name__)
 
 
-def write_index(
+def join(
     parts: Sequence[str | Path],
     output: str | Path,
     *,
@@ -88,15 +88,8 @@ def no_data(dtype: np.dtype) -> Any:
 
 
 def _shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = item.shape, item.dtype
-
     with open_intermediate_file(path) as file:
-        file.visititems(visit)
-    return found
+        return {name: (dataset.shape, dataset.dtype) for name, dataset in datasets(file).items()}
 
 
 def _copy_attributes(path: str | Path, target: h5py.File) -> None:

@@ -1,16 +1,18 @@
-"""A finished output as TFRecords, with the names of features that umami uses."""
+"""TFRecords of a finished output, with the names of features that umami uses."""
 
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import h5py
+from typing import TYPE_CHECKING, Any
 
 from jetmill.files import atomic_directory
-from jetmill.writing import layout
-from jetmill.writing.tfrecords import RecordWriter
+from jetmill.formats.files import layout
+from jetmill.formats.files.tfrecord_files import PACKAGE, RecordWriter
+from jetmill.formats.format import Format
+
+if TYPE_CHECKING:
+    import h5py
 
 # Jets that are read at a time.
 BLOCK_ROWS = 10_000
@@ -18,7 +20,7 @@ BLOCK_ROWS = 10_000
 logger = logging.getLogger(__name__)
 
 
-def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: int) -> None:
+def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> None:
     """Write ``<output>_0001.tfrecord`` and so on, and ``metadata.json``, into a directory.
 
     | feature | type | content |
@@ -35,14 +37,14 @@ def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: 
 
     Parameters
     ----------
-    index
+    joined
         The finished file of the output.
     records_per_file
         Jets in a file; the last one has the rest.
     """
     output = Path(output)
-    with atomic_directory(output) as partial, layout.reopen_finished(index) as file:
-        layout.check_parts(index, file[layout.LABELS])
+    with atomic_directory(output) as partial, layout.reopen_finished(joined) as file:
+        layout.check_parts(joined, file[layout.LABELS])
         n_jets = file[layout.LABELS].shape[0]
         sources = dict(_features(file))
         for number, start in enumerate(range(0, n_jets, records_per_file), start=1):
@@ -55,7 +57,7 @@ def write_tfrecords(index: str | Path, output: str | Path, *, records_per_file: 
     logger.info("%12d jets in %d files", n_jets, -(-n_jets // records_per_file))
 
 
-def _features(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+def _features(file: "h5py.File") -> Iterator[tuple[str, "h5py.Dataset"]]:
     """Yield the name of each feature and the dataset it comes from."""
     yield "X_jets", file[layout.INPUTS]
     yield "Y_jets", file[layout.ONE_HOT]
@@ -69,7 +71,7 @@ def _features(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
             yield f"{collection}/labels/{name}", file[layout.constituent_label(collection, name)]
 
 
-def _metadata(file: h5py.File) -> dict[str, Any]:
+def _metadata(file: "h5py.File") -> dict[str, Any]:
     inputs = file[layout.INPUTS]
     conditional = file[layout.CONDITIONAL].attrs["jet_variables"] if layout.CONDITIONAL in file else []
     names = layout.collections(file)
@@ -93,6 +95,19 @@ def _metadata(file: h5py.File) -> dict[str, Any]:
     }
 
 
-def _values(file: h5py.File, collection: str, label: str) -> list[str]:
+def _values(file: "h5py.File", collection: str, label: str) -> list[str]:
     """Return the names of the values of a label, if they are known."""
     return list(file[layout.constituent_label(collection, label)].attrs.get("label_classes", []))
+
+
+FORMAT = Format(
+    name="tfrecords",
+    description="the arrays for TensorFlow",
+    write=write,
+    title="TFRecords",
+    loading="""from jetmill.loading.tensorflow import record_dataset
+    {output} = record_dataset("{results}/tfrecords/{output}", batch_size=1000)""",
+    made_from="hdf5",
+    options=("records_per_file",),
+    package=PACKAGE,
+)

@@ -11,10 +11,10 @@ from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, WEIGHTS
 from jetmill.columns.schema import Column, Kind, constituent, constituent_label, event_weight, variable
 from jetmill.errors import JetmillError
+from jetmill.formats.content.rows import Ragged, Rows, Valid
+from jetmill.formats.content.settings import Content
+from jetmill.formats.files import layout
 from jetmill.scaling.scalers import Scaler, scale_rows
-from jetmill.writing import layout
-from jetmill.writing.content import Content
-from jetmill.writing.rows import Ragged, Rows, Valid
 
 # Rows that are scaled and turned from columns to rows at a time: they stay in the cache.
 BLOCK_ROWS = 8192
@@ -80,7 +80,7 @@ class Tables:
 def scaled_rows(
     jets: Sequence[Jets], tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
 ) -> dict[str, Rows]:
-    """Return what the layout of arrays (`jetmill.writing.layout`) holds of jets, by dataset.
+    """Return what the layout of arrays (`jetmill.formats.files.layout`) holds of jets, by dataset.
 
     Raises
     ------

@@ -19,7 +19,9 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write
-from jetmill.packages import FORMATS
+from jetmill.packages import Package
+
+PACKAGE = Package("write.formats: tfrecords", "google-crc32c", ("google_crc32c",), "google-crc32c")
 
 # Records are put together in blocks of about this many bytes: little memory, near the cache.
 BLOCK_BYTES = 2**22
@@ -187,5 +189,5 @@ def _checksum() -> _Checksum:
     try:
         from google_crc32c import value
     except ModuleNotFoundError:
-        raise JetmillError(str(FORMATS["tfrecords"])) from None
+        raise JetmillError(str(PACKAGE)) from None
     return value

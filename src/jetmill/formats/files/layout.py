@@ -1,19 +1,21 @@
 """The layout of the final files: names of datasets, whole rows in chunks of about 1 MiB.
 
-Writing, indexing and reading share what stands here.
+Writing, joining and reading share what stands here.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
+from jetmill.compression import filters, know_all_filters
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, missing_sources, open_intermediate_file
-from jetmill.writing.compression import filters, know_all_filters
-from jetmill.writing.rows import Rows, take
+from jetmill.formats.content.rows import Rows, take
+
+if TYPE_CHECKING:
+    import h5py  # takes a tenth of a second, which the main process need not spend
 
 INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
 LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
@@ -38,19 +40,21 @@ def constituent_label(collection: str, label: str) -> str:
     return f"{collection}/labels/{label}"
 
 
-def open_finished(path: str | Path) -> h5py.File:
+def open_finished(path: str | Path) -> "h5py.File":
     """Open a finished file for reading, whatever its compression."""
+    import h5py
+
     know_all_filters()
     return h5py.File(path, "r")
 
 
-def reopen_finished(path: str | Path) -> h5py.File:
+def reopen_finished(path: str | Path) -> "h5py.File":
     """Open a finished file in a later job, or say how to have it made anew."""
     know_all_filters()
     return open_intermediate_file(path)
 
 
-def check_parts(path: str | Path, dataset: h5py.Dataset) -> None:
+def check_parts(path: str | Path, dataset: "h5py.Dataset") -> None:
     """Raise JetmillError if a file points to parts that are not there, for which HDF5 makes up values.
 
     Parameters
@@ -67,14 +71,23 @@ def check_parts(path: str | Path, dataset: h5py.Dataset) -> None:
         )
 
 
-def collections(file: h5py.File) -> list[str]:
+def collections(file: "h5py.File") -> list[str]:
     """Return the collections of constituents in a file."""
     return [name for name in file if name != "jets"]
 
 
-def constituent_labels(file: h5py.File, collection: str) -> list[str]:
+def constituent_labels(file: "h5py.File", collection: str) -> list[str]:
     """Return the labels of a collection in a file."""
     return list(file.get(f"{collection}/labels", ()))
+
+
+def datasets(file: "h5py.File") -> "dict[str, h5py.Dataset]":
+    """Return all datasets of a file by name."""
+    import h5py
+
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item} if isinstance(item, h5py.Dataset) else {}))
+    return found
 
 
 def write_rows(
@@ -98,8 +111,10 @@ def write_rows(
     types
         Dataset name to the type it is written as, where that is not its own.
     compression
-        See `jetmill.writing.compression`.
+        See `jetmill.compression`.
     """
+    import h5py
+
     with atomic_write(path) as partial, h5py.File(partial, "w") as file:
         for name, values in rows.items():
             dtype = np.dtype(types.get(name, values.dtype))
@@ -113,8 +128,8 @@ def write_rows(
 
 
 def create(
-    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype, compression: str = "none"
-) -> h5py.Dataset:
+    file: "h5py.File", name: str, shape: tuple[int, ...], dtype: np.dtype, compression: str = "none"
+) -> "h5py.Dataset":
     """Create a dataset whose chunks hold whole rows, about `CHUNK_BYTES` of them."""
     if not shape[0]:
         return file.create_dataset(name, shape, dtype)

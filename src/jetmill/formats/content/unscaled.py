@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jetmill.columns.schema import Kind, variable
-from jetmill.scaling.scalers import Scaler
-from jetmill.writing.assembling import (
+from jetmill.formats.content.rows import Ragged
+from jetmill.formats.content.scaled import (
     Jets,
     Tables,
     constituent_columns,
@@ -17,8 +17,8 @@ from jetmill.writing.assembling import (
     sample_numbers,
     weights_of,
 )
-from jetmill.writing.content import Content
-from jetmill.writing.rows import Ragged
+from jetmill.formats.content.settings import Content
+from jetmill.scaling.scalers import Scaler
 
 FLAVOUR = "flavour_label"
 

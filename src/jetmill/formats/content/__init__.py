@@ -1,0 +1,1 @@
+"""What a part holds: its jets, scaled or in their own units, as rows in any order."""

@@ -1,0 +1,57 @@
+"""A part of an output: its jets, and what is needed to turn their cleaned columns into rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from jetmill.balancing.selection import PartSpec, SelectedJets, final_order, select_jets
+from jetmill.balancing.tables import written_jets
+from jetmill.files import open_intermediate_file
+from jetmill.formats.content.scaled import Tables
+from jetmill.formats.content.settings import Content
+from jetmill.scaling.scalers import Scaler, read_scalers
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an output.
+
+    Attributes
+    ----------
+    jets
+        The jets that it takes from each batch.
+    tables, scalers, content
+        What weights and bins are looked up in; scalers of jets and of each collection; what to write.
+    written : ndarray of int64, shape (n_classes,)
+        Jets of the whole output.
+    unique
+        How many of them are unique jets.
+    """
+
+    jets: Sequence[SelectedJets]
+    tables: Tables
+    scalers: Mapping[str, Mapping[str, Scaler]]
+    content: Content
+    written: np.ndarray
+    unique: int
+
+    @classmethod
+    def read(cls, spec: PartSpec, balance_path: str | Path, scalers_path: str | Path, content: Content) -> "Part":
+        """Select the jets of a part, and read the tables and scalers."""
+        with open_intermediate_file(balance_path) as file:
+            jets, tables, written = list(select_jets(spec, file)), Tables.read(file), written_jets(file, spec.output)
+        return cls(jets, tables, read_scalers(scalers_path), content, *written)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The row to put at each place, int64 (n_jets,)."""
+        return final_order(self.jets)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Jets of each class in the part."""
+        labels = np.concatenate([jets.label for jets in self.jets])
+        return dict(zip(self.tables.classes, np.bincount(labels, minlength=len(self.tables.classes)), strict=True))

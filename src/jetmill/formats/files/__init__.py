@@ -1,0 +1,1 @@
+"""Finished files: their layout, how parts are joined, what is in them."""

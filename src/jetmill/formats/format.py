@@ -1,0 +1,104 @@
+"""What has to be known of an output format."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from jetmill.packages import Package
+from jetmill.splitting import SPLITS, VAL_RESAMPLED
+
+if TYPE_CHECKING:
+    import h5py
+
+
+@dataclass(frozen=True)
+class Hdf5Check:
+    """What is checked in finished HDF5 files besides their hash.
+
+    Attributes
+    ----------
+    labels, field
+        Dataset of the class of each jet, and its field if it is one of records.
+    finite
+        Called with a file and the configuration; returns the datasets that must be finite, each with its fields that
+        must be so, or None if it has no fields.
+    """
+
+    labels: str
+    field: str | None
+    finite: "Callable[[h5py.File, Mapping[str, Any]], dict[str, list[str] | None]]"
+
+
+@dataclass(frozen=True)
+class Format:
+    """An output format.
+
+    Attributes
+    ----------
+    name
+        Its name in ``write.formats`` and its directory, below that of the results and of each variation.
+    description
+        What it is, for the key ``write.formats``.
+    write
+        Called with what it is made from, the path to write, and the `options`: a `jetmill.formats.content.part.Part`,
+        or the path of a file of the format in `made_from`.
+    title, loading
+        What users are shown at the end of a run: a headline, and how to load ``{output}`` below ``{results}``.
+    suffix
+        Of the file of a part; "" if an output is one directory.
+    made_from
+        Another format that it is made from: part from part, a directory from a joined output. "" for cleaned columns.
+    options
+        Keys of ``write`` that its files depend on.
+    joined
+        Where outputs are joined into one file: a directory below that of the results, which may be ""; None if they
+        are not.
+    keeps_config
+        Whether joined files hold the configuration.
+    card
+        Returns the text of a ``README.md`` in its directory, from the names of the outputs.
+    package
+        What writing needs besides the packages that jetmill always needs.
+    environment
+        The conda environment of its jobs, in ``envs/``.
+    memory
+        How many times the size of what a part is made from a job holds in memory.
+    check
+        What is checked in finished files; None for those of which the hash is enough.
+    """
+
+    name: str
+    description: str
+    write: Callable[..., None]
+    title: str
+    loading: str
+    suffix: str = ""
+    made_from: str = ""
+    options: tuple[str, ...] = ()
+    joined: str | None = None
+    keeps_config: bool = False
+    card: Callable[[Sequence[str]], str] | None = None
+    package: Package | None = None
+    environment: str = "jetmill"
+    memory: float = 3
+    check: Hdf5Check | None = None
+
+    def part_path(self, output: str, part: str) -> str:
+        """Return the path of a part, or of the directory of an output."""
+        return f"{self.name}/{output}/part_{part}.{self.suffix}" if self.suffix else f"{self.name}/{output}"
+
+    def joined_path(self, output: str) -> str:
+        """Return the path of the file that joins the parts of an output."""
+        return str(PurePosixPath(self.joined or "", f"{output}.h5"))
+
+    @property
+    def patterns(self) -> list[str]:
+        """Globs of all its files of jets."""
+        parts = f"{self.name}/*/part_*.{self.suffix}" if self.suffix else f"{self.name}/*/[!.]*"
+        outputs = () if self.joined is None else (*SPLITS, VAL_RESAMPLED)
+        return [parts, *map(self.joined_path, outputs)]
+
+    def holds(self, path: str) -> bool:
+        """Say whether a path is that of one of its files of jets."""
+        return any(PurePosixPath("/", path).match(f"/{pattern}") for pattern in self.patterns)

@@ -1,0 +1,98 @@
+"""Parquet: a table in its own units, constituents as lists, which weaver reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.files import atomic_write, origin
+from jetmill.formats.format import Format
+from jetmill.packages import Package
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jetmill.formats.content.part import Part
+
+PACKAGE = Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow")
+# Jets that are written at a time, a row group of the file.
+BLOCK_ROWS = 50_000
+
+
+def write(part: "Part", output: str | Path) -> None:
+    """Write a part.
+
+    Columns: variables of jets by name, ``<collection>_<variable>`` as lists without padding,
+    ``label_<class>`` as bool, ``flavour_label``, weights and what is passed through.
+
+    Raises
+    ------
+    JetmillError
+        If pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise JetmillError(str(PACKAGE)) from None
+
+    from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
+
+    jets = jet_fields(part.jets, part.tables, part.scalers["jets"], part.content)
+    flavour = jets[FLAVOUR]
+    jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}
+    ragged = {
+        f"{collection}_{name}": rows
+        for collection in part.content.slots
+        for name, rows in constituent_fields(part.jets, collection, part.scalers[collection], part.content).items()
+    }
+    order = part.order
+
+    def table(rows: np.ndarray) -> "pa.Table":
+        columns = {name: pa.array(values.take(rows)) for name, values in jets.items()}
+        for name, values in ragged.items():
+            ends = np.concatenate([[0], np.cumsum(values.counts[rows])]).astype(np.int32)
+            columns[name] = pa.ListArray.from_arrays(ends, pa.array(values.take_ragged(rows)))
+        return pa.table(columns)
+
+    schema = table(order[:0]).schema
+    schema = schema.with_metadata({**(schema.metadata or {}), **origin})
+    with atomic_write(output) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for start in range(0, len(order), BLOCK_ROWS):
+            writer.write_table(table(order[start : start + BLOCK_ROWS]))
+
+
+# The names that Hugging Face gives these splits.
+SPLIT_NAMES = {"val": "validation", "val_resampled": "validation_resampled"}
+TEXT = """
+One row per jet: variables in their own units, constituents as lists. `datasets.load_dataset` of this directory has the
+splits above.
+"""
+
+
+def card(outputs: Sequence[str]) -> str:
+    """Return a card that says which files make each split (https://huggingface.co/docs/hub/datasets-manual-configuration).
+
+    Without it Hugging Face's ``load_dataset`` goes by words in the names of files and directories, and puts
+    ``val_resampled`` to ``val``.
+    """
+    import yaml
+
+    files = [{"split": SPLIT_NAMES.get(name, name), "path": f"{name}/part_*.parquet"} for name in outputs]
+    header = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": files}]}, sort_keys=False)
+    return f"---\n{header}---\n{TEXT}"
+
+
+FORMAT = Format(
+    name="parquet",
+    description="not scaled, for weaver",
+    write=write,
+    title="Parquet for weaver",
+    loading="{results}/parquet/{output}/*.parquet",
+    suffix="parquet",
+    card=card,
+    package=PACKAGE,
+    memory=5,
+)

@@ -1,0 +1,60 @@
+"""HDF5 of records in their own units: the layout that salt trains on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jetmill.formats.content.rows import Ragged, Rows, records
+from jetmill.formats.files.layout import write_rows
+from jetmill.formats.format import Format, Hdf5Check
+
+if TYPE_CHECKING:
+    import h5py
+
+    from jetmill.formats.content.part import Part
+
+
+def write(part: "Part", output: str | Path, *, compression: str) -> None:
+    """Write a part as one dataset of records per object: ``jets`` (n,), constituents (n, slots).
+
+    Variables are not scaled. ``jets`` has ``flavour_label``, the class; constituents have ``valid``,
+    those in use in front. Attributes: of ``jets``, ``flavour_label`` with the names of the classes; of
+    the file, what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
+    """
+    from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
+
+    content, classes = part.content, list(part.tables.classes)
+    rows: dict[str, Rows] = {"jets": records(jet_fields(part.jets, part.tables, part.scalers["jets"], content))}
+    for collection, length in content.slots.items():
+        fields = constituent_fields(part.jets, collection, part.scalers[collection], content)
+        counts = next(iter(fields.values())).counts
+        in_use = np.arange(counts.sum() + 1) < counts.sum()
+        values = records({name: f.values for name, f in fields.items()} | {"valid": in_use})
+        rows[collection] = Ragged(values, counts, length)
+    by_class = dict(zip(classes, part.written.tolist(), strict=True))
+    of_file = {"unique_jets": part.unique, "jet_counts": json.dumps(by_class), "dsids": json.dumps([])}
+    write_rows(output, rows, part.order, {"jets": {FLAVOUR: classes}, "/": of_file}, {}, compression)
+
+
+def finite(file: "h5py.File", config: Mapping[str, Any]) -> dict[str, list[str] | None]:
+    """Return the fields that must be finite: inputs and weights."""
+    weights = [name for name in file["jets"].dtype.names if name.startswith("weight")]
+    of_constituents = {name: config["constituents"][name]["variables"] for name in file if name != "jets"}
+    return {"jets": [*config["jets"]["variables"], *weights], **of_constituents}
+
+
+FORMAT = Format(
+    name="structured",
+    description="HDF5 of records, not scaled, for salt",
+    write=write,
+    title="Records for salt",
+    loading="{results}/structured/{output}.h5, with {results}/norm_dict.yaml and class_dict.yaml",
+    suffix="h5",
+    options=("compression",),
+    joined="structured",
+    keeps_config=True,  # salt keeps it beside a trained model
+    check=Hdf5Check(labels="jets", field="flavour_label", finite=finite),
+)

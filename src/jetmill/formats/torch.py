@@ -1,0 +1,84 @@
+"""The arrays of a part as a dictionary of tensors, readable with ``torch.load(path, weights_only=True)``."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from jetmill.errors import JetmillError
+from jetmill.files import atomic_write
+from jetmill.formats.files import layout
+from jetmill.formats.format import Format
+from jetmill.packages import Package
+
+PACKAGE = Package("write.formats: torch", "PyTorch", ("torch",), "torch")
+
+logger = logging.getLogger(__name__)
+
+
+def write(part: str | Path, output: str | Path) -> None:
+    """Write a finished part as ``.pt``.
+
+    Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
+    same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` int8
+    to int32 (n_jets, n_axes), ``reference`` float32 (n_jets, n_outputs), and the lists of names
+    ``variables``, ``classes``, ``reference_outputs``. If they are asked for, ``conditional`` (n_jets, n) and
+    ``additional_labels_<name>`` (n_jets,). For each collection of constituents
+    ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64) and the names ``_variables``.
+
+    Raises
+    ------
+    JetmillError
+        If PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise JetmillError(str(PACKAGE)) from None
+    with layout.reopen_finished(part) as file:
+        arrays = {
+            "inputs": file[layout.INPUTS][()],
+            "is_default": file[layout.IS_DEFAULT][()],
+            "labels": file[layout.LABELS][()].astype(np.int64),
+            "bins": file[layout.BINS][()],
+        }
+        n_jets = len(arrays["labels"])
+        reference = {name: values[()] for name, values in file.get(layout.REFERENCE, {}).items()}
+        arrays["reference"] = np.stack([*reference.values()], axis=1) if reference else np.empty((n_jets, 0))
+        arrays["reference"] = arrays["reference"].astype(np.float32)
+        arrays |= {name: values[()] for name, values in file["jets"].items() if name.startswith("weight")}
+        for name, values in file.get(layout.ADDITIONAL_LABELS, {}).items():
+            arrays[f"additional_labels_{name}"] = values[()]
+        if layout.CONDITIONAL in file:
+            arrays["conditional"] = file[layout.CONDITIONAL][()]
+        names = {
+            "variables": file[layout.INPUTS].attrs["jet_variables"],
+            "classes": file[layout.LABELS].attrs["label_classes"],
+            "reference_outputs": reference,
+        }
+        for collection in layout.collections(file):
+            inputs = file[layout.constituent_inputs(collection)]
+            arrays[f"{collection}_inputs"] = inputs[()]
+            arrays[f"{collection}_valid"] = file[layout.valid(collection)][()]
+            for label in layout.constituent_labels(file, collection):
+                values = file[layout.constituent_label(collection, label)][()]
+                arrays[f"{collection}_labels_{label}"] = values.astype(np.int64)
+            names[f"{collection}_variables"] = inputs.attrs["variables"]
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    # Given a path, it would put its name into the file.
+    with atomic_write(output) as partial, partial.open("wb") as target:
+        torch.save(tensors | {key: list(values) for key, values in names.items()}, target)
+    logger.info("%12d jets written", n_jets)
+
+
+FORMAT = Format(
+    name="torch",
+    description="the arrays of each part as a .pt file",
+    write=write,
+    title="Tensors of each part",
+    loading='torch.load("{results}/torch/{output}/part_0000.pt", weights_only=True)',
+    suffix="pt",
+    made_from="hdf5",
+    package=PACKAGE,
+    environment="torch",
+)

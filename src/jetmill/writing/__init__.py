@@ -1,1 +1,0 @@
-"""From cleaned columns to the rows of finished files."""
