@@ -121,7 +121,7 @@ def test_nothing_is_left_over_and_nothing_to_do(run):
     [
         ({"write": {"conditional": ["eta_btagJes"]}}, {"clean", "bin_jets", "fit_scalers", "balance", "make_toy"}),
         ({"write": {"compression": "gzip"}}, {"clean", "bin_jets", "fit_scalers", "balance"}),
-        ({"write": {"records_per_file": 10}}, {"clean", "balance", "write", "join"}),
+        ({"write": {"records_per_file": 10}}, {"clean", "balance", "write"}),
         (
             {"constituents": {"tracks": CONFIG["constituents"]["tracks"] | {"scaling": {"log": ["dr"]}}}},
             {"clean", "bin_jets", "balance", "make_toy"},

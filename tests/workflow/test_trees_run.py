@@ -226,12 +226,14 @@ def test_other_maps_clean_their_variations_again(edited):
     jobs = edited(lambda directory: write_maps(directory / "maps.root", 2)).jobs
     # Not the nominal jets, nor positions.
     assert (jobs.get("clean"), jobs.get("list_batches"), jobs.get("write")) == (2, 1, 1)
+    assert jobs["join_variation"] == 1
     assert not {"bin_jets", "fit_scalers", "balance", "join"} & jobs.keys()
 
 
 def test_a_further_variation_leaves_the_others_alone(edited):
     jobs = edited(systematics={"variations": [*VARIATIONS, "energy_scale_down"]}).jobs
     assert (jobs["clean"], jobs["write"]) == (2, 1)
+    assert jobs["join_variation"] == 1
     assert not {"fit_scalers", "balance", "join"} & jobs.keys()
 
 
