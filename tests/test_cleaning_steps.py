@@ -203,7 +203,7 @@ def same(found, wanted):
 
 def test_units_define_select_transform_sort_cut_off(files, tmp_path):
     wanted = plain(files)
-    # Some clusters are cut off, so that fractions of the rest would be others; ranks tie; some are NaN.
+    # Some clusters are truncated, so that fractions of the rest would be others; ranks tie; some are NaN.
     assert sum(n > 3 for *_, n in wanted.values()) > 20
     same(clean(files, tmp_path / "c.h5", config(files[0].parent)), wanted)
 
@@ -564,7 +564,7 @@ def test_what_is_used_before_it_is_made_is_told(small, keys):
 
 
 def test_count_of_tracks_beside_the_number_that_a_dump_has(tmp_path):
-    """A dump counts all tracks of a jet; its slots are cut off. Names of the file win."""
+    """A dump counts all tracks of a jet; its slots are truncated. Names of the file win."""
     dump = toy_dump(3000, "ttbar", np.random.default_rng(2), n_tracks=10)
     jets = dump["jets"]
     n_tracks, n_slots = jets["n_tracks"], dump["tracks"]["valid"].sum(axis=1)

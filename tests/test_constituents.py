@@ -79,7 +79,7 @@ def stored(path, names=("d0", "hits", "number"), labels=("origin", "vertex"), co
 
 
 def expected(jets, tracks, used, *, keep=lambda t: True, key=None, n_max=5):
-    """Do it jet by jet: those in use, selected, sorted (stable, NaN last), cut off."""
+    """Do it jet by jet: those in use, selected, sorted (stable, NaN last), truncated."""
     result = {}
     for jet, of_jet, mask in zip(jets, tracks, used, strict=True):
         if jet["pt"] <= 20 or jet["flavour"] == 15:

@@ -136,7 +136,7 @@ def test_any_byte_of_any_column(run, damage):
         assert str(error.value) == (
             f"{path}: damaged (a checksum is wrong)."
             " Remove it and batches.json beside the directories of the samples, and start again:"
-            " Snakemake then makes them anew"
+            " Snakemake then rebuilds them"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jetmill.config.load import load
+from jetmill.config.load import adapter, load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import open_source, root
@@ -49,7 +49,7 @@ def one_by_one(path, name, *, jets="Jet", index="genJetIdx", of="GenJet"):
 
 
 def read(path, names, **settings):
-    settings = Input(**({"matched": MATCHED, "event_id": []} | settings))
+    settings = adapter(Input).validate_python({"matched": MATCHED, "event_id": []} | settings)
     with open_source(str(path), settings) as source:
         types = source.dtypes(names)
         chunks = list(source.chunks(names, {}))

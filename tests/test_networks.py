@@ -445,7 +445,7 @@ def rows_of(jet, tracks, most):
 @pytest.mark.parametrize("with_odds", [False, True])
 @pytest.mark.parametrize("slots", [None, 3, 8])
 def test_a_network_of_constituents_in_cleaning(tmp_path, monkeypatch, with_odds, slots):
-    """Selected, with what is defined, sorted and cut off; variables that are not stored too."""
+    """Selected, with what is defined, sorted and truncated; variables that are not stored too."""
     monkeypatch.setattr(hdf5, "CHUNK_BYTES", 5000)
     jets, tracks = dump(tmp_path / "a.h5")
     path = set_model(tmp_path / "set.onnx", slots=5 if slots is None else slots)

@@ -28,7 +28,7 @@ _OF_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, e
 
 # What a working file has its checksum under; the size of its chunks.
 CHECKSUM, CHUNK_BYTES = "sha256", 2**18
-MAKE_AGAIN = "Remove it and start again: Snakemake then makes it anew"
+MAKE_AGAIN = "Remove it and start again: Snakemake then rebuilds it"
 
 
 # What the files of this job say of their origin, under this name: see `jetmill.made_from`.
@@ -130,7 +130,7 @@ def intermediate_file(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[No
     try:
         yield
     except FileNotFoundError as error:
-        raise JetmillError(f"{path}: no such file; start snakemake again, which makes it anew") from error
+        raise JetmillError(f"{path}: no such file; start snakemake again, which rebuilds it") from error
     except (OSError, ValueError, KeyError) as error:
         raise JetmillError(f"{path}: damaged ({first_line(error)}). {advice}") from error
 

@@ -69,7 +69,7 @@ Made from `src/jetmill/variables/transforms.py` by `python -m jetmill.reference`
 transform, or a section: `{{name: log_set, roles: {{energy: E}}, prefix: my_}}`. What a transform takes are
 roles, played by the variables of these names unless `roles` says otherwise; `jet_eta` and `jet_phi` are
 eta and phi of the jet. Steps are taken in their order, after `define`, and for constituents after
-`select`: sums and the hardest are those of all selected constituents, whatever is cut off later. A
+`select`: sums and the hardest are those of all selected constituents, however many are truncated later. A
 number that does not exist, as the logarithm of 0, is missing.
 
 ## Of constituents

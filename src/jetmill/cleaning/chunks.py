@@ -8,7 +8,7 @@ import numpy as np
 from jetmill.cleaning.table import Table
 from jetmill.ragged import broadcast, count_true
 from jetmill.sources import Chunk
-from jetmill.variables.missing import as_it_came
+from jetmill.variables.missing import as_in_file
 
 
 @dataclass
@@ -100,7 +100,7 @@ class ConstituentChunk:
     def jet_variables(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return variables of the jets, as ``jet_<name>`` of each constituent."""
         jets = self.jets.table.variables
-        found = [n for name in names for n in (name, as_it_came(name)) if n in jets]
+        found = [n for name in names for n in (name, as_in_file(name)) if n in jets]
         return {f"jet_{name}": broadcast(jets[name], self.counts) for name in found}
 
     def final(self, values: np.ndarray) -> np.ndarray:

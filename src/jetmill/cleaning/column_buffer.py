@@ -1,8 +1,8 @@
-"""The columns of a batch while it is read, and its jets in the order of their keys, in bounded memory.
+"""A buffer for the columns of a batch, which gives its jets back in ranges of their keys, in bounded memory.
 
-What is read stays in memory up to `RUN_BYTES`. Beyond that its jets are sorted by key and its columns written one
-after the other to an unnamed file: a run. Keys are uniform. So a range of keys is a block of jets of about the size
-that is wanted, and lies in one piece in each column of each run.
+Up to `RUN_BYTES` stay in memory. When more have been appended, the jets in memory are sorted by key, and their columns
+are written one after the other to an unnamed file: a run. Since keys are uniform, a range of keys is a block of jets of
+a predictable size, which lies in one piece in each column of each run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,22 +18,22 @@ from jetmill.columns.promotion import Types, merge
 from jetmill.columns.schema import KEY, ROW, Column, Kind
 from jetmill.ragged import values_of
 
-# What stays in memory: bytes of all columns, and values of the longest one.
+# Limits of what stays in memory: bytes of all columns, and values of the longest one.
 RUN_BYTES, RUN_VALUES = 64_000_000, 2**22
-# What is put in order at a time.
+# Limits of a block, which is sorted in memory.
 BLOCK_JETS, BLOCK_VALUES = 2**22, 2**24
 
 Columns = Mapping[Column, np.ndarray]
 
 
 class _Scratch:
-    """Large arrays that are used again: the kernel clears each new one."""
+    """Large arrays that are reused, as the kernel has to clear each new one."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, np.ndarray] = {}
 
     def array(self, purpose: str, dtype: np.dtype, length: int) -> np.ndarray:
-        """Return an array (length,), valid until the next one for the same purpose is asked for."""
+        """Return an array (length,), valid until the next call for the same purpose."""
         n_bytes = length * dtype.itemsize
         if purpose not in self._arrays or len(self._arrays[purpose]) < n_bytes:
             self._arrays[purpose] = np.empty(n_bytes, dtype=np.uint8)
@@ -41,7 +41,7 @@ class _Scratch:
 
 
 class _InMemory:
-    """Columns in the pieces in which they were read."""
+    """Columns in the pieces in which they were appended."""
 
     def __init__(self, types: Mapping[Column, np.dtype], pieces: Sequence[Columns] = ()):
         self.types, self.pieces = types, list[Columns]()
@@ -62,16 +62,14 @@ class _InMemory:
 
 @dataclass(frozen=True)
 class _OnDisk:
-    """Columns in a file, their jets sorted by key.
+    """A run: columns in a file, with jets sorted by key.
 
     Attributes
     ----------
-    starts
-        Column to where it starts in the file, in bytes.
-    lengths
-        Column to the number of its values.
+    starts, lengths
+        First byte and number of values of each column in the file.
     end
-        Where the run ends in the file.
+        Byte after the last one of the run.
     """
 
     file: Any
@@ -95,7 +93,7 @@ _Run = _InMemory | _OnDisk
 
 @dataclass(frozen=True)
 class Block:
-    """The jets of a range of keys.
+    """Jets of a range of keys.
 
     Attributes
     ----------
@@ -105,7 +103,7 @@ class Block:
 
     types: Mapping[Column, np.dtype]
     _runs: Sequence[_Run]
-    # Of each run: the rows of jets (under None), and of the constituents of each collection.
+    # For each run: rows of the jets (under None), and of the constituents of each collection.
     _rows: Sequence[Mapping[str | None, slice]]
     _scratch: _Scratch
 
@@ -118,14 +116,14 @@ class Block:
         return self._read_into(np.empty(self._length(name), self.types[name]), name)
 
     def take(self, name: Column, places: np.ndarray) -> np.ndarray:
-        """Return the values at some places of a column, to be used before the next are asked for."""
+        """Return the values at some places of a column, valid until the next call."""
         dtype = self.types[name]
         column = self._read_into(self._scratch.array("column", dtype, self._length(name)), name)
-        # All places are in range; "wrap" is the quickest way not to check.
+        # All places are in range, and "wrap" is the fastest mode without checks.
         return column.take(places, out=self._scratch.array("taken", dtype, len(places)), mode="wrap")
 
     def places(self, order: np.ndarray) -> Iterator[tuple[str | None, np.ndarray]]:
-        """Yield the places of the jets in another order, under None, and of the constituents of each collection."""
+        """Yield the places of reordered jets, under None, and of the constituents of each collection."""
         yield None, order
         for name in self.types:
             if name.kind is Kind.COUNTS:
@@ -144,14 +142,14 @@ class Block:
 
 
 class ColumnBuffer(AbstractContextManager):
-    """The columns of a batch while it is read.
+    """A buffer for the columns of a batch.
 
     Parameters
     ----------
     directory
-        Where the unnamed file goes that holds what does not fit into memory.
+        Directory of the unnamed file for what does not fit into memory.
     own
-        Types of columns that are made here, whatever the types in the files.
+        Types of the columns that no input file has. `ROW` is filled here.
     """
 
     def __init__(self, directory: Path, own: dict[Column, np.dtype]):
@@ -169,28 +167,28 @@ class ColumnBuffer(AbstractContextManager):
 
     @property
     def n_jets(self) -> int:
-        """Number of jets so far."""
+        """Number of jets in the buffer."""
         return sum(run.lengths[KEY] for run in self._runs) + self._rest.lengths.get(KEY, 0)
 
     @property
     def seen(self) -> Types:
-        """In which types the files have the columns, and what integers."""
+        """Types of the columns in the files, and ranges of their integers."""
         return merge([self._seen, self._seen_of_file])
 
     def mark(self) -> None:
-        """Keep all there is, whatever becomes of the next file."""
+        """Set a mark that `roll_back` returns to."""
         self._seen, self._seen_of_file = self.seen, Types()
         self._marked = len(self._runs), len(self._rest.pieces)
 
     def roll_back(self) -> None:
-        """Forget all since the last `mark`."""
+        """Forget everything since the last `mark`."""
         n_runs, n_pieces = self._marked
         self._seen_of_file = Types()
         self._runs = self._runs[:n_runs]
         self._rest = _InMemory(self._rest.types, self._rest.pieces[:n_pieces])
 
     def expect(self, types: Mapping[Column, np.dtype], path: str | None = None) -> None:
-        """Say in which types the columns of the next file come; columns of no file (`path`) have any type."""
+        """Set the types of the columns of the next file; those without a file (`path`) do not count as seen."""
         types = {name: dtype.newbyteorder("=") for name, dtype in types.items()}
         if path is not None:
             self._seen_of_file.add(Types.of_file(path, types))
@@ -212,7 +210,7 @@ class ColumnBuffer(AbstractContextManager):
             self._flush()
 
     def blocks(self) -> list[Block]:
-        """Return all jets in ranges of keys, one after the other.
+        """Return all jets as consecutive ranges of keys.
 
         Raises
         ------
@@ -226,13 +224,13 @@ class ColumnBuffer(AbstractContextManager):
         n_blocks = max(1, -(-n_values // BLOCK_VALUES), -(-n_jets // BLOCK_JETS))
         if self._runs or n_blocks > 1:
             self._flush()
-        # What is in memory is not sorted, and one block.
+        # Jets in memory are not sorted, and form a single block.
         runs: list[_Run] = [*self._runs] or [self._rest]
         rows = [self._ranges(run, n_blocks) for run in runs]
         return [Block(types, runs, [of_run[n] for of_run in rows], self._scratch) for n in range(n_blocks)]
 
     def _ranges(self, run: _Run, n: int) -> list[dict[str | None, slice]]:
-        """Return the rows of jets and constituents of a run in each of `n` equal ranges of keys."""
+        """Return the rows of the jets and constituents of a run in each of `n` equal ranges of keys."""
 
         def column(name: Column) -> np.ndarray:
             values = np.empty(run.lengths[name], run.types[name])
@@ -249,7 +247,7 @@ class ColumnBuffer(AbstractContextManager):
         return [{of: slice(int(cut[k]), int(cut[k + 1])) for of, cut in cuts.items()} for k in range(n)]
 
     def _flush(self) -> None:
-        """Write what is in memory to the file; what was there at the last `mark` becomes a run of its own."""
+        """Write the columns in memory to the file; what was there at the last `mark` becomes a run of its own."""
         n_runs, n_pieces = self._marked
         types, kept, new = self._rest.types, self._rest.pieces[:n_pieces], self._rest.pieces[n_pieces:]
         if kept:

@@ -1,4 +1,4 @@
-"""Which jets are kept, and what their class is."""
+"""Cuts and classes of jets."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,8 +19,8 @@ def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[
     columns
         Values after `mark_missing`, each (n_jets,).
     cuts
-        A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the
-        expression would make of the NaN.
+        A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the value of the
+        expression for NaN.
 
     Returns
     -------

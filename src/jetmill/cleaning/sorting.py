@@ -16,14 +16,14 @@ from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_mod
 
 @dataclass(frozen=True)
 class Sorted:
-    """The jets of a batch, to be written piece by piece.
+    """Jets of a batch in their final order, to be written piece by piece.
 
     Attributes
     ----------
     columns
-        Dataset name to its length and type.
+        Length and type of each column.
     pieces
-        Dataset name, first row and values (n,).
+        Column, first row and values (n,).
     class_counts
         Jets of each class in each split, int64 (n_splits, n_classes).
     """
@@ -34,7 +34,7 @@ class Sorted:
 
 
 def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
-    """Split the jets of a batch and put them in order, block by block.
+    """Split and sort the jets of a batch, block by block.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
     blocks, split_of = buffer.blocks(), _split(buffer, settings)
     n_classes = len(settings.classes)
     classes = np.zeros((len(SPLITS), n_classes), dtype=np.int64)
-    # By what has rows, jets (None) or a collection: how many rows each block has in each split.
+    # For jets (None) and each collection: rows of each block in each split.
     sizes = {of: np.zeros((len(blocks), len(SPLITS)), dtype=np.int64) for of in (None, *settings.constituents)}
     for number, block in enumerate(blocks):
         split = split_of(block)
@@ -67,11 +67,11 @@ def _pieces(
     names: list[Column],
     sizes: dict[str | None, np.ndarray],
 ) -> Iterator[tuple[Column, int, np.ndarray]]:
-    # A split lies behind the one before it, and in each the blocks one behind the other.
+    # The splits follow each other, and the blocks within each split.
     starts = {of: starts_of(n.T.reshape(-1)).reshape(n.T.shape).T for of, n in sizes.items()}
 
     def cuts(of: str | None, number: int) -> list[tuple[int, int, int]]:
-        """Return of each split the first row in the file, the first row in the block, and the number of rows."""
+        """Return for each split the first row in the file, the first row in the block, and the number of rows."""
         n = sizes[of][number]
         return list(zip(starts[of][number].tolist(), starts_of(n).tolist(), n.tolist(), strict=True))
 
@@ -93,9 +93,9 @@ def _pieces(
 
 
 def _split(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
-    """Return what gives the split of the jets of a block, uint8 (n_jets,).
+    """Return a function that finds the split of the jets of a block, uint8 (n_jets,).
 
-    By event or modulo it depends on the event alone.
+    By event or modulo, the split depends on the event alone.
     """
     split: Split = settings.split
     # The models guarantee shares or lists of remainders; mypy cannot see which.

@@ -8,7 +8,7 @@ import numpy as np
 from jetmill.errors import JetmillError
 from jetmill.settings.steps import MissingValues
 from jetmill.variables.expressions import Expression
-from jetmill.variables.missing import as_it_came, count_beyond, is_missing, mark_missing, stored_type
+from jetmill.variables.missing import as_in_file, count_too_large, is_missing, mark_missing, stored_type
 
 Columns = Mapping[str, np.ndarray]
 
@@ -19,7 +19,7 @@ class Table:
     Attributes
     ----------
     variables
-        Name to values, (n_rows,); before a value was missing also, under `as_it_came`, integers as they were.
+        Name to values, (n_rows,); before a value was missing also, under `as_in_file`, integers as they were.
     lost
         Variable to the number of values that are missing because they are infinite, undefined, or too large for
         their type.
@@ -35,21 +35,21 @@ class Table:
         new = {**new, **{count: self.variables[count] for count in self._slots if count in self.variables}}
         rules = self._rules
         marked = mark_missing(new, values=rules.values, values_of=rules.values_of, slots=self._slots)
-        self.lost.update(count_beyond(new, marked))
+        self.lost.update(count_too_large(new, marked))
         self.variables |= marked
 
     def replace(self, new: Columns) -> None:
         """Replace variables by other values of theirs."""
         for name, values in new.items():
             self.variables[name] = values
-            self.variables.pop(as_it_came(name), None)
+            self.variables.pop(as_in_file(name), None)
 
     def convert(self, name: str, dtype: np.dtype, factor: float) -> np.ndarray:
         """Convert a variable that has `dtype` in the file to another unit, and return it."""
         # The type is the same whether values are missing or not.
         converted = {name: self.variables[name].astype(stored_type(dtype), copy=False) * factor}
         marked = mark_missing(converted)
-        self.lost.update(count_beyond(converted, marked))
+        self.lost.update(count_too_large(converted, marked))
         self.replace(marked)
         return converted[name]
 

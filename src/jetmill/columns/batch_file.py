@@ -16,7 +16,7 @@ from jetmill.made_from import check_made_from
 from jetmill.splitting import SPLITS
 
 _ADVICE = (
-    "Remove it and batches.json beside the directories of the samples, and start again: Snakemake then makes them anew"
+    "Remove it and batches.json beside the directories of the samples, and start again: Snakemake then rebuilds them"
 )
 
 
@@ -69,7 +69,7 @@ class Batch(AbstractContextManager):
         except FileNotFoundError:
             raise JetmillError(
                 f"{path}: is gone; remove batches.json beside the directories of the samples, and start again:"
-                " Snakemake then makes it anew"
+                " Snakemake then rebuilds it"
             ) from None
         except OSError as error:
             raise JetmillError(f"{path}: damaged ({first_line(error)}). {_ADVICE}") from None

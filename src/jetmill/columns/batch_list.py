@@ -1,4 +1,4 @@
-"""The list of cleaned batches and of what each holds, so that later jobs need not look into all of them."""
+"""The list of cleaned batches and their content, so that later jobs need not open all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CONSTITUENT_STEPS = ("read", "selected", "kept")
 
 @dataclass(frozen=True)
 class CleanedBatch:
-    """A batch that is cleaned.
+    """A cleaned batch.
 
     Attributes
     ----------
@@ -27,15 +27,15 @@ class CleanedBatch:
     splits
         Jets of each split.
     cutflow
-        Pairs of a cut and how many jets are left after it.
+        Pairs of a cut and the number of jets left after it.
     constituents
-        Collection to how many are read, selected, kept (`CONSTITUENT_STEPS`).
+        Collection to the numbers of constituents that were read, selected and kept (`CONSTITUENT_STEPS`).
     inputs
-        The files it was made of, as the manifest names them.
+        Its input files, as listed in the manifest.
     warnings
-        Those of the clean job.
+        Warnings of the clean job.
     types
-        Column to the type that it is read in, the same for all batches of a list: it holds the values of all.
+        Types in which columns are read, the same for all batches of a list, as they hold the values of all.
     """
 
     sample: str
@@ -84,7 +84,7 @@ def with_dropped(flow: Sequence[tuple[str, int]], dropped: int) -> list[tuple[st
 
 
 def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
-    """Return what is listed of a batch, and the types of its columns."""
+    """Return the entry of a batch in the list, and the types of its columns."""
     with Batch(path) as batch:
         listed = {
             "sample": batch.attribute("sample"),

@@ -1,4 +1,4 @@
-"""Input files: one module per format, each giving the same chunks of jets."""
+"""Input files: one module per format, all yielding the same chunks of jets."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""What every source yields: some jets of a file, as columns."""
+"""The protocol of input formats: files that yield chunks of jets as columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,7 @@ class Chunk(Protocol):
     columns
         Variable name to values of shape (n_jets,), in the type of the file.
     entry, position
-        Entry of the tree and position in that entry of each jet, int64 (n_jets,): the identity of
-        a jet inside its file.
+        Entry of the tree and position in that entry, int64 (n_jets,): the identity of a jet in its file.
     """
 
     columns: dict[str, np.ndarray]
@@ -40,7 +39,7 @@ class Chunk(Protocol):
     position: np.ndarray
 
     def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
-        """Read the constituents of the jets where the mask `jets` is true; those in use alone."""
+        """Read the constituents of the jets where the mask `jets` is true, without empty slots."""
 
 
 class Source(Protocol):
@@ -49,7 +48,7 @@ class Source(Protocol):
     Attributes
     ----------
     identity
-        What tells the file from others without reading it: ``size`` in bytes, and what the format has.
+        ``size`` in bytes, and identifiers of the format; known without reading the file.
     """
 
     identity: dict[str, int | str]
@@ -61,4 +60,4 @@ class Source(Protocol):
         """Return the type of each variable of a collection, or raise for the first that is not there."""
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[Chunk]:
-        """Yield all jets in file order, a bounded number at a time, told what will be asked for."""
+        """Yield all jets in file order, a bounded number at a time, given all variables that will be read."""

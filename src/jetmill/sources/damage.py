@@ -9,12 +9,12 @@ from jetmill.sources.remote import is_remote
 
 
 class UnreadableError(JetmillError):
-    """An input file is damaged, cut short, not of its format, gone, or its server does not give it."""
+    """An input file is damaged, truncated, of another format, gone, or its server does not deliver it."""
 
 
 @contextmanager
 def damage_named(path: str, what: str) -> Iterator[None]:
-    """Turn whatever a damaged file makes a library raise, which can be anything, into an `UnreadableError`."""
+    """Turn any exception that a library raises for a damaged file into an `UnreadableError`."""
     try:
         yield
     except (JetmillError, MemoryError):

@@ -20,7 +20,7 @@ from jetmill.sources.remote import NOT_REMOTE, is_remote
 
 logger = logging.getLogger(__name__)
 
-# Bytes read at a time, whole records: what stays in the cache is taken apart several times faster.
+# Bytes of whole records read at a time: records in the cache are split into fields several times faster.
 CHUNK_BYTES = 8_000_000
 VALID = "valid"
 
@@ -95,7 +95,7 @@ class Hdf5Dump:
         return self._datasets[name]
 
     def read(self, name: str, rows: slice) -> np.ndarray:
-        """Read whole records of consecutive rows; HDF5 is ten times slower in picking fields."""
+        """Read whole records of consecutive rows; reading single fields takes HDF5 ten times longer."""
         dataset = self.dataset(name)
         records = np.empty((rows.stop - rows.start, *dataset.shape[1:]), dtype=dataset.dtype)
         with damage_named(self._path, f"'{name}' cannot be read"):
@@ -118,7 +118,7 @@ class Hdf5Dump:
 
     def _find(self, name: str) -> h5py.Dataset:
         with damage_named(self._path, "its datasets cannot be read"):
-            # A name that is not text is bytes, and what cannot be opened is None.
+            # A name that is not text is bytes, and an item that cannot be opened is None.
             items = {str(key): item for key, item in self._file.items()}
             if name in items and items[name] is None:
                 self._file[name]  # says why
@@ -150,7 +150,7 @@ class Hdf5Dump:
 
 
 def _native(field: np.ndarray) -> np.ndarray:
-    """Return a field in one piece, in the byte order of this machine."""
+    """Return a field as a contiguous array in the byte order of this machine."""
     return np.ascontiguousarray(field, dtype=field.dtype.newbyteorder("="))
 
 
@@ -159,7 +159,7 @@ def _row_bytes(dataset: h5py.Dataset) -> int:
 
 
 def _not_nan(slots: np.ndarray) -> np.ndarray:
-    """Say which slots are in use where no field tells: those whose first float is not NaN."""
+    """Return which slots are in use where no field says so: those whose first float is not NaN."""
     first = next(name for name in slots.dtype.names or () if slots.dtype[name].kind == "f")
     return ~np.isnan(slots[first])
 

@@ -9,7 +9,7 @@ NOT_REMOTE = "only ROOT files are read from servers; copy HDF5 files here, or mo
 
 
 def is_remote(path: str) -> bool:
-    """Tell whether a path is a URL, as ``root://host//file.root``."""
+    """Return whether a path is a URL, as ``root://host//file.root``."""
     return "://" in path
 
 

@@ -16,13 +16,13 @@ from jetmill.sources.chunk import Constituents
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.remote import is_remote, options
 from jetmill.sources.root_branches import UNKNOWN, Held, held_by
-from jetmill.sources.root_constituents import ElementLinks, IndexLists, Nested, Way
+from jetmill.sources.root_constituents import ElementLinks, IndexLists, Link, Nested
 from jetmill.sources.root_constituents import read as read_constituents
 from jetmill.sources.root_damage import classes_of_sound_files
 from jetmill.variables.missing import stored_type
 
-# Uncompressed bytes read at a time. The arrays of a chunk are about this large in memory. A job spends most of
-# its system time on touching memory for the first time: with twice as much it takes a third longer.
+# Uncompressed bytes read at a time, about the size of the arrays of a chunk in memory. Most of the system time of a
+# job goes into touching memory for the first time: with twice as many bytes it takes a third longer.
 CHUNK_BYTES = 16_000_000
 # Not even zeros are compressed this many times.
 MOST_COMPRESSED = 2**16
@@ -30,7 +30,7 @@ MOST_COMPRESSED = 2**16
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a variable of jets is in the tree.
+    """The place of a variable of jets in the tree.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class _Place:
     dtype
         Type of the variable.
     index
-        Branch of jets that says which element of `branch` is theirs, for objects that jets are matched to.
+        Branch of jets with the index of their element in `branch`, for objects that jets are matched to.
     out_of_range
-        Whether an index beyond the last element means none.
+        Whether an index beyond the last element means that there is none.
     """
 
     branch: str
@@ -86,7 +86,7 @@ class RootTree:
         self._path, self._tree, self._settings, self._collections = path, tree, settings, constituents
         self._known = set(tree.keys())
         self._on_event = settings.level == "event"
-        self._ways: dict[tuple[str, ...], tuple[dict[str, str], Way]] = {}
+        self._links: dict[tuple[str, ...], tuple[dict[str, str], Link]] = {}
         self._known_types: dict[str, Held] = {}
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
@@ -97,7 +97,7 @@ class RootTree:
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
         with self._damage_named():
-            branches, _ = self._way(collection, names)
+            branches, _ = self._link(collection, names)
             return {name: self._numbers(branch, "one number per constituent")[1] for name, branch in branches.items()}
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[RootChunk]:
@@ -109,7 +109,7 @@ class RootTree:
             jagged = [b for b in dict.fromkeys(per_jet) if self._held(b).depth]
             if self._on_event and not jagged:
                 raise JetmillError(f"{self._path}: none of {', '.join(names)} is a branch with one number per jet")
-            more = [b for name, variables in constituents.items() for b in self._way(name, variables)[1].branches]
+            more = [b for name, variables in constituents.items() for b in self._link(name, variables)[1].branches]
             read = list(dict.fromkeys([*per_jet, *(p.branch for p in places.values()), *more, *self._counter(jagged)]))
             step = max(1, int(CHUNK_BYTES * entries / max(1, self._bytes(read))))
         first = 0
@@ -122,7 +122,7 @@ class RootTree:
             raise UnreadableError(f"{self._path}: {first} of {entries} entries could be read; it is damaged")
 
     def _bytes(self, branches: Sequence[str]) -> int:
-        """Return how large some branches are in memory, or raise if what the tree says of them cannot be."""
+        """Return the bytes of some branches in memory, or raise if the numbers in the tree are impossible."""
         size, entries = 0, self._tree.num_entries
         for name in branches:
             branch = self._tree[name]
@@ -137,8 +137,8 @@ class RootTree:
         self, collection: str, names: Sequence[str], arrays: ak.Array, per_entry: np.ndarray, jets: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return counts and variables of the constituents of some jets of a chunk."""
-        branches, way = self._way(collection, names)
-        return read_constituents(way, arrays, branches, per_entry, jets, self._path)
+        branches, link = self._link(collection, names)
+        return read_constituents(link, arrays, branches, per_entry, jets, self._path)
 
     def _counter(self, jagged: list[str]) -> list[str]:
         """Return the branch that counts the jets of an event, if the tree has one."""
@@ -153,20 +153,20 @@ class RootTree:
         for counter in self._counter(jagged):
             if not np.array_equal(ak.to_numpy(arrays[counter]), count):
                 raise UnreadableError(f"{self._path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
-        of_jets = {}
+        per_jet = {}
         for branch in jagged:
             array = arrays[branch]
             if not np.array_equal(ak.to_numpy(ak.num(array)), count):
                 raise JetmillError(
                     f"{self._path}: branches '{branch}' and '{jagged[0]}' have different numbers of jets per event"
                 )
-            of_jets[branch] = ak.to_numpy(ak.flatten(array))
+            per_jet[branch] = ak.to_numpy(ak.flatten(array))
         columns = {}
         for name, place in places.items():
             if place.index is not None:
-                columns[name] = self._matched_values(place, arrays[place.branch], of_jets[place.index], count)
-            elif place.branch in of_jets:
-                columns[name] = of_jets[place.branch]
+                columns[name] = self._matched_values(place, arrays[place.branch], per_jet[place.index], count)
+            elif place.branch in per_jet:
+                columns[name] = per_jet[place.branch]
             else:
                 columns[name] = np.repeat(ak.to_numpy(arrays[place.branch]), count)
         return RootChunk(self, arrays, columns, count, first)
@@ -215,15 +215,15 @@ class RootTree:
             raise self._not(branch, "one number per element")
         return _Place(branch, stored_type(dtype), index, matched.out_of_range == "missing")
 
-    def _way(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Way]:
-        """Return the branch of each variable of a collection, and how its constituents are found."""
+    def _link(self, collection: str, names: Sequence[str]) -> tuple[dict[str, str], Link]:
+        """Return the branch of each variable of a collection, and the link between jets and constituents."""
         key = (collection, *names)
-        if key not in self._ways:
+        if key not in self._links:
             branches = self._constituent_branches(collection, names)
-            self._ways[key] = branches, self._find_way(collection, names, branches)
-        return self._ways[key]
+            self._links[key] = branches, self._find_link(collection, names, branches)
+        return self._links[key]
 
-    def _find_way(self, collection: str, names: Sequence[str], branches: dict[str, str]) -> Way:
+    def _find_link(self, collection: str, names: Sequence[str], branches: dict[str, str]) -> Link:
         origin = self._collections[collection].tree
         if not names:
             raise JetmillError(
@@ -374,6 +374,6 @@ def _check_tree(path: str, tree: str, kinds: Mapping[str, str]) -> None:
         raise JetmillError(f"{path}: '{tree}' is an RNTuple; only TTrees can be read yet: {advice}")
     trees = {key for key, kind in kinds.items() if kind == "TTree"}
     held = [*sorted(trees), *(f"{name} (an RNTuple)" for name in sorted(ntuples))]
-    told = f"no tree '{tree}'; it holds {', '.join(held) or 'no tree at all'}.{nearest(tree, trees | ntuples)}"
+    message = f"no tree '{tree}'; it holds {', '.join(held) or 'no tree at all'}.{nearest(tree, trees | ntuples)}"
     # Damaged names may hold anything.
-    raise JetmillError(f"{path}: {told}".replace("\n", "\\n"))
+    raise JetmillError(f"{path}: {message}".replace("\n", "\\n"))

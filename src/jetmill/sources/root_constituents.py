@@ -14,15 +14,15 @@ Arrays = Mapping[str, ak.Array]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Which constituents the jets of a chunk have.
+class Association:
+    """The constituents of the jets of a chunk.
 
     Attributes
     ----------
     counts
         Constituents of each jet, int64 (n_jets,).
     places : dict of ndarray of int64, shape (n_constituents,)
-        Branch to where in all its values each constituent stands; none for a branch with all of them in order.
+        Place of each constituent among all values of a branch; a branch without places has the constituents in order.
     """
 
     counts: np.ndarray
@@ -41,7 +41,7 @@ class Nested:
     def __init__(self, branches: Mapping[str, str]):
         self.branches = list(dict.fromkeys(branches.values()))
 
-    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+    def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk.
 
         Raises
@@ -63,11 +63,11 @@ class Nested:
                 )
             counts = found
         assert counts is not None
-        return Found(counts, {})
+        return Association(counts, {})
 
 
 class IndexLists:
-    """A table of links with the index of the jet, and of the constituent in a table of its own.
+    """A table with the index of the jet, and of the constituent in another table.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class IndexLists:
         self._jet_index, self._index, self._own, self._linked = jet_index, index, list(own), list(linked)
         self.branches = [jet_index, *([index] if index else []), *own, *linked]
 
-    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+    def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk; an index of -1 is no link.
 
         Raises
@@ -105,7 +105,7 @@ class IndexLists:
         places = dict.fromkeys(self._own, chosen)
         if target is not None:
             places |= dict.fromkeys(self._linked, target[chosen])
-        return Found(np.bincount(jet[chosen], minlength=int(jets_per_entry.sum())), places)
+        return Association(np.bincount(jet[chosen], minlength=int(jets_per_entry.sum())), places)
 
 
 class ElementLinks:
@@ -123,7 +123,7 @@ class ElementLinks:
         self._links, self._linked = links, list(linked)
         self.branches = [links, *linked]
 
-    def find(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Found:
+    def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk.
 
         Raises
@@ -152,17 +152,17 @@ class ElementLinks:
                 f" {sizes[event[first]]} in that event"
             )
         places = (starts_of(sizes)[event] + index)[used]
-        return Found(np.bincount(jet[used], minlength=len(per_jet)), dict.fromkeys(self._linked, places))
+        return Association(np.bincount(jet[used], minlength=len(per_jet)), dict.fromkeys(self._linked, places))
 
 
-Way = Nested | IndexLists | ElementLinks
+Link = Nested | IndexLists | ElementLinks
 
 
 def read(
-    way: Way, arrays: Arrays, variables: Mapping[str, str], jets_per_entry: np.ndarray, jets: np.ndarray, path: str
+    link: Link, arrays: Arrays, variables: Mapping[str, str], jets_per_entry: np.ndarray, jets: np.ndarray, path: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return counts and variables of the constituents of the jets where the mask `jets` (n_jets,) is true."""
-    found = way.find(arrays, jets_per_entry, path)
+    found = link.associate(arrays, jets_per_entry, path)
     kept = np.repeat(jets, found.counts)
     columns = {}
     for name, branch in variables.items():

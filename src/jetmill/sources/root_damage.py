@@ -1,4 +1,4 @@
-"""What uproot does with damaged files, kept from this process and from files that are sound."""
+"""Protection of this process, and of intact files, against what uproot does with damaged ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import uproot
 
 @contextmanager
 def classes_of_sound_files() -> Iterator[None]:
-    """Forget, after an error, the classes that uproot made up from the file, or it reads other files with them."""
+    """Forget, after an error, the classes that uproot derived from the file, or other files are read with them."""
     classes = dict(uproot.classes)
     versions = {name: dict(c.known_versions) for name, c in classes.items() if hasattr(c, "known_versions")}
     try:
@@ -26,13 +26,13 @@ def classes_of_sound_files() -> Iterator[None]:
 def _check_size(
     *, cursor: Any, start: Any, compressed_bytes: int, uncompressed_bytes: int, filled: int, **_: Any
 ) -> None:
-    """Raise if compressed blocks are at their end before all bytes are there, which uproot would leave as they are.
+    """Raise if compressed blocks end before all bytes are there; uproot would not.
 
-    Up to 2 GB may be announced; what is in the memory would be read as data.
+    Up to 2 GB may be announced, and the rest of the memory would be read as data.
     """
     if cursor.displacement(start) >= compressed_bytes and filled != uncompressed_bytes:
         raise ValueError(f"{filled} bytes are compressed, not the {uncompressed_bytes} that are announced")
 
 
-# uproot calls it after each block that does not hold all.
+# uproot calls this after each block but the last.
 uproot.compression.decompress.hook_after_block = _check_size

@@ -10,7 +10,7 @@ STEPS = ("of jets that stay", "selected", "within the slots")
 
 
 def plot_constituents(batches: Sequence[CleanedBatch], output: str | Path) -> None:
-    """Draw how many constituents of each collection are read, selected and not cut off, in all samples."""
+    """Draw how many constituents of each collection are read, selected and kept, in all samples."""
     flows: dict[str, list] = {}
     for batch in batches:
         for collection, counted in batch.constituents.items():

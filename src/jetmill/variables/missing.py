@@ -1,4 +1,4 @@
-"""Which values of a variable are missing. A missing value is NaN from here on."""
+"""Missing values: which ones they are. They are NaN from here on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,9 +12,9 @@ def mark_missing(
     values_of: Mapping[str, Sequence[float]] | None = None,
     slots: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the columns with NaN for every missing value, and as they came where nothing is missing.
+    """Return the columns with NaN for every missing value; a column without any is returned as it is.
 
-    Integers and booleans that become floats for that are returned a second time, unchanged, as `as_it_came`:
+    Integers and booleans that become floats for that are also returned unchanged, under the name `as_in_file`, as
     expressions calculate with them.
 
     Parameters
@@ -22,12 +22,12 @@ def mark_missing(
     columns
         Variable name to values, (n_jets,); integers become floats only if a value is missing.
     values
-        Numbers that mean "missing" in any variable. Infinities and what single precision does not hold always do.
+        Numbers that mean "missing" in every variable. Infinities and numbers beyond single precision always do.
     values_of
-        Variable name to further such numbers for it alone.
+        Further such numbers of single variables.
     slots
         Name of a count to prefixes: the variable ``<prefix>_<k>`` belongs to the k-th (from 0)
-        track of the jet and is missing from ``k >= count`` on, whatever stands there.
+        track of the jet and is missing where ``k >= count``, whatever its value.
     """
     values_of, slots = values_of or {}, slots or {}
     marked = {name: _without(x, [*values, *values_of.get(name, ())]) for name, x in columns.items()}
@@ -35,24 +35,24 @@ def mark_missing(
         for prefix in prefixes:
             for name in columns:
                 if (k := slot(name, prefix)) is not None:
-                    # Written so that a slot is unused too where the count itself is missing.
+                    # A slot is unused where the count itself is missing, too.
                     used = marked[count] > k
                     if not used.all():
                         marked[name] = np.where(used, marked[name], _nan_of(marked[name]))
-    changed = {as_it_came(name): x for name, x in columns.items() if x.dtype.kind != "f" and marked[name] is not x}
+    changed = {as_in_file(name): x for name, x in columns.items() if x.dtype.kind != "f" and marked[name] is not x}
     return marked | changed
 
 
-def as_it_came(name: str) -> str:
-    """Return the name, which no variable can have, of a column before `mark_missing` made floats of it."""
-    return f"{name} as it came"
+def as_in_file(name: str) -> str:
+    """Return the name of the integers of a column that became floats; no variable can have that name."""
+    return f"{name} as in file"
 
 
 def replace(columns: dict[str, np.ndarray], new: Mapping[str, np.ndarray]) -> None:
-    """Put other columns in the place of some that `mark_missing` returned."""
+    """Replace columns that `mark_missing` returned."""
     for name, values in new.items():
         columns[name] = values
-        columns.pop(as_it_came(name), None)
+        columns.pop(as_in_file(name), None)
 
 
 def slot(name: str, prefix: str) -> int | None:
@@ -71,7 +71,7 @@ def stored_type(dtype: np.dtype) -> np.dtype:
     return np.result_type(dtype, np.float32)
 
 
-def is_beyond(column: np.ndarray) -> np.ndarray:
+def is_too_large(column: np.ndarray) -> np.ndarray:
     """Return where a column is infinite, or would be in single precision: bool (n,)."""
     if column.dtype.kind != "f":
         return np.zeros(len(column), dtype=bool)
@@ -79,7 +79,7 @@ def is_beyond(column: np.ndarray) -> np.ndarray:
 
 
 def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray, int]:
-    """Return a column that is no input with NaN where it holds no number, and in how many places that is new.
+    """Return a column that is not scaled, with NaN where it has no value, and the number of values that are new NaN.
 
     Parameters
     ----------
@@ -89,18 +89,18 @@ def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray
     """
     if column.dtype.kind != "f":
         return column, 0
-    hit = is_beyond(column) & np.isfinite(column) if keep_infinite else np.isinf(column)
+    hit = is_too_large(column) & np.isfinite(column) if keep_infinite else np.isinf(column)
     n = int(hit.sum())
     return (np.where(hit, _nan_of(column), column) if n else column), n
 
 
-def count_beyond(columns: Mapping[str, np.ndarray], marked: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """Return how many values of each column are missing in what `mark_missing` returned as they are `is_beyond`."""
-    return {name: n for name, x in columns.items() if marked[name] is not x and (n := int(is_beyond(x).sum()))}
+def count_too_large(columns: Mapping[str, np.ndarray], marked: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Return how many values of each column are missing because they are `is_too_large`."""
+    return {name: n for name, x in columns.items() if marked[name] is not x and (n := int(is_too_large(x).sum()))}
 
 
 def _without(column: np.ndarray, sentinels: list[float]) -> np.ndarray:
-    hit = is_beyond(column)
+    hit = is_too_large(column)
     for value in sentinels:
         hit |= column == value
     return np.where(hit, _nan_of(column), column) if hit.any() else column

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.variables.integers import Integers, calculate, choose, compare, power
-from jetmill.variables.missing import as_it_came, is_missing
+from jetmill.variables.missing import as_in_file, is_missing
 
 # np.ndarray or np.generic of bool or float64, or Integers.
 Value = Any
@@ -24,7 +24,7 @@ def of_column(columns: Mapping[str, np.ndarray], name: str) -> Value:
 
     Integers and booleans that `mark_missing` made floats of are what they were.
     """
-    column, original = columns[name], columns.get(as_it_came(name))
+    column, original = columns[name], columns.get(as_in_file(name))
     if original is not None:
         missing = is_missing(column)
         original = np.where(missing, np.zeros_like(original), original)
