@@ -248,9 +248,9 @@ def test_b5_weights_are_normalised_over_all_training_jets(two_processes, table):
     totals = np.bincount(labels, weights=weight)
     assert totals == pytest.approx(len(labels) / 3, rel=1e-5)
     # The weight of a jet is a function of its class and bin, whatever the process or part.
-    bins = {}
+    weights = {}
     for place, w in zip(zip(labels, *bins.T, strict=True), weight, strict=True):
-        assert bins.setdefault(place, w) == w
+        assert weights.setdefault(place, w) == w
     study = weight / np.bincount(sample, weights=weight)[sample]
     study_totals = np.bincount(labels, weights=study / study.mean())
     assert study_totals.max() > 1.2 * study_totals.min()
