@@ -1,6 +1,7 @@
 """The steps of cleaning and their order, against a rendering of one jet at a time."""
 
 from math import ceil, cosh, log, sinh
+from pathlib import Path
 
 import awkward as ak
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
+from jetmill.cleaning.cleaner import Cleaner
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources import hdf5, root
@@ -760,3 +762,35 @@ def test_the_unit_of_a_label_alone(tmp_path, write_root):
     with h5py.File(tmp_path / "c.h5") as file:
         np.testing.assert_array_equal(file["additional_labels/target"][()], file["variables/pt"][()] / 2)
         assert file["additional_labels/target"].dtype == np.float32
+
+
+# --- the cleaner alone ---
+
+
+def test_the_steps_are_those_of_the_documentation(files):
+    cleaner = Cleaner(load(config(files[0].parent)).cleaning, "tt")
+    text = (Path(__file__).parents[2] / "docs/design.md").read_text()
+    for steps in (cleaner.jet_steps, cleaner.constituent_steps["clusters"]):
+        assert ", ".join(steps) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("variation", [None, "reconstruction_efficiency"])
+def test_nothing_stays_from_one_chunk_to_the_next(files, variation):
+    """The same chunk gives the same columns and counts, however often it is cleaned and whatever comes between."""
+    found = load(config(files[0].parent))
+    cleaner = Cleaner(found.cleaning if variation is None else found.varied(variation), "tt")
+
+    def cleaned(path):
+        with cleaner.open(str(path), 0) as file:
+            ((_, columns, counts),) = file.chunks()
+        return columns, counts
+
+    first, _, again = (cleaned(path) for path in (files[0], files[2], files[0]))
+    assert first[0].keys() == again[0].keys()
+    for column, values in first[0].items():
+        assert values.dtype == again[0][column].dtype
+        np.testing.assert_array_equal(values, again[0][column])
+    for name, flow in (("jets", first[1].flow), *first[1].constituents.items()):
+        np.testing.assert_array_equal(flow, again[1].flow if name == "jets" else again[1].constituents[name])
+    assert first[1].lost == again[1].lost
+    assert first[1].flow[0] > first[1].flow[-1] > 0

@@ -438,7 +438,7 @@ def test_real_pfnano_with_the_study_configuration(shared_data, tmp_path):
 
     import yaml
 
-    raw = yaml.safe_load((Path(__file__).parents[1] / "config/cms-deepcsv.yaml").read_text())
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/cms-deepcsv.yaml").read_text())
     path = shared_data("pfnano.root")
     config = load(raw | {"samples": {"qcd": {"files": str(path)}}})
     clean_batch([path], tmp_path / "b.h5", settings=config.cleaning, sample="qcd", first_file=0)
