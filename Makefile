@@ -27,7 +27,7 @@ format: $(VENV)/installed-test
 
 # The pages and the schema that are made from the code: docs/config.md, docs/transforms.md, config/schema.json.
 docs: $(VENV)/installed
-	$(VENV)/bin/python -m jetmill.reference
+	$(VENV)/bin/python -m jetmill.config.reference
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
 test-packages:

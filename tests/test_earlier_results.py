@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from jetmill.earlier_results import check_samples
 from jetmill.errors import JetmillError
+from jetmill.workflow.earlier_results import check_samples
 
 
 @pytest.fixture

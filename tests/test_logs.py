@@ -4,7 +4,7 @@ import re
 import pytest
 
 from jetmill.errors import JetmillError
-from jetmill.logs import job_log
+from jetmill.workflow.job_log import job_log
 
 
 @pytest.fixture(autouse=True)

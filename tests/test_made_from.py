@@ -7,13 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
-from jetmill import made_from
 from jetmill.columns.batch_file import Batch, write_batch
 from jetmill.columns.schema import KEY
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_directory, atomic_write, read_json, write_json
-from jetmill.jobs import job
-from jetmill.made_from import VARIABLE, Record, SupersededError, digest, digest_in
+from jetmill.workflow import made_from
+from jetmill.workflow.jobs import job
+from jetmill.workflow.made_from import VARIABLE, Record, SupersededError, digest, digest_in
 
 PARAMS = {"settings": {"cut": "pt > 20"}, "batches": slice(1, 2), "code": "abc"}
 

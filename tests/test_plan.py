@@ -185,7 +185,7 @@ def test_a_directory_without_permission(raw_config, data, files, told):
     code = f"""
 import json, os
 from jetmill.settings.samples import Sample
-from jetmill.input_files import find_files
+from jetmill.inputs.files import find_files
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
@@ -227,7 +227,7 @@ def test_batches_hold_every_file_once(raw_config):
     [(1, {"0000": 50, "0001": 50, "0002": 20}), (20, {"0000": 2, "0001": 2, "0002": 2}), (60, {"0000": 1, "0001": 1})],
 )
 def test_small_batches_are_counted_together(raw_config, monkeypatch, files_per_batch, groups):
-    monkeypatch.setattr("jetmill.input_files.isfile", lambda _: True)
+    monkeypatch.setattr("jetmill.inputs.files.isfile", lambda _: True)
     samples = {"tt": {"files": [f"{n}.root" for n in range(120)]}}
     work = plan(raw_config, samples=samples, input={"files_per_batch": files_per_batch})
     assert {number: len(work.batches[rows]) for number, rows in work.bin_groups.items()} == groups

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from batches import write_batch
 
-from jetmill import plotting
 from jetmill.columns.batch_list import read_batch_list, write_batch_list
+from jetmill.report import figures
 from jetmill.stages import plot_constituents as stage
 
 
@@ -42,7 +42,7 @@ def test_resampling_shows_shapes_ratios_and_repeats(tmp_path):
     edges = {"pt": np.array([20.0, 50.0, 100.0])}
     written, target = np.array([[10, 30], [20, 20]]), np.array([25.0, 75.0])
     repeated = np.array([[5, 20, 10], [0, 40, 0]])
-    figure = plotting.draw_resampling(["b", "c"], edges, written, target, repeated)
+    figure = figures.draw_resampling(["b", "c"], edges, written, target, repeated)
     figure.savefig(tmp_path / "r.png")
     shape, ratio, times, shares = figure.axes
     np.testing.assert_allclose(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import jetmill
-from jetmill import provenance
-from jetmill.provenance import code_digest, code_of, commit
+from jetmill.workflow import code_hash
+from jetmill.workflow.code_hash import code_digest, code_of, commit
 
 PACKAGE = Path(jetmill.__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -34,8 +34,8 @@ def library(tmp_path, monkeypatch):
     for name, text in content.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
-    monkeypatch.setattr(provenance, "ROOT", package)
-    caches = [f for f in vars(provenance).values() if hasattr(f, "cache_clear")]
+    monkeypatch.setattr(code_hash, "ROOT", package)
+    caches = [f for f in vars(code_hash).values() if hasattr(f, "cache_clear")]
 
     def digest(module):
         for cached in caches:
@@ -117,12 +117,12 @@ def test_every_module_that_a_stage_imports_counts(stage):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {Path(line) for line in done.stdout.split() if Path(line).name != "__init__.py"}
     assert len(loaded) > 1
-    assert loaded <= provenance._sources(f"jetmill.stages.{stage}")
+    assert loaded <= code_hash._sources(f"jetmill.stages.{stage}")
 
 
 def test_a_stage_does_not_concern_the_others():
     for stage in STAGES:
-        others = {p.stem for p in provenance._sources(f"jetmill.stages.{stage}") if p.parent.name == "stages"}
+        others = {p.stem for p in code_hash._sources(f"jetmill.stages.{stage}") if p.parent.name == "stages"}
         assert "clean" not in others - {stage}
 
 
@@ -146,7 +146,7 @@ def test_commit_is_that_of_git():
 
 
 def test_commit_outside_of_git(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(code_hash, "ROOT", tmp_path)
     assert commit() is None
 
 

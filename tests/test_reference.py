@@ -7,16 +7,16 @@ import pytest
 import yaml
 
 from jetmill.config.load import load
-from jetmill.reference import reference, schema, transforms
+from jetmill.config.reference import reference, schema, transforms
 from jetmill.settings.config import Config
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_page_and_the_schema_are_up_to_date():
-    assert (ROOT / "docs/config.md").read_text() == reference(), "run python -m jetmill.reference"
-    assert (ROOT / "docs/transforms.md").read_text() == transforms(), "run python -m jetmill.reference"
-    assert (ROOT / "config/schema.json").read_text() == schema(), "run python -m jetmill.reference"
+    assert (ROOT / "docs/config.md").read_text() == reference(), "run python -m jetmill.config.reference"
+    assert (ROOT / "docs/transforms.md").read_text() == transforms(), "run python -m jetmill.config.reference"
+    assert (ROOT / "config/schema.json").read_text() == schema(), "run python -m jetmill.config.reference"
 
 
 def test_the_page_explains_every_key():

@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from jetmill.errors import JetmillError
-from jetmill.run_lock import RunLock
+from jetmill.workflow.run_lock import RunLock
 
 HOLD = """
 import sys, time
-from jetmill.run_lock import RunLock
+from jetmill.workflow.run_lock import RunLock
 RunLock(sys.argv[1]).acquire()
 print("held", flush=True)
 time.sleep(60)

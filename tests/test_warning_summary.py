@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from jetmill.warning_summary import warning_summary
+from jetmill.workflow.warning_summary import warning_summary
 
 
 @pytest.fixture

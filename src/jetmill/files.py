@@ -31,11 +31,13 @@ CHECKSUM, CHUNK_BYTES = "sha256", 2**18
 MAKE_AGAIN = "Remove it and start again: Snakemake then rebuilds it"
 
 
-# What the files of this job say of their origin, under this name: see `jetmill.made_from`.
+# What the files of this job say of their origin, under this name: see `jetmill.workflow.made_from`.
 MADE_FROM = "made_from"
 origin: dict[str, str] = {}
 # Called with the temporary path and the final one of each file that is complete, before it gets its name.
 finishers: list[Callable[[Path, Path], None]] = []
+# Called with the path of an intermediate file that is opened and what it says of its origin.
+origin_checks: list[Callable[[str | Path, str | None], None]] = []
 
 
 class UnwritableError(JetmillError):

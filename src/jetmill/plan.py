@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jetmill.balancing.table_size import table_numbers
-from jetmill.checksum_lists import Checksums, find_checksums
 from jetmill.config.load import load, readable_samples
 from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
 from jetmill.formats import FORMATS
-from jetmill.input_files import find_files, remote_files
+from jetmill.inputs.checksum_lists import Checksums, find_checksums
+from jetmill.inputs.files import find_files, remote_files
 from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
 from jetmill.settings.clean import Batch, CleanSettings
 from jetmill.settings.config import Config

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetmill.checksum_lists import match, parse, read_checksums
 from jetmill.columns.batch_file import Batch
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
+from jetmill.inputs.checksum_lists import match, parse, read_checksums
 from jetmill.plan import Plan
 from jetmill.sources import UnreadableError
 from jetmill.sources.checksums import check_bytes

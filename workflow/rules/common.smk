@@ -1,20 +1,15 @@
-import atexit
-import gc
 import json
-import os
 from pathlib import Path
 
 from jetmill.formats import FORMATS
+from jetmill.workflow.tuning import (
+    tune_memory_of_jobs,
+    tune_planning,
+    tune_starts_of_jobs,
+)
 
-# Nearly all that Snakemake makes for its jobs stays to the end. To look through it for garbage as often
-# as Python does takes a sixth of the time that rehearsing 14,000 jobs does.
-gc.set_threshold(100_000, 50, 50)
-atexit.register(gc.freeze)  # nor is it looked through at the end
-
-# For jobs, which inherit them: glibc gives the memory of every large array back at once, and the kernel
-# clears it anew for the next one. Kept, 1.6 million jets take a tenth less time. (32 MiB is the most it takes.)
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+tune_planning()
+tune_memory_of_jobs()
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
@@ -40,11 +35,7 @@ WHOLE = [
 onstart:
     begin()
     logger.info(PLAN.summary())
-    # A batch system is spared by the limit on jobs per second, this machine is not: Snakemake sets a
-    # timer of a second whenever it has started jobs, each of which has it select jobs once more and
-    # the last of which it waits for at the end. It has no option for no limit (seen in 9.27).
-    if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
+    tune_starts_of_jobs(workflow)
 
 
 onsuccess:

@@ -7,13 +7,13 @@ try:
     from jetmill.config.load import as_json
     from jetmill.config.user_code import user_code
     from jetmill.config.yaml_files import read_yaml
-    from jetmill.earlier_results import check_samples
+    from jetmill.workflow.earlier_results import check_samples
     from jetmill.errors import JetmillError
-    from jetmill.made_from import passed
+    from jetmill.workflow.made_from import passed
     from jetmill.plan import Plan
-    from jetmill.provenance import code_digest
+    from jetmill.workflow.code_hash import code_digest
     from jetmill.splitting import split_of
-    from jetmill.warning_summary import warning_summary
+    from jetmill.workflow.warning_summary import warning_summary
 except ModuleNotFoundError as error:
     logger.error(
         f"{error}. Install jetmill and what it needs first: `make install`, or `pip install -e .`"

@@ -1,12 +1,13 @@
-# No file of another configuration among the results: see docs/reliability.md and jetmill.made_from.
+# No file of another configuration among the results: see docs/reliability.md and jetmill.workflow.made_from.
+import atexit
 import json
 import os
 import traceback
 from functools import cache
 from uuid import uuid4
 
-from jetmill.made_from import VARIABLE, Record, check_job, digest, digest_in
-from jetmill.run_lock import RunLock
+from jetmill.workflow.made_from import VARIABLE, Record, check_job, digest, digest_in
+from jetmill.workflow.run_lock import RunLock
 from snakemake.iocontainers import Wildcards
 
 # One hash of all that results depend on: where it is that of a finished run, no file needs a look.

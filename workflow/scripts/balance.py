@@ -1,8 +1,8 @@
 """Decide weights and quotas from the counts of all batches."""
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.jobs import job
 from jetmill.stages.balance import balance
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     given = snakemake.input

@@ -1,8 +1,8 @@
 """Count the jets of some batches in the bins of the balancing histogram."""
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.jobs import job
 from jetmill.stages.bin_jets import bin_jets
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -1,7 +1,7 @@
 """Clean one batch of input files."""
 
-from jetmill.jobs import job
 from jetmill.stages.clean import clean_batch
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     batch = snakemake.params.batch

@@ -1,8 +1,8 @@
 """Write scalers and class weights in the forms of umami and salt."""
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.jobs import job
 from jetmill.stages.export import export
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params

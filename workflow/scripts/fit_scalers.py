@@ -1,8 +1,8 @@
 """Go through one range of variables."""
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.jobs import job
 from jetmill.stages.fit_scalers import fit_scalers
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     listed = read_batch_list(snakemake.input.batches)

@@ -1,7 +1,7 @@
 """Join the parts of each output into one file."""
 
-from jetmill.jobs import job
 from jetmill.stages.join import join_outputs
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     given, params = dict(snakemake.input.items()), snakemake.params

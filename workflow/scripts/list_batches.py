@@ -1,7 +1,7 @@
 """List the cleaned batches and what each holds."""
 
-from jetmill.jobs import job
 from jetmill.stages.list_batches import list_batches
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     list_batches(snakemake.input, snakemake.output[0])

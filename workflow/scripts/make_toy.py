@@ -1,7 +1,7 @@
 """Make one file of toy jets."""
 
-from jetmill.jobs import job
 from jetmill.stages.make_toy import write_toy_file
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     toy, wildcards = snakemake.params.toy, snakemake.wildcards

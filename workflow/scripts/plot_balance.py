@@ -1,8 +1,8 @@
 """Draw the cutflow and the balancing histogram."""
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.jobs import job
 from jetmill.stages.plot_balance import plot_balance
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     plot_balance(

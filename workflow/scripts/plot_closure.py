@@ -1,8 +1,8 @@
 """Check the scaling of the first training part."""
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.jobs import job
 from jetmill.stages.plot_closure import plot_closure
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params

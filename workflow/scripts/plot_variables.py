@@ -1,7 +1,7 @@
 """Draw one range of variables of the training jets."""
 
-from jetmill.jobs import job
 from jetmill.stages.plot_variables import plot_variables
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     params = snakemake.params

@@ -2,8 +2,8 @@
 
 from jetmill.balancing.selection import PartSpec
 from jetmill.formats.content.part import Part
-from jetmill.jobs import job
 from jetmill.stages.write import write
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

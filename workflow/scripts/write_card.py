@@ -1,8 +1,8 @@
 """Write the README.md of a format."""
 
 from jetmill.formats import FORMATS
-from jetmill.jobs import job
 from jetmill.stages.write_card import write_card
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     write_card(FORMATS[snakemake.wildcards.format].card, snakemake.params.outputs, snakemake.output[0])

@@ -1,8 +1,8 @@
 """Write the manifest of the run."""
 
 from jetmill.columns.batch_list import read_batch_list
-from jetmill.jobs import job
 from jetmill.stages.write_manifest import write_manifest
+from jetmill.workflow.jobs import job
 
 with job(snakemake):
     write_manifest(

@@ -11,8 +11,14 @@ import numpy as np
 
 from jetmill.columns.schema import KEY, Column, Kind, as_read, offsets
 from jetmill.errors import JetmillError, first_line
-from jetmill.files import MADE_FROM, check_attributes, create_dataset, create_hdf5, hdf5_damage_named
-from jetmill.made_from import check_made_from
+from jetmill.files import (
+    MADE_FROM,
+    check_attributes,
+    create_dataset,
+    create_hdf5,
+    hdf5_damage_named,
+    origin_checks,
+)
 from jetmill.splitting import SPLITS
 
 _ADVICE = (
@@ -76,7 +82,8 @@ class Batch(AbstractContextManager):
         with self._damage_named():
             check_attributes(self._file)
             self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
-        check_made_from(path, self._file.attrs.get(MADE_FROM))
+        for check in origin_checks:
+            check(path, self._file.attrs.get(MADE_FROM))
 
     def _damage_named(self) -> AbstractContextManager[None]:
         return hdf5_damage_named(self.path, _ADVICE)

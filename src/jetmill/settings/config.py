@@ -7,11 +7,11 @@ from typing import Annotated
 from annotated_types import Ge, Lt, MaxLen, MinLen
 
 from jetmill.files import sha256
-from jetmill.formats.content.settings import Content
 from jetmill.settings.balance import Balance
 from jetmill.settings.classes import Classes
 from jetmill.settings.clean import CleanSettings
 from jetmill.settings.constituents import Constituents
+from jetmill.settings.content import Content
 from jetmill.settings.input import Input, names_of_format
 from jetmill.settings.jets import Jets
 from jetmill.settings.report import Report

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jetmill.columns.batch_list import sum_cutflows, write_batch_list
-from jetmill.copies import copy_warnings
+from jetmill.inputs.copies import copy_warnings
 
 logger = logging.getLogger(__name__)
 

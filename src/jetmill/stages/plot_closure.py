@@ -11,7 +11,7 @@ from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.scaled import read_columns
 from jetmill.loading.jets import load
-from jetmill.plotting import draw_closure, save
+from jetmill.report.figures import draw_closure, save
 
 logger = logging.getLogger(__name__)
 

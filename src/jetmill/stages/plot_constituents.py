@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jetmill.columns.batch_list import CleanedBatch, sum_cutflows
-from jetmill.plotting import draw_cutflow, save
+from jetmill.report.figures import draw_cutflow, save
 
 STEPS = ("of jets that stay", "selected", "within the slots")
 

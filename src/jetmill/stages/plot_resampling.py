@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jetmill.balancing.tables import EDGES, KEPT, REPEAT_HISTOGRAM, TARGET
 from jetmill.files import open_intermediate_file
-from jetmill.plotting import draw_resampling, save
+from jetmill.report.figures import draw_resampling, save
 
 
 def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str) -> None:

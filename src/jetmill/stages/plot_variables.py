@@ -9,7 +9,7 @@ import numpy as np
 from jetmill.files import open_intermediate_file
 from jetmill.formats.files.layout import LABELS
 from jetmill.loading.jets import Jets, load
-from jetmill.plotting import draw_variables, save
+from jetmill.report.figures import draw_variables, save
 
 N_BLOCKS = 16
 

@@ -14,14 +14,14 @@ import numpy as np
 import jetmill
 from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
-from jetmill.copies import copy_warnings
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
 from jetmill.formats import format_of
 from jetmill.formats.files.inspection import class_counts, sources_of
 from jetmill.formats.files.layout import datasets, reopen_finished
-from jetmill.provenance import commit
+from jetmill.inputs.copies import copy_warnings
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
+from jetmill.workflow.code_hash import commit
 
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 

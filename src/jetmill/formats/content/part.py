@@ -11,8 +11,8 @@ from jetmill.balancing.selection import PartSpec, SelectedJets, final_order, sel
 from jetmill.balancing.tables import written_jets
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.scaled import Tables
-from jetmill.formats.content.settings import Content
 from jetmill.scaling.scalers import Scaler, read_scalers
+from jetmill.settings.content import Content
 
 
 @dataclass(frozen=True)

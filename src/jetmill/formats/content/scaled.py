@@ -12,9 +12,9 @@ from jetmill.balancing.tables import EDGES, WEIGHTS
 from jetmill.columns.schema import Column, Kind, constituent, constituent_label, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.formats.content.rows import Ragged, Rows, Valid
-from jetmill.formats.content.settings import Content
 from jetmill.formats.files import layout
 from jetmill.scaling.scalers import Scaler, scale_rows
+from jetmill.settings.content import Content
 
 # Rows that are scaled and turned from columns to rows at a time: they stay in the cache.
 BLOCK_ROWS = 8192

@@ -17,8 +17,8 @@ from jetmill.formats.content.scaled import (
     sample_numbers,
     weights_of,
 )
-from jetmill.formats.content.settings import Content
 from jetmill.scaling.scalers import Scaler
+from jetmill.settings.content import Content
 
 FLAVOUR = "flavour_label"
 

@@ -158,17 +158,6 @@ class Record:
             )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """The job that this process does."""
-
-    record: Record
-    digest: str
-
-
-_job: _Job | None = None
-
-
 @contextmanager
 def job(
     output_dir: str | Path,
@@ -187,7 +176,6 @@ def job(
     JetmillError
         If the settings are not those that the run began with, or an input was made from others.
     """
-    global _job
     inputs, outputs = [normpath(path) for path in inputs], [normpath(path) for path in outputs]
     record = Record.read(output_dir)
     if record is None:
@@ -206,15 +194,23 @@ def job(
         # What cannot be read is for those to name who read it.
         if (found := digest_in(path)) is not None:
             record.check_file(path, found)
-    _job = _Job(record, own)
+
+    def finish(partial: Path, path: Path) -> None:
+        """Do what comes before a file of this job gets its name."""
+        if normpath(path) in record.digests:
+            if _carries(path):
+                _write_digest(partial, path.suffix, own)
+            record.check_current(path)
+
     files.origin[MADE_FROM] = own
-    files.finishers.append(_finish)
+    files.finishers.append(finish)
+    files.origin_checks.append(record.check_file)
     try:
         yield
     finally:
-        files.finishers.remove(_finish)
+        files.origin_checks.remove(record.check_file)
+        files.finishers.remove(finish)
         del files.origin[MADE_FROM]
-        _job = None
 
 
 def check_job(output_dir: str | Path) -> None:
@@ -228,27 +224,6 @@ def check_job(output_dir: str | Path) -> None:
     record = Record.read(output_dir)
     if record is not None and os.environ.get(VARIABLE, record.run) != record.run:
         raise SupersededError(f"{output_dir}: another run has started there since this job was submitted")
-
-
-def check_made_from(path: str | Path, found: str | None) -> None:
-    """See that a file was made from what the run of this job wants; outside of a job, any will do.
-
-    Raises
-    ------
-    JetmillError
-        If not.
-    """
-    if _job is not None:
-        _job.record.check_file(path, found)
-
-
-def _finish(partial: Path, path: Path) -> None:
-    """Do what comes before a file of this job gets its name."""
-    if _job is None or normpath(path) not in _job.record.digests:
-        return
-    if _carries(path):
-        _write_digest(partial, path.suffix, _job.digest)
-    _job.record.check_current(path)
 
 
 def _write_digest(partial: Path, suffix: str, own: str) -> None:

@@ -1,4 +1,4 @@
-"""Make docs/config.md, docs/transforms.md and config/schema.json from the code: ``python -m jetmill.reference``."""
+"""Make docs/config.md, docs/transforms.md and config/schema.json: ``python -m jetmill.config.reference``."""
 
 import json
 import types
@@ -14,7 +14,7 @@ from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, table
 
 INTRODUCTION = """# Configuration
 
-Made from `src/jetmill/settings/` by `python -m jetmill.reference`; a test keeps them in step.
+Made from `src/jetmill/settings/` by `python -m jetmill.config.reference`; a test keeps them in step.
 Editors that know YAML schemas complete and check a configuration that starts with
 
     # yaml-language-server: $schema=schema.json
@@ -63,7 +63,7 @@ are floats.
 
 TRANSFORMS_PAGE = """# Transforms and plug-ins
 
-Made from `src/jetmill/variables/transforms.py` by `python -m jetmill.reference`; a test keeps them in step.
+Made from `src/jetmill/variables/transforms.py` by `python -m jetmill.config.reference`; a test keeps them in step.
 
 `transforms` of jets or of a collection of constituents makes new variables. A step is the name of a
 transform, or a section: `{{name: log_set, roles: {{energy: E}}, prefix: my_}}`. What a transform takes are
@@ -215,7 +215,7 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     (root / "docs/config.md").write_text(reference())
     (root / "docs/transforms.md").write_text(transforms())
     (root / "config/schema.json").write_text(schema())

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jetmill import made_from
-from jetmill.logs import job_log
+from jetmill.workflow import made_from
+from jetmill.workflow.job_log import job_log
 
 logger = logging.getLogger(__name__)
 

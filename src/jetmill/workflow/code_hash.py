@@ -6,7 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT.name
 # Text is enough: syntax trees of all modules, with which the tests compare, would cost each start of the workflow
 # half a second.

@@ -1,0 +1,1 @@
+"""The input files of a run, as they are listed; none of them is opened here."""

@@ -1,0 +1,1 @@
+"""The border to Snakemake: what surrounds every job, and what a run as a whole needs. Nothing else speaks of it."""
