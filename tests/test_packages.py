@@ -11,7 +11,7 @@ from test_deployment import CONDA
 
 from jetmill import packages
 from jetmill.errors import JetmillError
-from jetmill.formats import FORMATS
+from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]

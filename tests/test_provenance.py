@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import jetmill
+from jetmill.stages.write_manifest import commit
 from jetmill.workflow import code_hash
-from jetmill.workflow.code_hash import code_digest, code_of, commit
+from jetmill.workflow.code_hash import code_digest, code_of
 
 PACKAGE = Path(jetmill.__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -145,9 +146,8 @@ def test_commit_is_that_of_git():
     assert commit() in (done.stdout.strip(), f"{done.stdout.strip()}-dirty")
 
 
-def test_commit_outside_of_git(tmp_path, monkeypatch):
-    monkeypatch.setattr(code_hash, "ROOT", tmp_path)
-    assert commit() is None
+def test_commit_outside_of_git(tmp_path):
+    assert commit(tmp_path) is None
 
 
 def test_commit_without_git(monkeypatch, tmp_path):

@@ -21,10 +21,10 @@ from jetmill.config.load import adapter, as_json
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
-from jetmill.formats import FORMATS
 from jetmill.formats.content import scaled
 from jetmill.formats.files import layout
 from jetmill.formats.files.joining import join
+from jetmill.formats.registry import FORMATS
 from jetmill.formats.torch import write as write_torch
 from jetmill.loading.jets import load
 from jetmill.randomness import selection_key

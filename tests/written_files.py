@@ -1,9 +1,9 @@
 """Finished files, written as the rules of the workflow do."""
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.formats import FORMATS
 from jetmill.formats.content.part import Part
 from jetmill.formats.files.joining import join
+from jetmill.formats.registry import FORMATS
 from jetmill.stages.write import write
 
 

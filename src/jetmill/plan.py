@@ -10,7 +10,7 @@ from jetmill.balancing.table_size import table_numbers
 from jetmill.config.load import load, readable_samples
 from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
-from jetmill.formats import FORMATS
+from jetmill.formats.registry import FORMATS
 from jetmill.inputs.checksum_lists import Checksums, find_checksums
 from jetmill.inputs.files import find_files, remote_files
 from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package

@@ -16,9 +16,10 @@ from typing import Any
 import h5py
 
 from jetmill.errors import JetmillError
-from jetmill.formats import FORMATS, Hdf5Check, format_of
 from jetmill.formats.files.inspection import class_counts, count_infinite, sources_of
 from jetmill.formats.files.layout import datasets, open_finished
+from jetmill.formats.format import Hdf5Check
+from jetmill.formats.registry import FORMATS, format_of
 from jetmill.sources.remote import is_remote
 
 MANIFEST = "manifest.json"

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from jetmill.formats import FORMATS
+from jetmill.formats.registry import FORMATS
 from jetmill.workflow.tuning import (
     tune_memory_of_jobs,
     tune_planning,

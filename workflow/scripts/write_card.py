@@ -1,6 +1,6 @@
 """Write the README.md of a format."""
 
-from jetmill.formats import FORMATS
+from jetmill.formats.registry import FORMATS
 from jetmill.stages.write_card import write_card
 from jetmill.workflow.jobs import job
 

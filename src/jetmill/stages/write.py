@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jetmill.formats import FORMATS
 from jetmill.formats.content.part import Part
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ def write(format_name: str, source: Part | str | Path, output: str | Path, optio
     options
         The keys of ``write`` that the files of the format depend on.
     """
-    FORMATS[format_name].write(source, output, **options)
+    # Not from the registry, which imports the others, too.
+    import_module(f"jetmill.formats.{format_name}").FORMAT.write(source, output, **options)
     if isinstance(source, Part):
         counts, n_read = source.class_counts, sum(jets.rows.stop - jets.rows.start for jets in source.jets)
         logger.info("%12d jets read from %d batches", n_read, len(source.jets))

@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -15,13 +16,12 @@ import jetmill
 from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
-from jetmill.formats import format_of
 from jetmill.formats.files.inspection import class_counts, sources_of
 from jetmill.formats.files.layout import datasets, reopen_finished
+from jetmill.formats.registry import format_of
 from jetmill.inputs.copies import copy_warnings
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
-from jetmill.workflow.code_hash import commit
 
 PACKAGES = ("numpy", "h5py", "uproot", "awkward", "snakemake")
 
@@ -118,6 +118,16 @@ def write_manifest(
     logger.info("%d input files, %d files made", len(inputs), sum(map(len, written.values())))
     if skipped := [entry for entry in inputs if "skipped" in entry]:
         logger.warning("%d input files skipped, %s the first", len(skipped), skipped[0]["path"])
+
+
+def commit(directory: Path = Path(__file__).parent) -> str | None:
+    """Return the git commit of the source tree that jetmill runs from, with ``-dirty`` if it was changed."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 def _content(directory: Path) -> list[Path]:

@@ -1,13 +1,13 @@
-"""Where results come from: which code made them."""
+"""Which code of the library a job depends on."""
 
 import hashlib
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT.name
+REGISTRY = "registry"
 # Text is enough: syntax trees of all modules, with which the tests compare, would cost each start of the workflow
 # half a second.
 _DESCRIPTION = r'\bdescription=(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
@@ -59,16 +59,6 @@ def _without_words(found: re.Match) -> str:
     return found[0]
 
 
-def commit() -> str | None:
-    """Return the git commit of the source tree that jetmill runs from, with ``-dirty`` if it was changed."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
-
-
 def _path(module: str) -> Path | None:
     """Return the source file of a module, or None if it is not one; nothing is imported."""
     base = ROOT.parent.joinpath(*module.split("."))
@@ -96,6 +86,10 @@ def _text(path: Path) -> str:
 def _imports(path: Path) -> frozenset[str]:
     """Return the names that a source file imports from the package; some are modules, some are not."""
     names: set[str] = set()
+    if path.stem == REGISTRY:
+        # It imports whatever modules there are beside it.
+        package = ".".join([PACKAGE, *path.relative_to(ROOT).parent.parts])
+        names |= {f"{package}.{other.stem}" for other in path.parent.glob("*.py")}
     for module, imported in _IMPORT.findall(_text(path)):
         names |= {module, *(f"{module}.{name.split()[0]}" for name in imported.split(",") if name.strip())}
     return frozenset(names - {PACKAGE})
