@@ -40,7 +40,7 @@ class Write:
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False
     """Whether to copy the parts into one file per split. By default that file only points to them."""
-    formats: Annotated[tuple[Annotated[str, OneOf("jetmill.formats", "FORMATS")], ...], MinLen(1)] = ("hdf5",)
+    formats: Annotated[tuple[Annotated[str, OneOf("jetmill.formats.registry", "FORMATS")], ...], MinLen(1)] = ("hdf5",)
     """Formats of the finished files."""
     records_per_file: Annotated[int, Ge(1), Le(10**9)] = 100_000
     """Number of jets in a TFRecord file."""
