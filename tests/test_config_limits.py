@@ -16,6 +16,8 @@ from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.settings.types import MAX_AXES, MAX_NAMES
+from jetmill.workflow.messages import summary
+from jetmill.workflow.paths import part_files
 
 # Every key of the configuration.
 FULL = {
@@ -357,8 +359,8 @@ def test_whatever_stands_there_is_taken_or_refused_at_once(place, value):
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 200 * 2**20, limits[1]))
     try:
         plan = Plan.from_raw(raw)
-        assert plan.summary()
-        assert plan.part_files("hdf5")
+        assert summary(plan)
+        assert part_files(plan, "hdf5")
         assert plan.cleaning
     except JetmillError as error:
         lines = str(error).splitlines()

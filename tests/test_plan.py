@@ -9,6 +9,9 @@ from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.files import write_json
 from jetmill.plan import Plan
+from jetmill.workflow.messages import closing_message, summary
+from jetmill.workflow.paths import batch_files, joined_files, part_files
+from jetmill.workflow.sizes import cleaned_megabytes
 
 
 @pytest.fixture
@@ -218,8 +221,8 @@ def test_batches_hold_every_file_once(raw_config):
     for sample, files in work.files.items():
         assert [f for b in work.batches if b.sample == sample for f in b.files] == files
     assert work.batch("tt", "0002") == work.batches[2]
-    assert work.batch_files()[2] == "<results>/clean/tt/batch_0002.h5"
-    assert work.batch_files("variations/position/")[5] == "<results>/variations/position/clean/one/batch_0000.h5"
+    assert batch_files(work)[2] == "<results>/clean/tt/batch_0002.h5"
+    assert batch_files(work, "variations/position/")[5] == "<results>/variations/position/clean/one/batch_0000.h5"
 
 
 @pytest.mark.parametrize(
@@ -272,14 +275,14 @@ def test_global_parts_draw_from_every_batch(raw_config):
     assert [work.slice_of_keys("train", p) for p in work.parts("train")] == [(0, 3), (1, 3), (2, 3)]
     assert work.batches[work.sources("0002")] == work.batches
     files = [("train", 0), ("train", 1), ("train", 2), ("val", 0), ("test", 0), ("test", 1)]
-    assert work.part_files("hdf5") == [f"<results>/hdf5/{split}/part_{n:04d}.h5" for split, n in files]
-    assert work.part_files("torch", "val", "test") == [
+    assert part_files(work, "hdf5") == [f"<results>/hdf5/{split}/part_{n:04d}.h5" for split, n in files]
+    assert part_files(work, "torch", "val", "test") == [
         f"<results>/torch/{split}/part_{n:04d}.pt" for split, n in files[3:]
     ]
-    assert work.part_files("tfrecords") == [f"<results>/tfrecords/{split}" for split in ("train", "val", "test")]
-    assert work.joined_files("hdf5") == [f"<results>/{split}.h5" for split in ("train", "val", "test")]
-    assert work.joined_files("structured")[0] == "<results>/structured/train.h5"
-    assert work.joined_files("parquet") == []
+    assert part_files(work, "tfrecords") == [f"<results>/tfrecords/{split}" for split in ("train", "val", "test")]
+    assert list(joined_files(work, "hdf5").values()) == [f"<results>/{split}.h5" for split in ("train", "val", "test")]
+    assert joined_files(work, "structured")["train"] == "<results>/structured/train.h5"
+    assert joined_files(work, "parquet") == {}
 
 
 def test_resampled_validation_is_one_output_more(raw_config):
@@ -289,8 +292,8 @@ def test_resampled_validation_is_one_output_more(raw_config):
     assert work.outputs == ("train", "val", "test", "val_resampled")
     assert work.parts("val_resampled") == work.parts("val") == ["0000", "0001"]
     assert work.slice_of_keys("val_resampled", "0001") == (1, 2)
-    assert len(work.part_files("hdf5")) == 8
-    assert "parts: train 3, val 2, test 1, val_resampled 2 ->" in work.summary()
+    assert len(part_files(work, "hdf5")) == 8
+    assert "parts: train 3, val 2, test 1, val_resampled 2 ->" in summary(work)
 
 
 def test_only_the_outputs_that_are_asked_for(raw_config):
@@ -298,8 +301,8 @@ def test_only_the_outputs_that_are_asked_for(raw_config):
     work = plan(raw_config, write={"outputs": ["test", "train"], "parts": {"train": 2}})
     assert work.outputs == ("train", "test", "val_resampled")
     files = ["train/part_0000", "train/part_0001", "test/part_0000", "val_resampled/part_0000"]
-    assert work.part_files("hdf5") == [f"<results>/hdf5/{file}.h5" for file in files]
-    assert "parts: train 2, test 1, val_resampled 1 ->" in work.summary()
+    assert part_files(work, "hdf5") == [f"<results>/hdf5/{file}.h5" for file in files]
+    assert "parts: train 2, test 1, val_resampled 1 ->" in summary(work)
 
 
 def test_batch_parts_draw_from_their_batch(raw_config):
@@ -320,22 +323,22 @@ def test_weights(raw_config):
 
 def test_summary(raw_config):
     work = plan(raw_config, input={"files_per_batch": 3}, output_dir="out")
-    assert "tt: 4 files in 2 batches" in work.summary()
-    assert "variables: 2 of jets, in 1 ranges; 2 classes (b, light)" in work.summary()
-    assert "parts: train 1, val 1, test 1 -> out/" in work.summary()
+    assert "tt: 4 files in 2 batches" in summary(work)
+    assert "variables: 2 of jets, in 1 ranges; 2 classes (b, light)" in summary(work)
+    assert "parts: train 1, val 1, test 1 -> out/" in summary(work)
 
 
 def test_summary_of_constituents(raw_config):
     work = with_constituents(raw_config)
-    assert "variables: 2 of jets, 3 of tracks, 1 of flows, in 3 ranges; 2 classes" in work.summary()
+    assert "variables: 2 of jets, 3 of tracks, 1 of flows, in 3 ranges; 2 classes" in summary(work)
 
 
 def test_the_closing_message_promises_only_what_is_there(raw_config, tmp_path):
     work = plan(raw_config, output_dir=str(tmp_path))
-    assert work.closing_message() == f"Done. What was asked for is in {tmp_path}/."
+    assert closing_message(work) == f"Done. What was asked for is in {tmp_path}/."
     (tmp_path / "manifest.json").touch()
-    assert f'jetmill.load("{tmp_path}/train.h5")' in work.closing_message()
-    assert f"{tmp_path}/report/" in work.closing_message()
+    assert f'jetmill.load("{tmp_path}/train.h5")' in closing_message(work)
+    assert f"{tmp_path}/report/" in closing_message(work)
 
 
 @pytest.mark.parametrize("formats", [["structured"], ["tfrecords", "parquet"], ["hdf5", "torch"]])
@@ -351,14 +354,14 @@ def test_the_closing_message_names_every_format(raw_config, tmp_path, formats, p
         "torch": "/torch/train/part_0000.pt",
     }
     for name, place in places.items():
-        assert (f"{tmp_path}{place}" in work.closing_message()) == (name in formats)
-    assert ("/report/" in work.closing_message()) == plots
-    assert f"python -m jetmill.verify {tmp_path}" in work.closing_message()
+        assert (f"{tmp_path}{place}" in closing_message(work)) == (name in formats)
+    assert ("/report/" in closing_message(work)) == plots
+    assert f"python -m jetmill.verify {tmp_path}" in closing_message(work)
 
 
 def test_how_much_the_parts_read(raw_config, tmp_path):
     work = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"parts": {"train": 4}})
-    assert work.cleaned_megabytes() == 0 == work.cleaned_megabytes("train", "0000")
+    assert cleaned_megabytes(work) == 0 == cleaned_megabytes(work, "train", "0000")
     (tmp_path / "clean").mkdir()
     batches = [
         {"bytes": 8_000_000, "splits": [6, 1, 1]},
@@ -367,12 +370,12 @@ def test_how_much_the_parts_read(raw_config, tmp_path):
     ]
     rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": [], "warnings": []}
     write_json(tmp_path / "clean/batches.json", {"types": {}, "batches": [rest | batch for batch in batches]})
-    assert work.cleaned_megabytes() == 22
-    assert work.cleaned_megabytes("train", "0001") == (6 + 8) / 4
-    assert work.cleaned_megabytes("val", "0000") == 1 + 2
+    assert cleaned_megabytes(work) == 22
+    assert cleaned_megabytes(work, "train", "0001") == (6 + 8) / 4
+    assert cleaned_megabytes(work, "val", "0000") == 1 + 2
     by_batch = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"shuffle": "batch"})
-    assert by_batch.cleaned_megabytes("train", "0002") == 8
-    assert work.cleaned_megabytes(variation="variations/position/") == 0
+    assert cleaned_megabytes(by_batch, "train", "0002") == 8
+    assert cleaned_megabytes(work, variation="variations/position/") == 0
     # A list that is damaged is for the job that needs it to tell.
     (tmp_path / "clean/batches.json").write_text("[{")
-    assert work.cleaned_megabytes("train", "0000") == 0
+    assert cleaned_megabytes(work, "train", "0000") == 0

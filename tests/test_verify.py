@@ -28,6 +28,7 @@ from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
 from jetmill.stages.write_manifest import write_manifest
 from jetmill.verify import main, verify
+from jetmill.workflow.paths import part_files
 
 CONFIG = runs.changed(
     ONE,
@@ -68,7 +69,7 @@ def finished(tmp_path_factory):
     def at(path):
         return Path(path.replace("<results>", str(results)))
 
-    arrays = [at(path) for name in ("hdf5", "structured") for path in plan.part_files(name)]
+    arrays = [at(path) for name in ("hdf5", "structured") for path in part_files(plan, name)]
     write_format(plan, "structured", at)
     join([results / "hdf5/val/part_0000.h5"], results / "val.h5", merge=True, compression="gzip")
     (results / "tfrecords").mkdir()

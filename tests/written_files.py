@@ -5,6 +5,7 @@ from jetmill.formats.content.part import Part
 from jetmill.formats.files.joining import join
 from jetmill.formats.registry import FORMATS
 from jetmill.stages.write import write
+from jetmill.workflow.paths import part_files
 
 
 def write_part(spec, balance_path, scalers_path, output, *, content, format_name="hdf5", **options):
@@ -29,7 +30,7 @@ def write_format(plan, name, at):
             else:
                 write(name, at(f"<results>/{FORMATS[found.made_from].joined_path(output)}"), target, options)
         if found.joined is not None:
-            parts = [at(path) for path in plan.part_files(name, output)]
+            parts = [at(path) for path in part_files(plan, name, output)]
             join(
                 parts,
                 at(f"<results>/{found.joined_path(output)}"),

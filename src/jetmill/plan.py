@@ -1,13 +1,12 @@
 """What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
 
+import json
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property, lru_cache
-from os.path import exists, getsize
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jetmill.balancing.table_size import table_numbers
-from jetmill.config.load import load, readable_samples
+from jetmill.config.load import as_json, load, readable_samples
 from jetmill.config.sizes import excesses
 from jetmill.errors import JetmillError
 from jetmill.formats.registry import FORMATS
@@ -16,12 +15,19 @@ from jetmill.inputs.files import find_files, remote_files
 from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
 from jetmill.settings.clean import Batch, CleanSettings
 from jetmill.settings.config import Config
-from jetmill.settings.stages import BalanceSettings, BinSettings, FitSettings, MergeSettings
+from jetmill.settings.stages import (
+    BalanceSettings,
+    BinSettings,
+    FitSettings,
+    JoinSettings,
+    ManifestSettings,
+    MergeSettings,
+)
 from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
 if TYPE_CHECKING:
-    from jetmill.columns.batch_list import CleanedBatch
+    pass
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
@@ -114,11 +120,6 @@ class Plan:
         """Return the files of a batch that are not read from a server."""
         return [path for path in self.batch(sample, number).files if not is_remote(path)]
 
-    @cache  # noqa: B019
-    def input_megabytes(self, sample: str, number: str) -> float:
-        """Return the size of the local files of a batch that are there."""
-        return sum(getsize(path) for path in self.local_files(sample, number) if exists(path)) / 1e6  # noqa: PTH110, PTH202
-
     @cached_property
     def ranges(self) -> list[tuple[str, tuple[str, ...]]]:
         """What each fit_scalers job computes: jets or a collection of constituents, and variables of it."""
@@ -187,47 +188,16 @@ class Plan:
         systematics = self.config.systematics
         return tuple(systematics.outputs) if variation and systematics is not None else self.outputs
 
-    def part_files(self, format_name: str, *outputs: str, variation: str = "") -> list[str]:
-        """Return the files of all parts of some outputs, or of all, in a format; directories if it has no parts."""
-        found = FORMATS[format_name]
-        paths = [
-            found.part_path(output, part)
-            for output in outputs or self.outputs_of(variation)
-            for part in self.parts(output)
-        ]
-        return [f"<results>/{variation}{path}" for path in dict.fromkeys(paths)]
-
-    def joined_files(self, format_name: str, variation: str = "") -> list[str]:
-        """Return the files that join the parts of each output; none if the format does not join them."""
-        found = FORMATS[format_name]
-        outputs = () if found.joined is None else self.outputs_of(variation)
-        return [f"<results>/{variation}{found.joined_path(output)}" for output in outputs]
-
     @property
     def weighted_labels(self) -> dict[str, dict[str, int]]:
         """Collection to label of constituents that gets class weights, to its number of values."""
         of_all = {name: c.label_classes for name, c in self.config.constituents.items() if c.label_classes}
         return {name: {label: len(values) for label, values in labels.items()} for name, labels in of_all.items()}
 
-    def batch_files(self, variation: str = "") -> list[str]:
-        """Return the column files of all batches."""
-        return [f"<results>/{variation}clean/{b.sample}/batch_{b.number}.h5" for b in self.batches]
-
     def sources(self, part: str) -> slice:
         """Return which batches a part is drawn from: all of them, or its own."""
         number = int(part)
         return slice(number, number + 1) if self.config.write.shuffle == "batch" else slice(None)
-
-    def cleaned_megabytes(self, output: str = "", part: str = "", variation: str = "") -> float:
-        """Return how large the cleaned columns are, or those that a part reads; 0 before they are listed."""
-        path = Path(self.config.output_dir, variation, "clean", "batches.json")
-        if not path.exists():
-            return 0.0
-        changed = path.stat().st_mtime_ns
-        if not part:
-            return _megabytes(path, changed)
-        split, batches = SPLITS.index(split_of(output)), self.sources(part)
-        return _megabytes(path, changed, split, batches.start, batches.stop) / self.slice_of_keys(output, part)[1]
 
     @cached_property
     def bin_groups(self) -> dict[str, slice]:
@@ -244,6 +214,26 @@ class Plan:
     def table_numbers(self) -> int:
         """How many numbers a table of the bins has."""
         return table_numbers(self.config.balance.bins, len(self.config.classes))
+
+    @cached_property
+    def join_settings(self) -> dict[str, JoinSettings]:
+        """Settings of the join job of each format that joins its parts."""
+        write, config = self.config.write, json.dumps(as_json(self.config))
+        return {
+            name: JoinSettings(
+                merge=write.merge,
+                compression=write.compression,
+                attributes={"config": config} if found.keeps_config else {},
+            )
+            for name, found in FORMATS.items()
+            if found.joined is not None
+        }
+
+    @cached_property
+    def manifest_settings(self) -> ManifestSettings:
+        """Settings of the write_manifest job."""
+        files = {path: digest for settings in self.cleaning.values() for path, digest in settings.files.items()}
+        return ManifestSettings(config=as_json(self.config), user_files=files)
 
     @cached_property
     def fit_settings(self) -> list[FitSettings]:
@@ -265,61 +255,3 @@ class Plan:
     def merge_settings(self) -> MergeSettings:
         """Settings of the merge_scalers job."""
         return MergeSettings(rules=self.config.scaling_rules, strict=self.config.strict)
-
-    def summary(self) -> str:
-        """Say in a few lines what there is to do."""
-        lines = [
-            f"{name}: {len(files)} files in {sum(b.sample == name for b in self.batches)} batches"
-            f"{f', {self.checksums[name]}' if name in self.checksums else ''}"
-            for name, files in self.files.items()
-        ]
-        variables = ", ".join(f"{len(names)} of {of}" for of, names in self.variables.items())
-        parts = ", ".join(f"{output} {len(self.parts(output))}" for output in self.outputs)
-        names = ", ".join(variation.split("/")[1] for variation in self.variations)
-        return "\n".join(
-            [
-                *lines,
-                f"variables: {variables}, in {len(self.ranges)} ranges; {len(self.config.classes)} classes"
-                f" ({', '.join(self.config.classes)})",
-                *([f"variations: {names}"] if names else []),
-                f"parts: {parts} -> {self.config.output_dir}/",
-            ]
-        )
-
-    def closing_message(self) -> str:
-        """Say where the result is and how to load it, if all of it was asked for."""
-        results, formats = self.config.output_dir, self.config.write.formats
-        if not Path(results, "manifest.json").exists():
-            return f"Done. What was asked for is in {results}/."
-        names = ", ".join(self.outputs)
-        how = [
-            f"{f.title} ({names}):\n    {f.loading.format(results=results, output=self.outputs[0])}"
-            for f in (FORMATS[name] for name in formats)
-        ]
-        plots = (
-            f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
-        )
-        check = f"`python -m jetmill.verify {results}` checks at any time that the files are as the manifest says."
-        return "\n\n".join(["Done.", *how, *([plots] if self.config.report.plots else []), check])
-
-
-# Snakemake asks anew for each job whenever it looks for some to start, and there may be thousands of batches.
-@cache
-def _megabytes(
-    path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None
-) -> float:
-    """Return the size of listed batches, or of a split of some of them."""
-    batches = _read_once(path, changed)[start:stop]
-    shares = (1 if split is None else b.splits[split] / max(1, sum(b.splits)) for b in batches)
-    return sum(b.bytes * share for b, share in zip(batches, shares, strict=True)) / 1e6
-
-
-@lru_cache(maxsize=100)
-def _read_once(path: Path, changed: int) -> "list[CleanedBatch]":  # noqa: ARG001
-    from jetmill.columns.batch_list import read_batch_list  # and with it h5py, which no plan needs
-
-    try:
-        return read_batch_list(path)
-    except JetmillError:
-        # The job that needs it says what is wrong.
-        return []

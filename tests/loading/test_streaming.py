@@ -20,22 +20,12 @@ import pytest
 import workflow_runs as runs
 import yaml
 from test_formats import ETA_EDGES, ONE, PT_EDGES, TWO
-from written_files import write_format
 
 import jetmill
-from jetmill.columns.batch_list import write_batch_list
-from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
-from jetmill.plan import Plan
 from jetmill.sources import hdf5, root
-from jetmill.stages.balance import balance
-from jetmill.stages.bin_jets import bin_jets
-from jetmill.stages.clean import clean_batch
-from jetmill.stages.fit_scalers import fit_scalers
-from jetmill.stages.make_toy import write_toy_file
-from jetmill.stages.merge_scalers import merge_scalers
-from jetmill.stages.write_manifest import write_manifest
+from jetmill.workflow.in_process import run_in_process
 
 
 def toys(jets, *processes):
@@ -88,33 +78,7 @@ class Made:
 def make(results, raw):
     """Do what the workflow does, in this process."""
     raw = raw | {"output_dir": str(results)}
-    plan = Plan.from_raw(raw)
-    config, scalers, tables = plan.config, results / "scalers.json", results / "balance.h5"
-
-    def placed(paths):
-        return [Path(path.replace("<results>", str(results))) for path in paths]
-
-    for sample, files in plan.files.items():
-        toy = config.samples[sample].toy
-        for number, path in enumerate(files if toy else []):
-            what = {"process": toy.process, "n_jets": toy.jets, "seed": config.seed}
-            write_toy_file(path, sample=sample, number=number, **what)
-    cleaned, binned, listed = placed(plan.batch_files()), results / "bins/0000.h5", results / "clean/batches.json"
-    for batch, columns in zip(plan.batches, cleaned, strict=True):
-        where = {"sample": batch.sample, "first_file": batch.first_file}
-        clean_batch(batch.files, columns, settings=config.cleaning, **where)
-    batches = write_batch_list(cleaned, listed)
-    sources = [(batch.sample, batch.path) for batch in batches]
-    bin_jets(sources, binned, plan.bin_settings["0000"])
-    balance(sources, [binned], tables, plan.balance_settings)
-    ranges = [results / f"range_{number}.json" for number in plan.range_numbers]
-    for path, settings in zip(ranges, plan.fit_settings, strict=True):
-        fit_scalers(sources, path, settings, balance_path=tables if plan.scalers_need_balance else None)
-    merge_scalers(ranges, scalers, plan.merge_settings)
-    write_format(plan, "hdf5", lambda path: path.replace("<results>", str(results)))
-    manifest = results / "manifest.json"
-    write_manifest(batches, tables, placed(plan.part_files("hdf5")), manifest, config=as_json(config))
-    return Made(raw, results)
+    return Made(raw, run_in_process(raw))
 
 
 _DONE: dict[str, Made] = {}

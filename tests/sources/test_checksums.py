@@ -19,6 +19,7 @@ from jetmill.plan import Plan
 from jetmill.sources import UnreadableError
 from jetmill.sources.checksums import check_bytes
 from jetmill.stages.clean import clean_batch
+from jetmill.workflow.messages import summary
 
 SHA, MD5, ADLER = "a1" * 32, "b2" * 16, "0c3d4e5f"
 CONFIG = {
@@ -327,7 +328,7 @@ def test_each_batch_has_the_checksums_of_its_files(tmp_path):
         {name: {"adler32": sums[name]} for name in batch} for batch in (files[:2], files[2:])
     ]
     assert "tt: 3 files in 2 batches, to be checked with SUMS (1 of its paths are of no file of the sample)" in (
-        plan.summary()
+        summary(plan)
     )
     assert plan_of({"files": "*.h5"}).batches[0].checksums == {}
 

@@ -35,7 +35,7 @@ rule clean:
 # Snakemake busy for minutes.
 rule list_batches:
     input:
-        lambda w: after_a_look(PLAN.batch_files(w.variation)),
+        lambda w: after_a_look(paths.batch_files(PLAN, w.variation)),
     output:
         "<results>/{variation}clean/batches.json",
     log:

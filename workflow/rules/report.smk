@@ -111,7 +111,7 @@ rule plot_resampling:
 rule plot_variables:
     input:
         train="<results>/train.h5",
-        parts=PLAN.part_files("hdf5", "train"),
+        parts=paths.part_files(PLAN, "hdf5", "train"),
     output:
         report(
             "<results>/report/variables_{range}.png",
@@ -125,7 +125,7 @@ rule plot_variables:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        range=lambda w: PLAN.ranges[int(w.range)],
+        **passed(range=lambda w: PLAN.fit_settings[int(w.range)]),
         n_jets=CONFIG.report.jets,
         weighted=bool(CONFIG.balance.event_weights),
         code=code_digest("stages.plot_variables"),
@@ -167,17 +167,9 @@ rule write_manifest:
     input:
         batches="<results>/clean/batches.json",
         balance="<results>/balance.h5",
-        parts=[*DATA, *CARDS],
-        joined=WHOLE,
-        tables=expand(
-            "<results>/{name}",
-            name=[
-                "scalers.json",
-                "scale_dict.json",
-                "norm_dict.yaml",
-                "class_dict.yaml",
-            ],
-        ),
+        parts=[*paths.data_files(PLAN), *paths.cards(PLAN)],
+        joined=paths.all_joined_files(PLAN),
+        tables=[paths.SCALERS, *paths.EXPORTS.values()],
     output:
         "<results>/manifest.json",
     log:
@@ -188,12 +180,7 @@ rule write_manifest:
     resources:
         mem_mb=table_memory,
     params:
-        config=as_json(CONFIG),
-        user_files=lambda _: {
-            path: digest
-            for cleaning in PLAN.cleaning.values()
-            for path, digest in cleaning.files.items()
-        },
+        **passed(settings=PLAN.manifest_settings),
         code=code_digest("stages.write_manifest"),
     message:
         "Write the manifest"

@@ -17,7 +17,7 @@ def clean_memory(w, attempt):
 
 
 def clean_time(w, attempt):
-    return round(attempt * (20 + PLAN.input_megabytes(w.sample, w.batch) / 200))
+    return round(attempt * (20 + input_megabytes(PLAN, w.sample, w.batch) / 200))
 
 
 def part_memory(w, input, attempt):
@@ -25,7 +25,7 @@ def part_memory(w, input, attempt):
     found = FORMATS[w.format]
     if found.made_from:
         return round(attempt * (1000 + found.memory * input.size_mb))
-    read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
+    read = cleaned_megabytes(PLAN, w.output, w.part, w.variation)
     return round(attempt * (700 + found.memory * read + LOOKUP))
 
 
@@ -54,7 +54,7 @@ def table_memory(w, attempt):
 
 
 def part_time(w, attempt):
-    read = PLAN.cleaned_megabytes(w.output, w.part, w.variation)
+    read = cleaned_megabytes(PLAN, w.output, w.part, w.variation)
     return round(attempt * (20 + read / 200))
 
 
@@ -69,9 +69,9 @@ def file_time(w, input, attempt):
 
 def range_time(w, attempt):
     """Return the time of a job that reads one of the ranges of variables."""
-    return round(attempt * (20 + PLAN.cleaned_megabytes() / len(PLAN.ranges) / 500))
+    return round(attempt * (20 + cleaned_megabytes(PLAN) / len(PLAN.ranges) / 500))
 
 
 def all_time(w, attempt):
     """Return the time of a job that looks at a few variables of all jets."""
-    return round(attempt * (20 + PLAN.cleaned_megabytes() / 5000))
+    return round(attempt * (20 + cleaned_megabytes(PLAN) / 5000))

@@ -62,7 +62,7 @@ def directory_input(w):
     """Return the joined output that a directory is made from, and its parts, which it may point to."""
     made_from = FORMATS[w.format].made_from
     path = FORMATS[made_from].joined_path(w.output)
-    parts = PLAN.part_files(made_from, w.output, variation=w.variation)
+    parts = paths.part_files(PLAN, made_from, w.output, variation=w.variation)
     return {"source": f"<results>/{w.variation}{path}", "parts": parts}
 
 
@@ -102,7 +102,7 @@ def parts_to_join(w):
     """Return the parts of each output of a format, by output."""
     name, variation = JOINED[w.joined].name, w.get("variation", "")
     return {
-        output: PLAN.part_files(name, output, variation=variation)
+        output: paths.part_files(PLAN, name, output, variation=variation)
         for output in PLAN.outputs_of(variation)
     }
 
@@ -121,13 +121,7 @@ rule join:
     conda:
         "../../envs/jetmill.yaml"
     params:
-        merge=CONFIG.write.merge,
-        compression=CONFIG.write.compression,
-        attributes=lambda w: (
-            {"config": json.dumps(as_json(CONFIG))}
-            if JOINED[w.joined].keeps_config
-            else {}
-        ),
+        **passed(settings=lambda w: PLAN.join_settings[JOINED[w.joined].name]),
         code=code_digest("stages.join"),
     message:
         "Join the parts {wildcards.joined}"

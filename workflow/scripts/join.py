@@ -4,6 +4,4 @@ from jetmill.stages.join import join_outputs
 from jetmill.workflow.jobs import job
 
 with job(snakemake):
-    given, params = dict(snakemake.input.items()), snakemake.params
-    options = {"merge": params.merge, "compression": params.compression, "attributes": params.attributes}
-    join_outputs(given, dict(snakemake.output.items()), **options)
+    join_outputs(dict(snakemake.input.items()), dict(snakemake.output.items()), snakemake.params.settings)

@@ -5,6 +5,6 @@ from jetmill.workflow.jobs import job
 
 with job(snakemake):
     params = snakemake.params
-    of, variables = params.range
     options = {"n_jets": params.n_jets, "weighted": params.weighted}
-    plot_variables(snakemake.input.train, snakemake.output[0], of=of, variables=variables, **options)
+    options |= {"of": params.range.of, "variables": params.range.variables}
+    plot_variables(snakemake.input.train, snakemake.output[0], **options)

@@ -10,10 +10,10 @@ with job(snakemake):
         snakemake.input.balance,
         snakemake.input.parts,
         snakemake.output[0],
-        config=snakemake.params.config,
+        config=snakemake.params.settings.config,
         scalers=snakemake.input.tables[0],
         joined=snakemake.input.joined,
         tables=[*snakemake.input.tables, snakemake.input.balance],
-        user_files=snakemake.params.user_files,
+        user_files=snakemake.params.settings.user_files,
         threads=snakemake.threads,
     )

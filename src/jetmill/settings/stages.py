@@ -1,7 +1,8 @@
-"""Settings of the jobs that balance and scale: of each stage what its files depend on, and nothing else."""
+"""Settings of the jobs after cleaning: of each stage what its files depend on, and nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jetmill.settings.balance import Resampling, Segment, weight_name
 from jetmill.settings.config import Config
@@ -135,3 +136,38 @@ class MergeSettings:
 
     rules: Mapping[str, ScalingRules]
     strict: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinSettings:
+    """Settings of join.
+
+    Attributes
+    ----------
+    merge
+        Whether the parts are copied.
+    compression
+        See `jetmill.compression`.
+    attributes
+        Attributes of the joined files.
+    """
+
+    merge: bool
+    compression: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestSettings:
+    """Settings of write_manifest.
+
+    Attributes
+    ----------
+    config
+        The configuration with all its defaults, as JSON has it.
+    user_files
+        Path to SHA-256 of plug-ins, networks and maps.
+    """
+
+    config: Mapping[str, Any]
+    user_files: Mapping[str, str]

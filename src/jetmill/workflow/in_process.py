@@ -1,0 +1,194 @@
+"""A whole run in one process, without Snakemake: for notebooks, and for tests."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jetmill.balancing.selection import PartSpec
+from jetmill.columns.batch_list import read_batch_list
+from jetmill.errors import JetmillError
+from jetmill.formats.content.part import Part
+from jetmill.formats.registry import FORMATS
+from jetmill.plan import Plan
+from jetmill.stages.balance import balance
+from jetmill.stages.bin_jets import bin_jets
+from jetmill.stages.clean import clean_batch
+from jetmill.stages.export import export
+from jetmill.stages.fit_scalers import fit_scalers
+from jetmill.stages.join import join_outputs
+from jetmill.stages.list_batches import list_batches
+from jetmill.stages.make_toy import write_toy_file
+from jetmill.stages.merge_scalers import merge_scalers
+from jetmill.stages.write import write
+from jetmill.stages.write_card import write_card
+from jetmill.stages.write_manifest import write_manifest
+from jetmill.workflow import paths
+from jetmill.workflow.earlier_results import check_samples
+
+
+def run_in_process(raw: Mapping[str, Any], *, first: str = "make_toys", last: str = "write_manifest") -> Path:
+    """Do all jobs of a run one after the other, but for the plots; return the directory of the results.
+
+    Finished files are written again. Snakemake knows nothing of them, and a run of it starts from the beginning.
+
+    Parameters
+    ----------
+    raw
+        The configuration, as it is read from a YAML file.
+    first, last
+        Rules to begin and to end with (`STAGES`); the files of those before must be there.
+
+    Raises
+    ------
+    JetmillError
+        For a mistake in the configuration or in the input files, and for results of other samples.
+    """
+    plan = Plan.from_raw(raw, jobs_run_here=True)
+    if unknown := [name for name in (first, last) if name not in STAGES]:
+        raise JetmillError(f"no stage '{unknown[0]}'; there are {', '.join(STAGES)}")
+    if not plan.config.replace:
+        check_samples(plan.config.output_dir, plan.files)
+    names = list(STAGES)
+    for name in names[names.index(first) : names.index(last) + 1]:
+        STAGES[name](plan)
+    return Path(plan.config.output_dir)
+
+
+def _at(plan: Plan, path: str, **wildcards: str) -> str:
+    return paths.placed(path.format(**wildcards) if wildcards else path, plan.config.output_dir)
+
+
+def _all_at(plan: Plan, files: list[str]) -> list[str]:
+    return [paths.placed(path, plan.config.output_dir) for path in files]
+
+
+def _make_toys(plan: Plan) -> None:
+    for sample, settings in plan.config.samples.items():
+        for number, path in enumerate(plan.files[sample] if settings.toy is not None else []):
+            process, n_jets = settings.toy.process, settings.toy.jets  # type: ignore[union-attr]
+            write_toy_file(path, process=process, n_jets=n_jets, seed=plan.config.seed, sample=sample, number=number)
+
+
+def _clean(plan: Plan) -> None:
+    for variation, settings in plan.cleaning.items():
+        for batch in plan.batches:
+            path = _at(plan, paths.CLEANED, variation=variation, sample=batch.sample, batch=batch.number)
+            clean_batch(
+                batch.files,
+                path,
+                settings=settings,
+                sample=batch.sample,
+                first_file=batch.first_file,
+                checksums=batch.checksums,
+            )
+
+
+def _list_batches(plan: Plan) -> None:
+    for variation in plan.cleaning:
+        batches = _all_at(plan, paths.batch_files(plan, variation))
+        list_batches(batches, _at(plan, paths.BATCHES, variation=variation))
+
+
+def _listed(plan: Plan) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return sample and column file of each batch, and the types of the columns as an option of stages."""
+    listed = read_batch_list(_at(plan, paths.BATCHES, variation=""))
+    return [(batch.sample, batch.path) for batch in listed], {"types": listed[0].types}
+
+
+def _bin_jets(plan: Plan) -> None:
+    batches, types = _listed(plan)
+    for group, settings in plan.bin_settings.items():
+        of_group = batches[settings.first_batch : settings.last_batch]
+        bin_jets(of_group, _at(plan, paths.BINS, group=group), settings, **types)
+
+
+def _balance(plan: Plan) -> None:
+    batches, types = _listed(plan)
+    binned = _all_at(plan, paths.bin_files(plan))
+    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings, **types)
+
+
+def _fit_scalers(plan: Plan) -> None:
+    batches, types = _listed(plan)
+    tables = _at(plan, paths.BALANCE) if plan.scalers_need_balance else None
+    for path, settings in zip(_all_at(plan, paths.range_files(plan)), plan.fit_settings, strict=True):
+        fit_scalers(batches, path, settings, balance_path=tables, **types)
+
+
+def _merge_scalers(plan: Plan) -> None:
+    merge_scalers(_all_at(plan, paths.range_files(plan)), _at(plan, paths.SCALERS), plan.merge_settings)
+
+
+def _export(plan: Plan) -> None:
+    export(
+        PartSpec.from_batch_list(_at(plan, paths.BATCHES, variation=""), "train", (0, 1)),
+        _all_at(plan, paths.range_files(plan)),
+        *_all_at(plan, [paths.SCALERS, paths.BALANCE, *paths.EXPORTS.values()]),
+        labels=plan.weighted_labels,
+    )
+
+
+def _write(plan: Plan) -> None:
+    formats = plan.config.write.formats
+    # What others are made from comes before them.
+    wanted = dict.fromkeys([name for f in formats for name in (FORMATS[f].made_from, f) if name])
+    for variation in plan.cleaning:
+        for name in wanted:
+            _write_format(plan, variation, name)
+    for name in formats:
+        if card := FORMATS[name].card:
+            write_card(card, plan.outputs, _at(plan, paths.CARD, format=name))
+
+
+def _write_format(plan: Plan, variation: str, name: str) -> None:
+    found, settings = FORMATS[name], plan.config.write
+    options = {key: getattr(settings, key) for key in found.options}
+    for output in plan.outputs_of(variation):
+        for part in plan.parts(output) if found.suffix else [""]:
+            target = _at(plan, f"<results>/{variation}{found.part_path(output, part)}")
+            write(name, _source(plan, variation, name, output, part), target, options)
+    joined = {output: _at(plan, path) for output, path in paths.joined_files(plan, name, variation).items()}
+    parts = {output: _all_at(plan, paths.part_files(plan, name, output, variation=variation)) for output in joined}
+    if joined:
+        join_outputs(parts, joined, plan.join_settings[name])
+
+
+def _source(plan: Plan, variation: str, name: str, output: str, part: str) -> Part | str:
+    """Return what a part, or a directory of an output, is made from."""
+    found = FORMATS[name]
+    if found.made_from:
+        other = FORMATS[found.made_from]
+        path = other.part_path(output, part) if found.suffix else other.joined_path(output)
+        return _at(plan, f"<results>/{variation}{path}")
+    batches = _at(plan, paths.BATCHES, variation=variation)
+    spec = PartSpec.from_batch_list(batches, output, plan.slice_of_keys(output, part), plan.sources(part))
+    return Part.read(spec, _at(plan, paths.BALANCE), _at(plan, paths.SCALERS), plan.config.content)
+
+
+def _write_manifest(plan: Plan) -> None:
+    scalers, tables = _at(plan, paths.SCALERS), _at(plan, paths.BALANCE)
+    write_manifest(
+        read_batch_list(_at(plan, paths.BATCHES, variation="")),
+        tables,
+        _all_at(plan, paths.data_files(plan)),
+        _at(plan, paths.MANIFEST),
+        config=plan.manifest_settings.config,
+        scalers=scalers,
+        joined=_all_at(plan, paths.all_joined_files(plan)),
+        tables=[scalers, *_all_at(plan, list(paths.EXPORTS.values())), tables],
+        user_files=plan.manifest_settings.user_files,
+    )
+
+
+STAGES: dict[str, Callable[[Plan], None]] = {
+    "make_toys": _make_toys,
+    "clean": _clean,
+    "list_batches": _list_batches,
+    "bin_jets": _bin_jets,
+    "balance": _balance,
+    "fit_scalers": _fit_scalers,
+    "merge_scalers": _merge_scalers,
+    "export": _export,
+    "write": _write,
+    "write_manifest": _write_manifest,
+}

@@ -1,0 +1,42 @@
+"""What a run says at its beginning and its end."""
+
+from pathlib import Path
+
+from jetmill.formats.registry import FORMATS
+from jetmill.plan import Plan
+
+
+def summary(plan: Plan) -> str:
+    """Say in a few lines what there is to do."""
+    lines = [
+        f"{name}: {len(files)} files in {sum(b.sample == name for b in plan.batches)} batches"
+        f"{f', {plan.checksums[name]}' if name in plan.checksums else ''}"
+        for name, files in plan.files.items()
+    ]
+    variables = ", ".join(f"{len(names)} of {of}" for of, names in plan.variables.items())
+    parts = ", ".join(f"{output} {len(plan.parts(output))}" for output in plan.outputs)
+    names = ", ".join(variation.split("/")[1] for variation in plan.variations)
+    return "\n".join(
+        [
+            *lines,
+            f"variables: {variables}, in {len(plan.ranges)} ranges; {len(plan.config.classes)} classes"
+            f" ({', '.join(plan.config.classes)})",
+            *([f"variations: {names}"] if names else []),
+            f"parts: {parts} -> {plan.config.output_dir}/",
+        ]
+    )
+
+
+def closing_message(plan: Plan) -> str:
+    """Say where the result is and how to load it, if all of it was asked for."""
+    results, formats = plan.config.output_dir, plan.config.write.formats
+    if not Path(results, "manifest.json").exists():
+        return f"Done. What was asked for is in {results}/."
+    names = ", ".join(plan.outputs)
+    how = [
+        f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"
+        for f in (FORMATS[name] for name in formats)
+    ]
+    plots = f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
+    check = f"`python -m jetmill.verify {results}` checks at any time that the files are as the manifest says."
+    return "\n\n".join(["Done.", *how, *([plots] if plan.config.report.plots else []), check])

@@ -1,0 +1,72 @@
+"""Where the files of a run lie: patterns and lists, in which ``<results>`` stands for the directory of the results."""
+
+from jetmill.formats.registry import FORMATS
+from jetmill.plan import Plan
+
+CLEANED = "<results>/{variation}clean/{sample}/batch_{batch}.h5"
+BATCHES = "<results>/{variation}clean/batches.json"
+BINS = "<results>/bins/{group}.h5"
+BALANCE = "<results>/balance.h5"
+RANGE = "<results>/scalers/range_{range}.json"
+SCALERS = "<results>/scalers.json"
+# For other programs: see `jetmill.stages.export`.
+EXPORTS = {
+    "scale_dict": "<results>/scale_dict.json",
+    "norm_dict": "<results>/norm_dict.yaml",
+    "class_dict": "<results>/class_dict.yaml",
+}
+CARD = "<results>/{format}/README.md"
+MANIFEST = "<results>/manifest.json"
+
+
+def batch_files(plan: Plan, variation: str = "") -> list[str]:
+    """Return the column files of all batches."""
+    return [CLEANED.format(variation=variation, sample=b.sample, batch=b.number) for b in plan.batches]
+
+
+def bin_files(plan: Plan) -> list[str]:
+    """Return the counts of all groups of batches."""
+    return [BINS.format(group=group) for group in plan.bin_groups]
+
+
+def range_files(plan: Plan) -> list[str]:
+    """Return the statistics of all ranges of variables."""
+    return [RANGE.format(range=number) for number in plan.range_numbers]
+
+
+def part_files(plan: Plan, format_name: str, *outputs: str, variation: str = "") -> list[str]:
+    """Return the files of all parts of some outputs, or of all, in a format; directories if it has no parts."""
+    found = FORMATS[format_name]
+    paths = [
+        found.part_path(output, part) for output in outputs or plan.outputs_of(variation) for part in plan.parts(output)
+    ]
+    return [f"<results>/{variation}{path}" for path in dict.fromkeys(paths)]
+
+
+def joined_files(plan: Plan, format_name: str, variation: str = "") -> dict[str, str]:
+    """Return the file that joins the parts of each output; none if the format does not join them."""
+    found = FORMATS[format_name]
+    outputs = () if found.joined is None else plan.outputs_of(variation)
+    return {output: f"<results>/{variation}{found.joined_path(output)}" for output in outputs}
+
+
+def data_files(plan: Plan) -> list[str]:
+    """Return all files of jets that are asked for but those that join others."""
+    variations, formats = ["", *plan.variations], plan.config.write.formats
+    return [path for v in variations for name in formats for path in part_files(plan, name, variation=v)]
+
+
+def all_joined_files(plan: Plan) -> list[str]:
+    """Return all files that are asked for and that join others."""
+    variations, formats = ["", *plan.variations], plan.config.write.formats
+    return [path for v in variations for name in formats for path in joined_files(plan, name, v).values()]
+
+
+def cards(plan: Plan) -> list[str]:
+    """Return the cards of the formats that have one."""
+    return [CARD.format(format=name) for name in plan.config.write.formats if FORMATS[name].card]
+
+
+def placed(path: str, results: str) -> str:
+    """Return a path with the directory of the results in place of ``<results>``."""
+    return path.replace("<results>", results)

@@ -1,0 +1,53 @@
+"""How large the files are that jobs read, on which their memory and time depend."""
+
+from functools import cache, lru_cache
+from os.path import exists, getsize
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jetmill.errors import JetmillError
+from jetmill.plan import Plan
+from jetmill.splitting import SPLITS, split_of
+
+if TYPE_CHECKING:
+    from jetmill.columns.batch_list import CleanedBatch
+
+
+@cache
+def input_megabytes(plan: Plan, sample: str, number: str) -> float:
+    """Return the size of the local files of a batch that are there."""
+    return sum(getsize(path) for path in plan.local_files(sample, number) if exists(path)) / 1e6  # noqa: PTH110, PTH202
+
+
+def cleaned_megabytes(plan: Plan, output: str = "", part: str = "", variation: str = "") -> float:
+    """Return how large the cleaned columns are, or those that a part reads; 0 before they are listed."""
+    path = Path(plan.config.output_dir, variation, "clean", "batches.json")
+    if not path.exists():
+        return 0.0
+    changed = path.stat().st_mtime_ns
+    if not part:
+        return _megabytes(path, changed)
+    split, batches = SPLITS.index(split_of(output)), plan.sources(part)
+    return _megabytes(path, changed, split, batches.start, batches.stop) / plan.slice_of_keys(output, part)[1]
+
+
+# Snakemake asks anew for each job whenever it looks for some to start, and there may be thousands of batches.
+@cache
+def _megabytes(
+    path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None
+) -> float:
+    """Return the size of listed batches, or of a split of some of them."""
+    batches = _read_once(path, changed)[start:stop]
+    shares = (1 if split is None else b.splits[split] / max(1, sum(b.splits)) for b in batches)
+    return sum(b.bytes * share for b, share in zip(batches, shares, strict=True)) / 1e6
+
+
+@lru_cache(maxsize=100)
+def _read_once(path: Path, changed: int) -> "list[CleanedBatch]":  # noqa: ARG001
+    from jetmill.columns.batch_list import read_batch_list  # and with it h5py, which no plan needs
+
+    try:
+        return read_batch_list(path)
+    except JetmillError:
+        # The job that needs it says what is wrong.
+        return []
