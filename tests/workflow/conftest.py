@@ -50,7 +50,7 @@ def ntuples(tmp_path_factory: pytest.TempPathFactory) -> Ntuples:
             start += int(per_event.sum())
             files[sample].append(directory / f"{sample}_{number}.root")
             runs.write_ntuple(files[sample][-1], jets, per_event)
-    names = [*runs.CONFIG["jets"]["variables"], *runs.CONFIG["jets"]["reference"], "hadronFlavour", "nBHadrons"]
+    names = [*runs.CONFIG["jets"]["variables"], *runs.CONFIG["jets"]["spectators"], "hadronFlavour", "nBHadrons"]
     jets = runs.read_ntuples(files, names)
     assert np.array_equal(jets["number"], np.arange(start))
     return Ntuples(files, jets)

@@ -10,6 +10,7 @@ import pytest
 import uproot
 import workflow_runs as runs
 import yaml
+from tfrecord_files import read_tfrecord
 
 pytestmark = pytest.mark.workflow
 
@@ -17,6 +18,7 @@ DATA = runs.ROOT.parent / "shared/data"
 N_JETS = 300
 SAMPLES = ("top", "qcd")
 VARIATIONS = ("energy_scale_up", "position")
+MORE_FORMATS = ["structured", "tfrecords"]
 ENERGY, ABS_ETA = np.array([0, 1, 5, 20, 100, 1000.0]), np.array([0, 0.5, 1, 1.5, 2.5])
 PLUGIN = "def make(clusters, jets):\n    return {'mine': clusters['pt'] / jets['pt'][clusters['jet']] + 0}\n"
 
@@ -46,6 +48,7 @@ def made(tmp_path_factory):
     (directory / "mine.py").write_text(PLUGIN)
     config = example("root2hdf5") | {"samples": {s: {"files": [f"{s}.root"]} for s in SAMPLES}}
     config["write"]["parts"] = {"train": 1, "val": 1, "test": 1}
+    config["write"]["formats"] = ["hdf5", *MORE_FORMATS]
     clusters = config["constituents"]["clusters"]
     clusters["transforms"].append(
         {"plugin": "mine.py", "function": "make", "reads": ["pt"], "reads_jets": ["pt"], "makes": ["mine"]}
@@ -194,6 +197,19 @@ def test_scalers_and_tables_are_the_nominal_ones(made, variation):
         assert np.array_equal(a["jets/weight"][()][order[0]], b["jets/weight"][()][order[1]])
 
 
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_variations_are_in_every_format(made, variation):
+    run, _ = made
+    varied = run.results / f"variations/{variation}"
+    arrays = runs.datasets(varied / "test.h5")
+    with h5py.File(varied / "structured/test.h5") as file:
+        assert list(file.attrs["parts"]) == ["test/part_0000.h5"]
+        np.testing.assert_array_equal(file["jets"]["weight"], arrays["jets/weight"])
+        np.testing.assert_array_equal(file["clusters"]["valid"], arrays["clusters/valid"])
+    records = read_tfrecord(varied / "tfrecords/test/test_0001.tfrecord")
+    np.testing.assert_array_equal(records["X_jets"], arrays["jets/inputs"])
+
+
 # --- what runs again ---
 
 
@@ -225,22 +241,22 @@ def test_another_plugin_cleans_again(edited):
 def test_other_maps_clean_their_variations_again(edited):
     jobs = edited(lambda directory: write_maps(directory / "maps.root", 2)).jobs
     # Not the nominal jets, nor positions.
-    assert (jobs.get("clean"), jobs.get("list_batches"), jobs.get("write")) == (2, 1, 1)
-    assert jobs["join_variation"] == 1
+    assert (jobs.get("clean"), jobs.get("list_batches"), jobs.get("write")) == (2, 1, 2)
+    assert (jobs["join_variation"], jobs["write_directory"]) == (2, 1)
     assert not {"bin_jets", "fit_scalers", "balance", "join"} & jobs.keys()
 
 
 def test_a_further_variation_leaves_the_others_alone(edited):
     jobs = edited(systematics={"variations": [*VARIATIONS, "energy_scale_down"]}).jobs
-    assert (jobs["clean"], jobs["write"]) == (2, 1)
-    assert jobs["join_variation"] == 1
+    assert (jobs["clean"], jobs["write"]) == (2, 2)
+    assert (jobs["join_variation"], jobs["write_directory"]) == (2, 1)
     assert not {"fit_scalers", "balance", "join"} & jobs.keys()
 
 
 def test_other_outputs_of_variations_leave_nominal_jets_alone(edited):
     jobs = edited(systematics={"outputs": ["test", "val"]}).jobs
     assert "clean" not in jobs
-    assert jobs["write"] == len(VARIATIONS)
+    assert jobs["write"] == 2 * len(VARIATIONS)
 
 
 # --- ATLAS ---

@@ -41,8 +41,8 @@ class Format:
     description
         What it is, for the key ``write.formats``.
     write
-        Called with what it is made from, the path to write, and the `options`: a `jetmill.formats.content.part.Part`,
-        or the path of a file of the format in `made_from`.
+        Called with what it is made from (a `jetmill.formats.content.part.Part`, or the path of a file of the format in
+        `made_from`), the path to write, and the `options` by keyword.
     title, loading
         What users are shown at the end of a run: a headline, and how to load ``{output}`` below ``{results}``.
     suffix
