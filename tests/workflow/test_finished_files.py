@@ -245,7 +245,7 @@ def test_results_can_be_moved_as_a_whole(base, tmp_path, monkeypatch):
         }
 
 
-def test_an_index_without_its_parts_is_refused(base, tmp_path):
+def test_a_joined_file_without_its_parts_is_refused(base, tmp_path):
     shutil.copy(base / "train.h5", tmp_path / "train.h5")
     with pytest.raises(JetmillError, match=r"hdf5/train/part_0000\.h5"):
         jetmill.load(tmp_path / "train.h5")

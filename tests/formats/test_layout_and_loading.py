@@ -144,7 +144,7 @@ def test_a_merged_file_may_be_compressed(run, compression):
 
 
 @pytest.mark.parametrize("merge", [False, True])
-def test_an_index_is_its_parts(run, merge):
+def test_a_joined_file_is_its_parts(run, merge):
     directory, joined = run
     join(part_files(directory), directory / "train.h5", merge=merge)
     assert len(load(directory / "train.h5")) == 100
@@ -154,7 +154,7 @@ def test_an_index_is_its_parts(run, merge):
 
 
 @pytest.mark.parametrize("merge", [False, True])
-def test_an_index_of_empty_parts(tmp_path, merge):
+def test_a_joined_file_of_empty_parts(tmp_path, merge):
     parts = [write(tmp_path / f"p{i}.h5", arrays(0)) for i in range(2)]
     join(parts, tmp_path / "val.h5", merge=merge)
     assert len(load(tmp_path / "val.h5")) == 0
@@ -165,7 +165,7 @@ def test_an_index_of_empty_parts(tmp_path, merge):
     assert jets.constituents["tracks"].variable("d0").shape == (0, SLOTS)
 
 
-def test_an_index_moves_with_its_parts(run, tmp_path, monkeypatch):
+def test_a_joined_file_moves_with_its_parts(run, tmp_path, monkeypatch):
     directory, joined = run
     join(part_files(directory), directory / "train.h5", merge=False)
     decoy = tmp_path / "decoy/hdf5/train"
@@ -265,7 +265,7 @@ def test_no_such_file(tmp_path):
         load(tmp_path / "gone.h5")
 
 
-def test_an_index_whose_part_is_gone(run):
+def test_a_joined_file_whose_part_is_gone(run):
     directory, _ = run
     join(part_files(directory), directory / "train.h5", merge=False)
     part_files(directory)[2].unlink()
@@ -274,7 +274,7 @@ def test_an_index_whose_part_is_gone(run):
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "shorter"])
-def test_an_index_whose_part_is_damaged_is_not_read_as_zeros(run, damage):
+def test_a_joined_file_whose_part_is_damaged_is_not_read_as_zeros(run, damage):
     directory, _ = run
     join(part_files(directory), directory / "train.h5", merge=False)
     part = part_files(directory)[2]
