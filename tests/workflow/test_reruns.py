@@ -82,7 +82,7 @@ CODE = {
     "stages/join.py": {"join", "plot_variables", "write_manifest"},
     "formats/hdf5.py": PARTS,
     "formats/parquet.py": set(),
-    "formats/files/layout.py": PARTS,
+    "formats/files/layout.py": {"export", *PARTS},
     "balancing/resampling.py": BALANCE,
     "scaling/scalers.py": SCALERS,
     "stages/bin_jets.py": {"bin_jets", *BALANCE},
