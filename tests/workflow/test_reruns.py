@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import workflow_runs as runs
 import yaml
@@ -53,6 +54,27 @@ CONFIGURATION = {
     "input={unreadable: skip}": {"write_manifest"},
     "seed=2": EVERYTHING,
 }
+
+
+def test_what_is_stored_is_not_read_again(default_run, tmp_path):
+    """A variable is dropped, the others come in another order, a class gets another name: nothing is cleaned again."""
+    shutil.copytree(default_run.directory, tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run/config/config.yaml").read_text())
+    config["jets"]["variables"] = config["jets"]["variables"][:0:-1]
+    config["classes"] = {f"{name}_jets": cut for name, cut in config["classes"].items()}
+    (tmp_path / "run/config/config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    after = planned(tmp_path / "run")
+    assert {"fit_scalers", "balance", "write"} <= after
+    assert not after & {"make_toy", "clean", "list_batches"}
+    run = runs.snakemake(tmp_path / "run", "--cores", "2")
+    assert run.code == 0, run.output
+    # The result is that of a run that never had them.
+    fresh = runs.snakemake(tmp_path, "--cores", "2", config=config)
+    assert fresh.code == 0, fresh.output
+    for output in ("train", "val", "test"):
+        ours, theirs = (runs.datasets(d / f"results/{output}.h5") for d in (tmp_path / "run", tmp_path))
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[name], theirs[name], equal_nan=ours[name].dtype.kind == "f") for name in ours)
 
 
 def test_scalers_wait_for_balance_only_where_it_decides_what_is_written(tmp_path):

@@ -13,6 +13,7 @@ try:
     from jetmill.plan import Plan
     from jetmill.workflow.code_hash import code_digest
     from jetmill.splitting import split_of
+    from jetmill.workflow.stored_columns import keep_stored, record_stored
     from jetmill.workflow.warning_summary import warning_summary
 except ModuleNotFoundError as error:
     logger.error(
@@ -53,6 +54,7 @@ if workflow.is_main_process and (named := user_code(config)):
 # In an environment that Snakemake makes for jobs there are other packages than here.
 jobs_run_here = not workflow.deployment_settings.deployment_method
 PLAN = or_stop(MISTAKES, Plan.from_raw, config, jobs_run_here=jobs_run_here)
+PLAN.cleaning = keep_stored(PLAN.cleaning, PLAN.config.output_dir)
 
 if workflow.is_main_process and not PLAN.config.replace:
     or_stop(

@@ -144,6 +144,7 @@ def begin():
     run = uuid4().hex[:12]
     wanted = digests_of_planned_jobs()
     or_stop(NOT_STARTED, Record.write, OUTPUT, run, SETTINGS, wanted)
+    or_stop(NOT_STARTED, record_stored, PLAN.cleaning, OUTPUT)
     os.environ[VARIABLE] = run
     if workflow.execution_settings.keep_metadata and stale_files == []:
         known = {}

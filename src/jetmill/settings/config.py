@@ -1,6 +1,6 @@
 """The whole configuration."""
 
-from dataclasses import field, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -68,8 +68,8 @@ class Config:
         return CleanSettings(
             seed=self.seed,
             input=self.input,
-            jets=self.jets,
             # Without what plays no part in cleaning.
+            jets=replace(self.jets, variables=()),
             constituents={
                 name: replace(c, scaling=ScalingRules(), label_classes={}) for name, c in self.constituents.items()
             },
@@ -100,7 +100,8 @@ class Config:
     @property
     def scaling_rules(self) -> dict[str, ScalingRules]:
         """Scaling of jets and of each collection of constituents."""
-        return {"jets": self.scaling} | {name: c.scaling for name, c in self.constituents.items()}
+        jets = ScalingRules(**{key.name: getattr(self.scaling, key.name) for key in fields(ScalingRules)})
+        return {"jets": jets} | {name: c.scaling for name, c in self.constituents.items()}
 
     @property
     def content(self) -> Content:

@@ -31,7 +31,7 @@ def jet_fields(
     Inputs are float32, finite everywhere: a missing value is the default of its scaler in the unit
     of the variable. Variables that only the histogram uses stand behind them.
     """
-    names = [*scalers, *(c.name for c in jets[0].of_kind(Kind.VARIABLE) if c.name not in scalers)]
+    names = [*scalers, *(name for name in sorted(tables.edges) if name not in scalers)]
     values = read_columns(jets, [variable(name) for name in names])
     fields: dict[str, np.ndarray] = {
         name: _filled(column, scalers[name]) if name in scalers else column.astype(np.float32)

@@ -1,0 +1,67 @@
+"""Which columns cleaned batches have, so that dropping a variable, or another order of them, reads no input again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jetmill.files import atomic_write
+from jetmill.settings.clean import CleanSettings
+
+# Under this, the variables of jets; a collection is never called so.
+JETS = "jets"
+
+
+def keep_stored(cleaning: Mapping[str, CleanSettings], output_dir: str | Path) -> dict[str, CleanSettings]:
+    """Return the settings of clean jobs, which store what an earlier run has stored if that is all that is needed.
+
+    Parameters
+    ----------
+    cleaning
+        Settings by variation, with the columns that this run needs.
+    output_dir
+        Directory of the results, with the record of an earlier run (`record_stored`) or without.
+    """
+    try:
+        recorded = json.loads(_place(output_dir).read_text())
+        return {variation: _with(settings, recorded.get(variation)) for variation, settings in cleaning.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # There is none, or somebody changed it; then batches are cleaned again.
+        return dict(cleaning)
+
+
+def record_stored(cleaning: Mapping[str, CleanSettings], output_dir: str | Path) -> None:
+    """Record which columns the clean jobs of a run store."""
+    content = {v: {"rest": _rest(settings), "stored": _stored(settings)} for v, settings in cleaning.items()}
+    with atomic_write(_place(output_dir)) as partial:
+        partial.write_text(json.dumps(content, indent=1))
+
+
+def _place(output_dir: str | Path) -> Path:
+    return Path(output_dir, ".jetmill", "stored.json")
+
+
+def _stored(settings: CleanSettings) -> dict[str, list[str]]:
+    of_constituents = {name: list(c.variables) for name, c in settings.constituents.items()}
+    return {JETS: list(settings.stored_variables), **of_constituents}
+
+
+def _storing(settings: CleanSettings, stored: Mapping[str, list[str]]) -> CleanSettings:
+    constituents = {name: replace(c, variables=tuple(stored[name])) for name, c in settings.constituents.items()}
+    return replace(settings, stored_variables=tuple(stored[JETS]), constituents=constituents)
+
+
+def _rest(settings: CleanSettings) -> str:
+    """Return a hash of all but the variables that are stored."""
+    without = _storing(settings, {of: [] for of in _stored(settings)})
+    return sha256(repr(without).encode()).hexdigest()[:16]
+
+
+def _with(settings: CleanSettings, recorded: Mapping[str, Any] | None) -> CleanSettings:
+    if recorded is None or recorded["rest"] != _rest(settings):
+        return settings
+    needed, stored = _stored(settings), recorded["stored"]
+    enough = needed.keys() == stored.keys() and all(set(needed[of]) <= set(stored[of]) for of in needed)
+    return _storing(settings, stored) if enough else settings
