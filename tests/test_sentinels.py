@@ -23,7 +23,8 @@ POSITIVE = RNG.gamma(2, 1.3, 10_000) + 0.01
 
 def found(values):
     values = np.asarray(values, dtype=np.float32)
-    return sentinels(Ends.of(values), Moments.of(values))
+    moments = Moments.of(values)
+    return sentinels(Ends.of(values), moments.count, moments.mean, moments.squares)
 
 
 def warnings(values, of="jets", **settings):

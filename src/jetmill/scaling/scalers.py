@@ -166,7 +166,7 @@ def _warnings(statistics: Statistics, name: str, of: str) -> list[str]:
     what, m = f"variable '{name}' of {of}", statistics.moments
     n, found = m.count + statistics.missing, []
     section = "jets" if of == "jets" else f"constituents.{of}"
-    for value, times in sentinels(statistics.ends, m):
+    for value, times in sentinels(statistics.ends, m.count, m.mean, m.squares):
         found.append(
             f"{what} is exactly {value:g} for {times} of {n} values, apart from all others, and this enters its scaler."
             f" If it means that there is none, add {section}.missing.values_of: {{{name}: [{value:g}]}}"

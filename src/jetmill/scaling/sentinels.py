@@ -4,12 +4,8 @@ A sentinel that the configuration does not name (-999) enters mean and deviation
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from jetmill.scaling.moments import Moments
 
 # A value is suspicious if this share of all values has it, and at least so many jets.
 SHARE, JETS = 0.01, 10
@@ -62,7 +58,7 @@ class Ends:
         return Ends(low, n_low, above, high, n_high, below)
 
 
-def sentinels(ends: Ends, moments: "Moments") -> list[tuple[float, int]]:
+def sentinels(ends: Ends, count: int, mean: float, squares: float) -> list[tuple[float, int]]:
     """Return the values at the ends of a spectrum that look like sentinels, and how often each occurs.
 
     A value does if many jets share it and it stands apart from all others (0 is a value like any other), or is
@@ -70,8 +66,10 @@ def sentinels(ends: Ends, moments: "Moments") -> list[tuple[float, int]]:
 
     Parameters
     ----------
-    ends, moments
-        Of the same values.
+    ends
+        Of the spectrum.
+    count, mean, squares
+        Number of its values, their mean, and the sum of squared deviations.
     """
     found = []
     for value, n, following in (
@@ -80,11 +78,11 @@ def sentinels(ends: Ends, moments: "Moments") -> list[tuple[float, int]]:
     ):
         if n < JETS or not np.isfinite(following):
             continue
-        gap, spread = abs(following - value), _spread_of_others(moments, value, n)
+        gap, spread = abs(following - value), _spread_of_others(count, mean, squares, value, n)
         counted = float(value).is_integer() and float(following).is_integer() and gap <= 1
         apart = value != 0 and gap > DEVIATIONS * spread > 0 and not counted
         only_negative = value < 0 < following and not float(following).is_integer()
-        if value in USUAL or (n >= SHARE * moments.count and (apart or only_negative)):
+        if value in USUAL or (n >= SHARE * count and (apart or only_negative)):
             found.append((value, n))
     return found
 
@@ -99,12 +97,12 @@ def _end(
     return float(end), n_there if times is None else int(times[there].sum()), following
 
 
-def _spread_of_others(moments: "Moments", value: float, n: int) -> float:
-    """Return the standard deviation of all values but `n` that are `value` (the inverse of `Moments.__add__`)."""
-    others = moments.count - n
+def _spread_of_others(count: int, mean: float, squares: float, value: float, n: int) -> float:
+    """Return the standard deviation of all values but `n` that are `value`: two sums of moments, subtracted."""
+    others = count - n
     if others <= 0:
         return 0.0
-    mean = moments.mean + (moments.mean - value) * n / others
-    squares = moments.squares - (mean - value) ** 2 * n * others / moments.count
+    mean_of_others = mean + (mean - value) * n / others
+    remaining = squares - (mean_of_others - value) ** 2 * n * others / count
     # Below the rounding of what was subtracted there is no spread.
-    return float(np.sqrt(squares / others)) if squares > 1e-12 * moments.squares else 0.0
+    return float(np.sqrt(remaining / others)) if remaining > 1e-12 * squares else 0.0
