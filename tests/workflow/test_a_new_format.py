@@ -139,7 +139,7 @@ def test_a_change_of_its_module_concerns_it_alone(run, library, config):
 
 
 def test_the_reference_describes_it(library):
-    code = "from jetmill.reference import reference; print(reference())"
+    code = "from jetmill.config.reference import reference; print(reference())"
     environment = os.environ | {"PYTHONPATH": str(library.directory)}
     page = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert "text: pT and class of each jet as text." in page

@@ -12,7 +12,7 @@ rule write:
         "<benchmarks>/{variation}write/{format}/{output}/part_{part}.{suffix}.tsv"
     wildcard_constraints:
         format=names_where(lambda found: found.suffix),
-        suffix="|".join({found.suffix for found in FORMATS.values()} - {""}),
+        suffix="|".join(sorted({found.suffix for found in FORMATS.values()} - {""})),
     priority: training_first
     conda:
         lambda w: f"../../envs/{FORMATS[w.format].environment}.yaml"
