@@ -70,24 +70,27 @@ class Method:
         Whether its target can be a class, and whether it can be ``average`` or ``flat``; it has none if neither.
     repeats
         Whether it may take a jet more than once.
+    description
+        What it does, for the key ``balance.resampling.method``.
     """
 
     take: Callable[[Pool], Largest]
     class_target: bool
     shape_target: bool
     repeats: bool
+    description: str
 
 
 METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, *, class_target: bool = False, shape_target: bool = False, repeats: bool = False
+    name: str, description: str, *, class_target: bool = False, shape_target: bool = False, repeats: bool = False
 ) -> Callable[[Callable[[Pool], Largest]], Callable[[Pool], Largest]]:
     """Register a function as the method `name`, see `Method`."""
 
     def register(take: Callable[[Pool], Largest]) -> Callable[[Pool], Largest]:
-        METHODS[name] = Method(take, class_target, shape_target, repeats)
+        METHODS[name] = Method(take, class_target, shape_target, repeats, description)
         return take
 
     return register
@@ -142,13 +145,13 @@ def largest(name: str, pool: Pool) -> Largest:
     return Largest(table, totals, None if found.limit is None else int(present[found.limit]), found.why)
 
 
-@method("none")
+@method("none", "every jet once")
 def take_all(pool: Pool) -> Largest:
     """Take every jet once."""
     return Largest(pool.counts.astype(np.float64), pool.counts.sum(axis=1).astype(np.float64), None)
 
 
-@method("count")
+@method("count", "in each bin as many jets of each class as of the rarest")
 def take_count(pool: Pool) -> Largest:
     """Take in each bin, for the share of each class, as many jets as the rarest class has there.
 
@@ -161,7 +164,7 @@ def take_count(pool: Pool) -> Largest:
     return Largest(pool.shares[:, None] * least, pool.shares * least.sum(), int(rarest_in.argmax()))
 
 
-@method("importance", class_target=True, shape_target=True)
+@method("importance", "the shape of the target, without repeating jets", class_target=True, shape_target=True)
 def take_importance(pool: Pool) -> Largest:
     """Give all classes the target spectrum in the bins that all of them have, taking no jet twice.
 
@@ -179,7 +182,7 @@ def take_importance(pool: Pool) -> Largest:
     return Largest(allowed[limit] * wanted, pool.shares * (allowed[limit] * target[common].sum()), limit)
 
 
-@method("pdf", class_target=True, shape_target=True, repeats=True)
+@method("pdf", "the shape of the target; jets may repeat", class_target=True, shape_target=True, repeats=True)
 def take_pdf(pool: Pool) -> Largest:
     """Give each class the target spectrum, taking jets repeatedly where it has too few.
 
@@ -191,7 +194,12 @@ def take_pdf(pool: Pool) -> Largest:
     return _repeated(pool, most * pool.counts.sum(axis=1) / pool.shares)
 
 
-@method("countup", class_target=True, repeats=True)
+@method(
+    "countup",
+    "every jet of the target class once, and as many of the other classes in each bin",
+    class_target=True,
+    repeats=True,
+)
 def take_countup(pool: Pool) -> Largest:
     """Take every jet of the target class once, and of others as many for their share, in its spectrum.
 
@@ -221,7 +229,8 @@ def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:
         depth = np.divide(pool.counts, spectrum, out=np.full(spectrum.shape, np.inf), where=spectrum > 0)
         least = np.where(reached > 0, depth.min(axis=1), 0)
         in_bins = pool.max_repeats * least * reached / pool.shares
-        if in_bins.min() < allowed.min():
+        # Not by rounding alone.
+        if in_bins.min() < allowed.min() * (1 - 1e-12):
             n = pool.counts[in_bins.argmin()][depth[in_bins.argmin()].argmin()]
             allowed, why = in_bins, f"max_repeats: {pool.max_repeats}, in a bin with {n} of its jets"
     limit = int(allowed.argmin())

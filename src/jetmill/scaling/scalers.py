@@ -9,6 +9,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
+from jetmill.scaling.methods import METHODS
 from jetmill.scaling.moments import Moments, Statistics, logarithm
 from jetmill.scaling.sentinels import sentinels
 from jetmill.settings.scaling import ScalingRules
@@ -50,10 +51,8 @@ class Scaler:
             default = moments.mean if settings.default == "mean" else moments.minimum - settings.default_offset
         shift, scale, limit = 0.0, 1.0, np.inf
         if settings.is_scaled(name):
-            shift, scale = moments.mean, float(np.sqrt(moments.variance))
-            if statistics.quartiles is not None and moments.count:
-                first, shift, third = statistics.quartiles
-                scale = third - first
+            method = METHODS[settings.method if moments.count else "standard"]
+            shift, scale = method.shift_and_scale(statistics)
             # As scikit-learn: a spread within the rounding of the values is no spread.
             spread = scale > 10 * np.finfo(np.float64).eps * max(abs(shift), scale)
             scale = scale if spread and 0 < np.float32(scale) < np.inf else 1.0

@@ -78,9 +78,7 @@ class Resampling:
     """How often each training jet is taken."""
 
     method: Annotated[str, OneOf("jetmill.balancing.resampling", "METHODS")] = "none"
-    """none: every jet once. count: in each bin as many jets of each class as of the rarest. importance: the shape of
-    the target, without repeating jets. pdf: the shape of the target; jets may repeat. countup: every jet of the target
-    class once, and as many of the other classes in each bin."""
+    """How jets are taken."""
     target: str | None = None
     """Target of importance, pdf and countup: a class, or (not for countup) average or flat."""
     shares: dict[Name, Ratio] = field(default_factory=dict)

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from jetmill.settings.types import Name, Names, Text, Value, section
+from jetmill.settings.types import Name, Names, OneOf, Text, Value, section
 
 
 @section
 class ScalingRules:
     """Scalers (x - shift) / scale, from the values of the training jets that are not missing."""
 
-    method: Literal["standard", "robust"] = "standard"
-    """standard: shift is the mean, scale the standard deviation. robust: shift is the median, scale the distance
-    between the quartiles."""
+    method: Annotated[str, OneOf("jetmill.scaling.methods", "METHODS")] = "standard"
+    """How shift and scale are computed."""
     log: Names = ()
     """Variables whose logarithm is scaled; a value that is not above 0 is missing."""
     unscaled: tuple[Text, ...] = ("*isDefaults*",)

@@ -11,6 +11,7 @@ import numpy as np
 from jetmill.balancing.selection import training_blocks
 from jetmill.columns.schema import Column, constituent, variable
 from jetmill.files import open_intermediate_file
+from jetmill.scaling.methods import METHODS
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.settings.stages import FitSettings
 
@@ -44,11 +45,12 @@ def fit_scalers(
         Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
     """
     of, variables, rules = settings.of, settings.variables, settings.rules
+    needs_quartiles = METHODS[rules.method].quartiles
     found: dict[str, Statistics] = {}
     with nullcontext() if balance_path is None else open_intermediate_file(balance_path) as balance_file:
         for start in range(0, len(variables), TOGETHER):
             together = {
-                name: Accumulator(log=name in rules.log, quartiles=rules.method == "robust" and rules.is_scaled(name))
+                name: Accumulator(log=name in rules.log, quartiles=needs_quartiles and rules.is_scaled(name))
                 for name in variables[start : start + TOGETHER]
             }
             for name, values, times in _blocks(batches, of, list(together), balance_file, types):

@@ -1,0 +1,57 @@
+"""Scaling methods: from the statistics of a variable to its shift and scale. `method` puts one into `METHODS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from jetmill.scaling.moments import Statistics
+
+
+@dataclass(frozen=True)
+class Method:
+    """A scaling method.
+
+    Attributes
+    ----------
+    shift_and_scale
+        From statistics to the two numbers; a scale of 0 where the values do not spread.
+    quartiles
+        Whether it needs the exact quartiles, for which the values are read twice.
+    description
+        What it does, for the key ``scaling.method``.
+    """
+
+    shift_and_scale: Callable[[Statistics], tuple[float, float]]
+    quartiles: bool
+    description: str
+
+
+METHODS: dict[str, Method] = {}
+_Function = Callable[[Statistics], tuple[float, float]]
+
+
+def method(name: str, description: str, *, quartiles: bool = False) -> Callable[[_Function], _Function]:
+    """Register a function as the method `name`, see `Method`."""
+
+    def register(function: _Function) -> _Function:
+        METHODS[name] = Method(function, quartiles, description)
+        return function
+
+    return register
+
+
+@method("standard", "shift is the mean, scale the standard deviation")
+def standard(statistics: Statistics) -> tuple[float, float]:
+    """Return mean and standard deviation, as scikit-learn's ``StandardScaler``."""
+    moments = statistics.scaled
+    return moments.mean, float(np.sqrt(moments.variance))
+
+
+@method("robust", "shift is the median, scale the distance between the quartiles", quartiles=True)
+def robust(statistics: Statistics) -> tuple[float, float]:
+    """Return the median and the distance of the quartiles, as scikit-learn's ``RobustScaler``."""
+    if statistics.quartiles is None:
+        return standard(statistics)
+    first, median, third = statistics.quartiles
+    return median, third - first
