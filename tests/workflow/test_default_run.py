@@ -145,5 +145,5 @@ def test_the_report_shows_every_figure(default_run):
     for figure in FIGURES:
         assert f"{figure}.png" in page
     # The captions too, not only the figures.
-    for category in ("CleanSettings", "Balance", "Variables"):
+    for category in ("Cleaning", "Balance", "Variables"):
         assert category in page

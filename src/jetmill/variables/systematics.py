@@ -423,7 +423,7 @@ def vary(
     if absent := [histogram for histogram in variation.maps if histogram not in maps]:
         raise JetmillError(f"variation '{name}' needs the map {_quoted(absent)}.{nearest(absent, maps)}")
     values = {role: columns[variable] for role, variable in variables.items()}
-    if not (values["taste"] >= 0).all():
+    if "taste" in values and not (values["taste"] >= 0).all():
         raise JetmillError(
             f"variation '{name}': '{variables['taste']}' is missing or negative for some constituents;"
             f" 0 is charged, 1 is neutral, more is both"
