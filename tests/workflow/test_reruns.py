@@ -103,7 +103,7 @@ CODE = {
     "stages/plot_variables.py": {"plot_variables"},
     "stages/join.py": {"join", "plot_variables", "write_manifest"},
     "formats/hdf5.py": PARTS,
-    "formats/parquet.py": set(),
+    "formats/parquet.py": {"write_manifest"},  # it imports all formats
     "formats/files/layout.py": {"export", *PARTS},
     "balancing/resampling.py": BALANCE,
     "scaling/scalers.py": SCALERS,
