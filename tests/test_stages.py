@@ -495,7 +495,7 @@ def truth(run, names=None):
     return sorted(found)
 
 
-IDENTITY = ("jets/sample", "jets/event/event", "jets/labels", "jets/reference/btagDeepL")
+IDENTITY = ("jets/sample", "jets/event/event", "jets/labels", "jets/spectators/btagDeepL")
 
 
 def test_every_selected_jet_of_root_is_written_once(run, tmp_path):
@@ -556,7 +556,7 @@ def test_values_of_a_part(run, tmp_path):
             assert jets.weights[dataset].mean(dtype=np.float64) == pytest.approx(1, rel=1e-6, abs=0)
         np.testing.assert_array_equal(file["jets/labels_one_hot"], np.eye(4)[label])
         for name in ("btagDeepB_b", "btagDeepL"):
-            np.testing.assert_array_equal(jets.reference[name], run.column(f"spectators/{name}")[place])
+            np.testing.assert_array_equal(jets.spectators[name], run.column(f"spectators/{name}")[place])
         assert list(file["jets/sample"].attrs["samples"]) == SAMPLES
         assert list(file["jets/is_default"].attrs["jet_variables"]) == run.variables
         types = {
@@ -865,9 +865,9 @@ def test_torch(run, tmp_path):
     np.testing.assert_array_equal(tensors["weight"].numpy(), jets.weight)
     np.testing.assert_array_equal(tensors["bins"].numpy(), jets.bins)
     np.testing.assert_array_equal(tensors["is_default"].numpy(), jets.is_default)
-    np.testing.assert_array_equal(tensors["reference"].numpy(), np.stack(list(jets.reference.values()), axis=1))
+    np.testing.assert_array_equal(tensors["spectators"].numpy(), np.stack(list(jets.spectators.values()), axis=1))
     assert tensors["variables"] == list(jets.variables)
-    assert tensors["reference_outputs"] == list(jets.reference)
+    assert tensors["spectator_names"] == list(jets.spectators)
 
 
 @pytest.mark.parametrize("merge", [False, True])

@@ -132,7 +132,7 @@ class Mill:
 
 
 def numbers(parts: Sequence[jetmill.Jets]) -> list[int]:
-    return np.concatenate([part.reference["number"] for part in parts]).astype(int).tolist()
+    return np.concatenate([part.spectators["number"] for part in parts]).astype(int).tolist()
 
 
 def joined(parts: Sequence[jetmill.Jets], table: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -185,7 +185,7 @@ def test_b2_no_nan_survives_cleaning(tmp_path):
     mill = Mill(tmp_path, {"top": [toy(d0=d0)]}, jets={"variables": ["d0"]}).run()
     for split in SPLITS:
         for part in mill.jets(split):
-            rows = part.reference["number"].astype(int) - 10_000
+            rows = part.spectators["number"].astype(int) - 10_000
             assert np.isfinite(part.inputs).all()
             assert np.array_equal(part.is_default[:, 0], missing[rows])
             assert len(set(part.inputs[missing[rows], 0].tolist())) == 1
@@ -309,7 +309,7 @@ def test_b8_half_precision_neither_overflows_nor_hides_the_defaults(tmp_path):
     assert minimum == default  # so a mask made by comparing with the default is wrong
     for split in SPLITS:
         for part in mill.jets(split):
-            rows = part.reference["number"].astype(int) - 10_000
+            rows = part.spectators["number"].astype(int) - 10_000
             assert part.inputs.dtype == np.float16
             assert np.array_equal(part.is_default[:, 0], significance[rows] == -999)
     significance[np.flatnonzero(~is_training(jets))[0]] = 1e8
@@ -367,7 +367,7 @@ def test_b10_columns_are_found_by_name(tmp_path):
         assert plain.variables == other.variables == ("DeepCSV_b", "pt", "DeepCSV_a")
         assert np.array_equal(plain.inputs, other.inputs)
         assert np.array_equal(plain.labels, other.labels)
-        rows = plain.reference["number"].astype(int) - 10_000
+        rows = plain.spectators["number"].astype(int) - 10_000
         assert plain.variable("DeepCSV_b") == pytest.approx(600 - rows, abs=1e-3)
         assert plain.variable("DeepCSV_a") == pytest.approx(rows, abs=1e-3)
 
@@ -468,7 +468,7 @@ def test_b13_an_event_is_in_one_split(two_processes):
 def test_b13_every_part_is_drawn_from_every_file(two_processes):
     """In the study the jets of a chunk of files stay together in one file."""
     for part in two_processes.jets("train"):
-        files = part.reference["number"].astype(int) // 10_000
+        files = part.spectators["number"].astype(int) // 10_000
         assert np.bincount(files, minlength=5)[1:] == pytest.approx(len(part) / 4, rel=0.2)
         # A run of jets from the same file is short.
         switches = np.count_nonzero(np.diff(files))
@@ -503,7 +503,7 @@ def test_b15_scalers_are_text_and_exact(tmp_path):
     mill = Mill(tmp_path, {"top": [jets]}, jets={"variables": ["x"]}).run()
     (part,) = mill.jets("test")
     row = json.loads((tmp_path / "scalers.json").read_text())["jets"]["x"]
-    rows = part.reference["number"].astype(int) - 10_000
+    rows = part.spectators["number"].astype(int) - 10_000
     again = (jets["x"][rows] - np.float32(row["shift"])) / np.float32(row["scale"])
     assert np.array_equal(part.inputs[:, 0], again)
 

@@ -275,7 +275,7 @@ def test_a_field_that_is_not_finite(results, dataset, field):
 
 
 def test_outputs_of_taggers_may_be_nan(results):
-    spoil_array(results / "hdf5/train/part_0000.h5", "jets/reference/GN2_pb", np.nan)
+    spoil_array(results / "hdf5/train/part_0000.h5", "jets/spectators/GN2_pb", np.nan)
     spoil_field(results / "structured/train/part_0000.h5", "jets", "GN2_pb", np.nan)
     for name in ("hdf5/train/part_0000.h5", "structured/train/part_0000.h5"):
         adapt(results, name)

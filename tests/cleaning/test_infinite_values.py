@@ -99,7 +99,7 @@ def test_arrays(run):
             assert np.isfinite(inputs).all()
             assert np.isfinite(tracks).all()
             labels = {name: file[f"jets/add_labels/{name}"][()] for name in ("label8", "label4", "whole")}
-            tagger = file["jets/reference/tagger"][()]
+            tagger = file["jets/spectators/tagger"][()]
             names = list(file["jets/inputs"].attrs["jet_variables"])
             for i, event in enumerate(file["jets/event/eventNumber"][()].tolist()):
                 known = expected(truth[event])

@@ -316,7 +316,7 @@ def test_arrays_of_jets(run, output):
     np.testing.assert_array_equal(found["jets/sample"], truth.source[2][rows])
     jets = truth.source[0][rows]
     for name in ("GN2_pb", "GN2_pu"):
-        np.testing.assert_array_equal(found[f"jets/reference/{name}"], jets[name])
+        np.testing.assert_array_equal(found[f"jets/spectators/{name}"], jets[name])
     target = found["jets/add_labels/HadronConeExclTruthLabelPt"]
     assert target.dtype == np.float32
     np.testing.assert_array_equal(target, np.nan_to_num(jets["HadronConeExclTruthLabelPt"]))
@@ -615,8 +615,8 @@ def test_tensors(run, output):
         }
         for name, dataset in pairs.items():
             np.testing.assert_array_equal(found[name].numpy(), arrays[dataset])
-        expected = np.stack([arrays[f"jets/reference/{n}"] for n in found["reference_outputs"]], axis=1)
-        np.testing.assert_array_equal(found["reference"].numpy(), expected)
+        expected = np.stack([arrays[f"jets/spectators/{n}"] for n in found["spectator_names"]], axis=1)
+        np.testing.assert_array_equal(found["spectators"].numpy(), expected)
         assert found["classes"] == CLASSES
         assert found["inputs"].dtype == getattr(torch, run.config["write"].get("precision", "float32"))
 

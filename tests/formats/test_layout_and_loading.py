@@ -28,7 +28,7 @@ def arrays(n, seed=0):
         layout.WEIGHT: rng.random(n).astype(np.float32),
         f"{layout.WEIGHT}_flat": rng.random(n).astype(np.float32),
         layout.BINS: rng.integers(0, 9, (n, 2)).astype(np.uint8),
-        f"{layout.REFERENCE}/btag": rng.random(n).astype(np.float32),
+        f"{layout.SPECTATORS}/btag": rng.random(n).astype(np.float32),
         f"{layout.ADDITIONAL_LABELS}/mass": rng.random(n),
         f"{layout.EVENT}/event": rng.integers(2**60, 2**61, n).astype(np.uint64),
         "tracks/inputs": rng.normal(size=(n, SLOTS, 2)).astype(np.float32),
@@ -204,7 +204,7 @@ def test_load(run, rows):
     np.testing.assert_array_equal(jets.weight, expected[layout.WEIGHT])
     assert jets.weights.keys() == {"weight", "weight_flat"}
     np.testing.assert_array_equal(jets.weights["weight_flat"], expected["jets/weight_flat"])
-    np.testing.assert_array_equal(jets.reference["btag"], expected["jets/reference/btag"])
+    np.testing.assert_array_equal(jets.spectators["btag"], expected["jets/spectators/btag"])
     np.testing.assert_array_equal(jets.event["event"], expected["jets/event/event"])
     np.testing.assert_array_equal(jets.additional_labels["mass"], expected["jets/add_labels/mass"])
     assert list(jets.constituents) == ["tracks"]

@@ -135,7 +135,7 @@ def test_every_column_is_that_of_the_jet(base, ntuples, split):
         assert values.dtype == jets[name].dtype
         assert np.array_equal(values, jets[name])
     assert np.array_equal(found["jets/sample"], jets["sample"])
-    assert np.array_equal(found["jets/reference/btagDeepL"], jets["btagDeepL"])
+    assert np.array_equal(found["jets/spectators/btagDeepL"], jets["btagDeepL"])
     missing = np.stack([runs.is_missing(jets, name) for name in VARIABLES], axis=1)
     assert np.array_equal(found["jets/is_default"], missing)
     assert missing.any(axis=0).sum() == 5
@@ -274,5 +274,5 @@ def test_tensors_equal_the_part(brought_up_to_date, precision):
     assert tensors["inputs"].dtype == getattr(torch, precision)
     assert tensors["labels"].dtype == torch.int64
     assert tensors["variables"] == VARIABLES
-    for i, name in enumerate(tensors["reference_outputs"]):
-        assert np.array_equal(tensors["reference"][:, i].numpy(), part[f"jets/reference/{name}"])
+    for i, name in enumerate(tensors["spectator_names"]):
+        assert np.array_equal(tensors["spectators"][:, i].numpy(), part[f"jets/spectators/{name}"])

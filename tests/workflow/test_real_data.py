@@ -119,7 +119,7 @@ def found(results, study):
     """The finished files, and for each of their jets its row in the study."""
     files = {split: runs.datasets(results / f"{split}.h5") for split in runs.SPLITS}
     for jets in files.values():
-        jets["row"] = rows_of(study, np.stack([jets[f"jets/reference/{name}"] for name in TAGGER], axis=1))
+        jets["row"] = rows_of(study, np.stack([jets[f"jets/spectators/{name}"] for name in TAGGER], axis=1))
     return files
 
 
@@ -152,7 +152,7 @@ def test_targets_masks_events_and_outputs(found, study, split):
     assert np.array_equal(jets["jets/is_default"], study["missing"][jets["row"]])
     assert np.array_equal(jets["jets/event/event"], study["event"][jets["row"]])
     for i, name in enumerate(TAGGER):
-        assert np.array_equal(jets[f"jets/reference/{name}"], study["outputs"][jets["row"], i].astype(np.float32))
+        assert np.array_equal(jets[f"jets/spectators/{name}"], study["outputs"][jets["row"], i].astype(np.float32))
 
 
 @pytest.mark.parametrize("split", runs.SPLITS)

@@ -12,7 +12,7 @@ BY_MODULO = {"by": "modulo", "modulo": 10, "test": [0, 5], "val": [7]}
 ALL_DATASETS = {
     *(f"jets/{name}" for name in ("inputs", "labels", "labels_one_hot", "weight", "weight_flat", "bins")),
     *(f"jets/{name}" for name in ("is_default", "sample", "event/run", "event/luminosityBlock", "event/event")),
-    *("jets/reference/number", "jets/reference/btagDeepL"),
+    *("jets/spectators/number", "jets/spectators/btagDeepL"),
 }
 
 

@@ -217,7 +217,7 @@ def content(path: Path) -> dict[str, Any]:
 def numbers(path: Path) -> np.ndarray:
     """Return the number of each jet of a finished file, which is its row in `read_ntuples`."""
     with h5py.File(path) as file:
-        return file["jets/reference/number"][()].astype(np.int64)
+        return file["jets/spectators/number"][()].astype(np.int64)
 
 
 def sha256(path: Path) -> str:

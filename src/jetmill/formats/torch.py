@@ -21,8 +21,8 @@ def write(part: str | Path, output: str | Path) -> None:
 
     Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
     same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` int8
-    to int32 (n_jets, n_axes), ``reference`` float32 (n_jets, n_outputs), and the lists of names
-    ``variables``, ``classes``, ``reference_outputs``. If they are asked for, ``conditional`` (n_jets, n) and
+    to int32 (n_jets, n_axes), ``spectators`` float32 (n_jets, n_outputs), and the lists of names
+    ``variables``, ``classes``, ``spectator_names``. If they are asked for, ``conditional`` (n_jets, n) and
     ``additional_labels_<name>`` (n_jets,). For each collection of constituents
     ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64) and the names ``_variables``.
 
@@ -43,9 +43,9 @@ def write(part: str | Path, output: str | Path) -> None:
             "bins": file[layout.BINS][()],
         }
         n_jets = len(arrays["labels"])
-        reference = {name: values[()] for name, values in file.get(layout.REFERENCE, {}).items()}
-        arrays["reference"] = np.stack([*reference.values()], axis=1) if reference else np.empty((n_jets, 0))
-        arrays["reference"] = arrays["reference"].astype(np.float32)
+        spectators = {name: values[()] for name, values in file.get(layout.SPECTATORS, {}).items()}
+        arrays["spectators"] = np.stack([*spectators.values()], axis=1) if spectators else np.empty((n_jets, 0))
+        arrays["spectators"] = arrays["spectators"].astype(np.float32)
         arrays |= {name: values[()] for name, values in file["jets"].items() if name.startswith("weight")}
         for name, values in file.get(layout.ADDITIONAL_LABELS, {}).items():
             arrays[f"additional_labels_{name}"] = values[()]
@@ -54,7 +54,7 @@ def write(part: str | Path, output: str | Path) -> None:
         names = {
             "variables": file[layout.INPUTS].attrs["jet_variables"],
             "classes": file[layout.LABELS].attrs["label_classes"],
-            "reference_outputs": reference,
+            "spectator_names": spectators,
         }
         for collection in layout.collections(file):
             inputs = file[layout.constituent_inputs(collection)]

@@ -87,7 +87,7 @@ class Jets:
         ``weight`` and one per further table, as ``weight_flat``.
     bins : ndarray of int8 to int32, shape (n_jets, n_axes)
         Bin along each of `bin_variables`; -1 along all of them for a jet outside.
-    reference, additional_labels, event : dict of ndarray, shape (n_jets,)
+    spectators, additional_labels, event : dict of ndarray, shape (n_jets,)
         Outputs of existing taggers; further truth; identity of the event.
     conditional : ndarray, shape (n_jets, n), or None
         Inputs that a model is conditioned on.
@@ -104,7 +104,7 @@ class Jets:
     labels: np.ndarray
     weights: dict[str, np.ndarray]
     bins: np.ndarray
-    reference: dict[str, np.ndarray]
+    spectators: dict[str, np.ndarray]
     additional_labels: dict[str, np.ndarray]
     conditional: np.ndarray | None
     event: dict[str, np.ndarray]
@@ -166,7 +166,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             labels=file[layout.LABELS][rows],
             weights={name: d[rows] for name, d in file["jets"].items() if name.startswith("weight")},
             bins=file[layout.BINS][rows],
-            reference=columns(layout.REFERENCE),
+            spectators=columns(layout.SPECTATORS),
             additional_labels=columns(layout.ADDITIONAL_LABELS),
             conditional=file[layout.CONDITIONAL][rows] if layout.CONDITIONAL in file else None,
             event=columns(layout.EVENT),

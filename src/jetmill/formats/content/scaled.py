@@ -97,7 +97,7 @@ def scaled_rows(
     rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(len(tables.classes), dtype=np.uint8)[labels]}
     rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
     rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
-    for kind, group in ((Kind.SPECTATOR, layout.REFERENCE), (Kind.EVENT, layout.EVENT)):
+    for kind, group in ((Kind.SPECTATOR, layout.SPECTATORS), (Kind.EVENT, layout.EVENT)):
         rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind).items()}
     for name, values in passed_through(jets, Kind.ADDITIONAL_LABEL).items():
         rows[f"{layout.ADDITIONAL_LABELS}/{name}"] = np.where(np.isfinite(values), values, values.dtype.type(0))

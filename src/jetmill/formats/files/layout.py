@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
 LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
 WEIGHT, BINS, SAMPLE = "jets/weight", "jets/bins", "jets/sample"
-REFERENCE, EVENT = "jets/reference", "jets/event"
+SPECTATORS, EVENT = "jets/spectators", "jets/event"
 
 CHUNK_BYTES = 2**20
 
