@@ -186,7 +186,7 @@ def test_a_failed_write_leaves_nothing(run):
     files[1].write_text("not a part")
     with pytest.raises(JetmillError, match=rf"^{files[1]}: damaged .*signature"):
         join(files, directory / "train.h5", merge=True)
-    assert [p.name for p in directory.iterdir()] == ["parts"]
+    assert [p.name for p in directory.iterdir()] == ["hdf5"]
 
 
 @pytest.mark.parametrize("rows", [slice(None), slice(10, 85), slice(0, 0), slice(95, 200)])
