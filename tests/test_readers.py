@@ -7,14 +7,14 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 import yaml
-from test_formats import ALL, CLASSES, MAX, ONE, TWO, finished
+from test_formats import ALL, CLASSES, MAX, finished
 
 pytestmark = [pytest.mark.workflow, pytest.mark.readers]
 
 
 @pytest.fixture(scope="module", params=["one", "two"])
 def run(request, tmp_path_factory):
-    return finished({"one": ONE, "two": TWO}[request.param], tmp_path_factory)
+    return finished(request.param, tmp_path_factory)
 
 
 # atlas-ftag-tools

@@ -247,27 +247,25 @@ class Finished:
         return self.truth.rows(found["jets/event/eventNumber"], found["jets/event/jetPtRank"])
 
 
-_DONE: dict[str, Finished] = {}
-
-
-def finished(config, tmp_path_factory):
+def finished(name, tmp_path_factory):
     """Run the workflow once per configuration and session."""
-    key = json.dumps(config)
-    if key not in _DONE:
-        run = runs.snakemake(tmp_path_factory.mktemp("atlas"), "--cores", "2", config=config)
-        assert run.code == 0, run.output
-        _DONE[key] = Finished(config, run.results, Truth(config, run.results))
-    return _DONE[key]
+    config = {"one": ONE, "two": TWO}[name]
+
+    def make(directory):
+        return runs.succeeds(directory, "--cores", "2", config=config)
+
+    run = runs.once(tmp_path_factory, f"formats_{name}", make)
+    return Finished(config, run.results, Truth(config, run.results))
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
-    return finished(ONE, tmp_path_factory)
+    return finished("one", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    return finished(TWO, tmp_path_factory)
+    return finished("two", tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=["one", "two"])

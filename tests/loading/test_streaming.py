@@ -81,14 +81,9 @@ def make(results, raw):
     return Made(raw, run_in_process(raw))
 
 
-_DONE: dict[str, Made] = {}
-
-
 def made(name, tmp_path_factory):
     """Make a run once per session."""
-    if name not in _DONE:
-        _DONE[name] = make(tmp_path_factory.mktemp(name) / "results", CONFIGS[name])
-    return _DONE[name]
+    return runs.once(tmp_path_factory, f"streaming_{name}", lambda path: make(path / "results", CONFIGS[name]))
 
 
 @pytest.fixture

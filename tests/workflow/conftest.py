@@ -1,6 +1,5 @@
 """Small ntuples whose every jet has a number, and finished runs on them, each made once."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 import workflow_runs as runs
 import yaml
+from stage_runs import run_stages
 
-from jetmill.plan import Plan
 from jetmill.toys.ntuples import toy_jets
 
 N_JETS = 3000  # per file
@@ -38,7 +37,10 @@ class Ntuples:
 
 @pytest.fixture(scope="session")
 def ntuples(tmp_path_factory: pytest.TempPathFactory) -> Ntuples:
-    directory = tmp_path_factory.mktemp("ntuples")
+    return Ntuples(*runs.once(tmp_path_factory, "ntuples", make_ntuples))
+
+
+def make_ntuples(directory: Path) -> tuple[dict[str, list[Path]], dict[str, np.ndarray]]:
     rng = np.random.default_rng(20210601)
     files: dict[str, list[Path]] = {"top": [], "jj": []}
     start = 0
@@ -53,45 +55,32 @@ def ntuples(tmp_path_factory: pytest.TempPathFactory) -> Ntuples:
     names = [*runs.CONFIG["jets"]["variables"], *runs.CONFIG["jets"]["spectators"], "hadronFlavour", "nBHadrons"]
     jets = runs.read_ntuples(files, names)
     assert np.array_equal(jets["number"], np.arange(start))
-    return Ntuples(files, jets)
+    return files, jets
 
 
 @pytest.fixture(scope="session")
-def finished(ntuples: Ntuples, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., runs.Run]:
-    """Run the workflow from nothing to the finished files, once for each configuration."""
-    done: dict[str, runs.Run] = {}
+def finished(ntuples: Ntuples, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run all stages from nothing to the finished files, once for each configuration; return where they are."""
+    done: dict[str, Path] = {}
 
-    def run(*, cores: int = 2, **changes: Any) -> runs.Run:
-        key = repr((cores, changes))
+    def run(*formats: str, **changes: Any) -> Path:
+        key = repr((formats, changes))
         if key not in done:
-            config = runs.changed(ntuples.config, changes)
-            directory = tmp_path_factory.mktemp("finished")
-            targets = [f"results/{output}.h5" for output in Plan.from_raw(config).outputs]
-            done[key] = runs.snakemake(directory, "--cores", str(cores), *targets, config=config)
-            assert done[key].code == 0, done[key].output
+            results = tmp_path_factory.mktemp("finished") / "results"
+            done[key] = run_stages({**runs.changed(ntuples.config, changes), "output_dir": str(results)}, formats)
         return done[key]
 
     return run
 
 
 @pytest.fixture(scope="session")
-def brought_up_to_date(
-    ntuples: Ntuples, finished: Callable[..., runs.Run], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., runs.Run]:
-    """Copy the finished run and run it again with a changed configuration, once for each."""
-    done: dict[str, runs.Run] = {}
+def finished_run(ntuples: Ntuples, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    """The same of the configuration as it is, by the workflow on two cores."""
 
-    def run(*targets: str, **changes: Any) -> runs.Run:
-        key = repr((targets, changes))
-        if key not in done:
-            directory = tmp_path_factory.mktemp("changed") / "run"
-            shutil.copytree(finished().directory, directory)
-            config = runs.changed(ntuples.config, changes)
-            done[key] = runs.snakemake(directory, "--cores", "2", *(targets or runs.FINISHED), config=config)
-            assert done[key].code == 0, done[key].output
-        return done[key]
+    def make(directory: Path) -> runs.Run:
+        return runs.succeeds(directory, "--cores", "2", *runs.FINISHED, config=ntuples.config)
 
-    return run
+    return runs.once(tmp_path_factory, "finished_run", make)
 
 
 @pytest.fixture(scope="session")
@@ -106,9 +95,10 @@ def default_config() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def default_run(default_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """Everything that the embedded default makes, plots and all, where a user would have it: in config/."""
-    directory = tmp_path_factory.mktemp("default")
-    (directory / "config").mkdir()
-    (directory / "config/config.yaml").write_text(yaml.safe_dump(default_config, sort_keys=False))
-    run = runs.snakemake(directory, "--cores", "2")
-    assert run.code == 0, run.output
-    return run
+
+    def make(directory: Path) -> runs.Run:
+        (directory / "config").mkdir()
+        (directory / "config/config.yaml").write_text(yaml.safe_dump(default_config, sort_keys=False))
+        return runs.succeeds(directory, "--cores", "2")
+
+    return runs.once(tmp_path_factory, "default_run", make)

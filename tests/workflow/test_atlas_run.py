@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import workflow_runs as runs
+from stage_runs import run_stages
 
 pytestmark = pytest.mark.workflow
 
@@ -39,18 +40,15 @@ SUFFIXES = {".h5", ".tfrecord", ".parquet", ".pt", ".yaml", ".json"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    done = runs.snakemake(tmp_path_factory.mktemp("atlas"), "--cores", "2", config=CONFIG)
-    assert done.code == 0, done.output
-    return done
+    return runs.succeeds(tmp_path_factory.mktemp("atlas"), "--cores", "2", config=CONFIG)
 
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory):
-    """The same with one core and more files per batch."""
+    """The same with more files per batch, the stages one by one without Snakemake; return the results."""
+    results = tmp_path_factory.mktemp("again") / "results"
     config = runs.changed(CONFIG, {"input": {"files_per_batch": 2}})
-    done = runs.snakemake(tmp_path_factory.mktemp("again"), "--cores", "1", config=config)
-    assert done.code == 0, done.output
-    return done
+    return run_stages({**config, "output_dir": str(results)}, runs.FORMATS)
 
 
 def files(results, suffix):
@@ -79,9 +77,9 @@ def test_the_same_content(run, again, suffix):
         pytest.skip("PyTorch is not installed")
     paths = files(run.results, suffix)
     assert paths
-    assert paths == files(again.results, suffix)
+    assert paths == files(again, suffix)
     for path in paths:
-        assert content(run.results / path) == content(again.results / path), path
+        assert content(run.results / path) == content(again / path), path
 
 
 def test_the_same_content_of_hdf5(run, again):
@@ -89,12 +87,12 @@ def test_the_same_content_of_hdf5(run, again):
     paths = [p for p in files(run.results, ".h5") if p.parts[0] not in ("balance.h5", "structured")]
     assert len(paths) == 4 + 3 + 4  # parts, outputs, toys
     for path in paths:
-        assert content(run.results / path) == content(again.results / path), path
+        assert content(run.results / path) == content(again / path), path
 
 
 @pytest.mark.parametrize("output", runs.SPLITS)
 def test_the_same_records(run, again, output):
-    first, second = (runs.datasets(r.results / f"structured/{output}.h5") for r in (run, again))
+    first, second = (runs.datasets(results / f"structured/{output}.h5") for results in (run.results, again))
     for name in ("jets", "tracks"):
         assert first[name].tobytes() == second[name].tobytes()
 

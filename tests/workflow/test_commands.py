@@ -61,11 +61,11 @@ NEW_FILES = {
 
 
 @pytest.mark.parametrize(("sample", "n_new", "expected"), NEW_FILES.values(), ids=NEW_FILES.keys())
-def test_a_new_file_cleans_its_batch_alone(finished, ntuples, tmp_path, sample, n_new, expected):
+def test_a_new_file_cleans_its_batch_alone(finished_run, ntuples, tmp_path, sample, n_new, expected):
     new = [tmp_path / f"new_{n}.root" for n in range(n_new)]
     for path in new:
         shutil.copy(ntuples.files[sample][0], path)
-    shutil.copytree(finished().directory, tmp_path / "run")
+    shutil.copytree(finished_run.directory, tmp_path / "run")
     files = {**ntuples.files, sample: [*ntuples.files[sample], *new]}
     config = {**ntuples.config, "samples": {s: {"files": [str(p) for p in paths]} for s, paths in files.items()}}
     run = runs.snakemake(tmp_path / "run", "-n", *runs.FINISHED, config=config)
@@ -75,7 +75,7 @@ def test_a_new_file_cleans_its_batch_alone(finished, ntuples, tmp_path, sample, 
     assert {"bin_jets", "fit_scalers", "balance", "write"} <= set(run.jobs)
 
 
-def test_nothing_new_is_nothing_to_do(finished, ntuples):
-    run = runs.snakemake(finished().directory, "-n", *runs.FINISHED, config=ntuples.config)
+def test_nothing_new_is_nothing_to_do(finished_run, ntuples):
+    run = runs.snakemake(finished_run.directory, "-n", *runs.FINISHED, config=ntuples.config)
     assert run.code == 0, run.output
     assert "Nothing to be done" in run.output

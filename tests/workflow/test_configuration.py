@@ -212,9 +212,9 @@ def test_plug_ins_and_networks_are_named_before_they_run(ntuples, tmp_path):
 # --- results of others ---
 
 
-def test_the_embedded_default_leaves_other_results_alone(repository, ntuples, finished, tmp_path_factory):
+def test_the_embedded_default_leaves_other_results_alone(repository, ntuples, finished_run, tmp_path_factory):
     directory = tmp_path_factory.mktemp("user")
-    shutil.copytree(finished().directory / "results", directory / "results")
+    shutil.copytree(finished_run.directory / "results", directory / "results")
     shutil.copytree(repository / "config", directory / "config")
     run = rehearse(directory)
     assert "results/toy/train.h5" in run.output

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import uproot
 import workflow_runs as runs
+from stage_runs import run_stages
 
 import jetmill
 
@@ -25,11 +26,7 @@ def real_data(function):
 
 def finished(directory, config):
     """Run to arrays and records."""
-    config = {"write": {"formats": ["hdf5", "structured"]}, "strict": False, **config}
-    targets = [*runs.FINISHED, *(f"results/structured/{split}.h5" for split in runs.SPLITS)]
-    run = runs.snakemake(directory, "--cores", "2", *targets, config=config)
-    assert run.code == 0, run.output
-    return run.results
+    return run_stages({"output_dir": str(directory / "results"), "strict": False, **config}, ["structured"])
 
 
 def records(results, collection, key):
@@ -329,7 +326,6 @@ def test_cutflow_of_atlas(physlite, tracks):
 # --- generated files ---
 
 JET_TREE = {
-    "samples": {"tt": {"files": ["jets.root"]}},
     "input": {"level": "jet", "jets": "", "event_id": ["event"]},
     "jets": {"variables": ["pt"]},
     "constituents": {"part": {"sort_by": "pt", "max": 2, "variables": ["pt", "charge"]}},
@@ -345,7 +341,8 @@ def test_a_jet_tree_keeps_the_hardest(tmp_path, write_root):
     branches = {"pt": number.astype(np.float32), "flavour": number % 2 * 5, "event": number}
     branches |= {"part_pt": ak.values_astype(pt, np.float32), "part_charge": ak.values_astype(pt > 45, np.int8)}
     write_root(tmp_path / "jets.root", branches)
-    found = records(finished(tmp_path, JET_TREE), "part", lambda jet: int(jet["pt"]))
+    config = JET_TREE | {"samples": {"tt": {"files": [str(tmp_path / "jets.root")]}}}
+    found = records(finished(tmp_path, config), "part", lambda jet: int(jet["pt"]))
     assert sorted(found) == list(range(1, 61))
     for number, rows in found.items():
         assert rows["pt"].tolist() == ([50 * number, 40 * number] if number % 3 else [])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,14 +36,14 @@ CONFIG: dict[str, Any] = {
     "jets": {"select": ["abs(eta) <= 2.5", "pt <= 1000"], "variables": ["eta", "pt"]},
     "classes": {"b": "hadronFlavour == 5 & nBHadrons <= 1", "other": "rest"},
     "balance": {"bins": {"pt": [10, 1000, 3]}, "weights": ["flat"]},
-    "write": {"parts": {"train": 2, "val": 1}, "outputs": ["train", "val"], "formats": FORMATS},
+    "write": {"parts": {"train": 2}, "outputs": ["train"], "formats": FORMATS},
 }
 # What is made from the last input on the way to these.
-FROM_LAST_INPUT = ["clean/jj/batch_0001.h5", "clean/batches.json", "parts", "train.h5", "val.h5"]
-ARRAYS = ["results/train.h5", "results/val.h5"]
+FROM_LAST_INPUT = ["clean/jj/batch_0001.h5", "clean/batches.json", "hdf5", "train.h5"]
+ARRAY = "results/train.h5"
 # What needs every stage, and not every plot.
 ALL = [
-    *ARRAYS,
+    ARRAY,
     *(f"results/{name}" for name in ("structured/train.h5", "class_dict.yaml", "manifest.json", "report/spectra.png")),
 ]
 # Every script of that run with what its rules make.
@@ -55,7 +56,7 @@ STAGES = {
     "bin_jets": ["bins/*.h5"],
     "balance": ["balance.h5"],
     "write": ["hdf5/*/*.h5"],
-    "join": ["*/train.h5", "*/val.h5", "train.h5", "val.h5"],
+    "join": ["*/train.h5", "train.h5"],
     "write_manifest": ["manifest.json"],
     "plot_balance": ["report/*.png"],
 } | ({"write_directory": ["tfrecords/*/[!.]*"]} if "tfrecords" in FORMATS else {})
@@ -81,7 +82,7 @@ if script.parent.name == "scripts" and script.parent.parent.name == ".snakemake"
     def snakemake_and_below():
         """Return the processes from the one that the test started to the parent of this one."""
         found = [os.getppid()]
-        while b"-m\\0snakemake" not in Path(f"/proc/{found[0]}/cmdline").read_bytes():
+        while b"multiprocessing.forkserver" not in Path(f"/proc/{found[0]}/cmdline").read_bytes():
             status = Path(f"/proc/{found[0]}/status").read_text()
             found.insert(0, int(status.split("PPid:")[1].split()[0]))
         return found
@@ -151,15 +152,16 @@ class Faulty:
 
     @property
     def memory(self) -> Path:
-        return self.directory / "memory"
+        """Return where jobs keep what the last fault makes them remember."""
+        return Path(json.loads(os.environ["FAULT"])["memory"])
 
     def fault(self, **what: Any) -> None:
         """Have jobs do something from now on: see SITECUSTOMIZE."""
-        self.memory.mkdir()
-        (self.memory / "sitecustomize.py").write_text(SITECUSTOMIZE)
-        paths = [str(self.memory), os.environ.get("PYTHONPATH", "")]
+        memory = Path(tempfile.mkdtemp(prefix="memory", dir=self.directory))
+        (memory / "sitecustomize.py").write_text(SITECUSTOMIZE)
+        paths = [str(memory), os.environ.get("PYTHONPATH", "")]
         self.monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        self.monkeypatch.setenv("FAULT", json.dumps({"memory": str(self.memory), **what}))
+        self.monkeypatch.setenv("FAULT", json.dumps({"memory": str(memory), **what}))
 
     def run(self, *arguments: str, cores: int = 2) -> runs.Run:
         return runs.snakemake(self.directory, "--cores", str(cores), *arguments, config=CONFIG)
@@ -190,17 +192,18 @@ class Faulty:
     @contextmanager
     def running(self, *arguments: str) -> Iterator["Running"]:
         """Run in the background up to where `fault` has a job wait."""
+        memory = self.memory
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(self.run, *arguments)
             try:
                 end = time.monotonic() + 60
-                while not (self.memory / "held").exists():
+                while not (memory / "held").exists():
                     assert not future.done(), future.result().output
                     assert time.monotonic() < end
                     time.sleep(0.02)
-                yield Running(int((self.memory / "held").read_text()), self.memory / "go", future.result)
+                yield Running(int((memory / "held").read_text()), memory / "go", future.result)
             finally:
-                (self.memory / "go").touch()
+                (memory / "go").touch()
 
     def remove(self, *patterns: str) -> None:
         for pattern in patterns:
@@ -323,20 +326,20 @@ def test_everything_ends_in_the_middle_of_a_file(faulty, stage, target):
 def test_snakemake_is_killed_and_its_jobs_live_on(faulty):
     faulty.remove("train.h5", "hdf5/train/part_0000.h5")
     faulty.fault(hold="write")
-    with faulty.running(ARRAYS[0]) as running:
+    with faulty.running(ARRAY) as running:
         os.kill(running.process, signal.SIGKILL)
-        locked = faulty.run(ARRAYS[0])
+        locked = faulty.run(ARRAY)
         assert locked.code == 1
         assert "Directory cannot be locked" in locked.output
         assert "--unlock" in locked.output
         assert faulty.run("--unlock").code == 0
-        resumed = faulty.run(ARRAYS[0])
+        resumed = faulty.run(ARRAY)
         assert resumed.code == 0, resumed.output
         assert resumed.jobs == {"write": 1, "join": 1, "total": 2}
         assert running.finish().code == -signal.SIGKILL
     faulty.check_files()
     # The job that had lived on changes nothing when it ends.
-    assert "Nothing to be done" in faulty.succeeds(ARRAYS[0]).output
+    assert "Nothing to be done" in faulty.succeeds(ARRAY).output
 
 
 # --- the system ---
@@ -349,13 +352,13 @@ def test_the_disk_is_full(faulty):
         shutil.copytree(saved, faulty.results, dirs_exist_ok=True)
         faulty.remove("train.h5", "hdf5/train/part_0000.h5")
         fill(faulty.results / "ballast")
-        run = faulty.run(ARRAYS[0])
+        run = faulty.run(ARRAY)
         assert run.code == 1
         assert "results/.jetmill/lock: cannot be written: No space left on device" in run.output
         assert "Traceback" not in run.output
         (faulty.results / "ballast").unlink()
         faulty.fault(hold_at="scalers.json")
-        with faulty.running(ARRAYS[0]) as running:
+        with faulty.running(ARRAY) as running:
             fill(faulty.results / "ballast")
             run = running.finish()
         assert run.code == 1
@@ -363,7 +366,7 @@ def test_the_disk_is_full(faulty):
         assert "Traceback" not in run.output
         assert not list((faulty.results / "hdf5/train").glob("*part_0000.h5*"))
         (faulty.results / "ballast").unlink()
-        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "join": 1, "total": 2}
+        assert faulty.succeeds(ARRAY).jobs == {"write": 1, "join": 1, "total": 2}
 
 
 @pytest.mark.parametrize(
@@ -377,7 +380,7 @@ def test_the_file_system_becomes_read_only(faulty, directory, name, before):
     (faulty.results / directory).rename(faulty.directory / "saved")
     with mounted(faulty.results / directory) as remount:
         shutil.copytree(faulty.directory / "saved", faulty.results / directory, dirs_exist_ok=True)
-        with faulty.running(ARRAYS[0]) as running:
+        with faulty.running(ARRAY) as running:
             remount("ro")
             run = running.finish()
         assert run.code == 1
@@ -386,11 +389,11 @@ def test_the_file_system_becomes_read_only(faulty, directory, name, before):
         assert "src/jetmill" not in run.output
         faulty.check_files()
         # Snakemake itself does not start any job.
-        run = faulty.run(ARRAYS[0])
+        run = faulty.run(ARRAY)
         assert run.code == 1
         assert f"Read-only file system: 'results/{directory}/" in run.output
         remount("rw")
-        assert faulty.succeeds(ARRAYS[0]).jobs == {"write": 1, "join": 1, "total": 2}
+        assert faulty.succeeds(ARRAY).jobs == {"write": 1, "join": 1, "total": 2}
 
 
 def test_the_temporary_directory_is_full(faulty):
@@ -398,7 +401,7 @@ def test_the_temporary_directory_is_full(faulty):
     with mounted(faulty.directory / "tmp"):
         faulty.monkeypatch.setenv("TMPDIR", str(faulty.directory / "tmp"))
         fill(faulty.directory / "tmp/ballast")
-        faulty.succeeds(ARRAYS[0])
+        faulty.succeeds(ARRAY)
 
 
 # --- the input ---
@@ -410,29 +413,29 @@ def test_inputs_are_damaged(faulty):
     top.write_bytes(top.read_bytes()[: top.stat().st_size // 2])
     jj_0.write_bytes(b"")
     jj_1.write_bytes(b"These are no jets.\n" * 1000)
-    run = faulty.fails("--keep-going", *ARRAYS)
+    run = faulty.fails("--keep-going", ARRAY)
     assert "inputs/top_0.root: cut short or not a readable ROOT file" in run.output
     assert "inputs/jj_0.root: not a readable ROOT file" in run.output
     assert "inputs/jj_1.root: not a readable ROOT file" in run.output
     for path in INPUTS[:2]:
         shutil.copy2(faulty.undisturbed / path, faulty.directory / path)
     jj_1.unlink()
-    run = faulty.fails(*ARRAYS)
+    run = faulty.fails(ARRAY)
     assert f"{INPUTS[2]}: no such file" in run.output
     shutil.copy2(faulty.undisturbed / INPUTS[2], jj_1)
-    assert faulty.succeeds(*ARRAYS).jobs["clean"] == 3
+    assert faulty.succeeds(ARRAY).jobs["clean"] == 3
 
 
 def test_an_input_is_replaced_after_it_was_cleaned(faulty):
     """The run is one of the old file, and the next one sees the new file."""
     faulty.remove(*FROM_LAST_INPUT)
     faulty.fault(hold="list_batches")
-    with faulty.running(*ARRAYS) as running:
+    with faulty.running(ARRAY) as running:
         write_input(faulty.directory / INPUTS[2], seed=99)
         run = running.finish()
     assert run.code == 0, run.output
     faulty.check_files()
-    assert faulty.run("-n", *ARRAYS).jobs["clean"] == 1
+    assert faulty.run("-n", ARRAY).jobs["clean"] == 1
 
 
 @pytest.mark.parametrize(
@@ -446,7 +449,7 @@ def test_an_input_is_replaced_after_it_was_cleaned(faulty):
 def test_an_input_changes_while_it_is_read(faulty, change, told):
     faulty.remove(*FROM_LAST_INPUT)
     faulty.fault(hold_at=INPUTS[2])
-    with faulty.running(*ARRAYS) as running:
+    with faulty.running(ARRAY) as running:
         change(faulty.directory / INPUTS[2])
         run = running.finish()
     assert run.code == 1
@@ -455,7 +458,7 @@ def test_an_input_changes_while_it_is_read(faulty, change, told):
     faulty.check_files()
     assert not (faulty.results / "clean/jj/batch_0001.h5").exists()
     shutil.copy2(faulty.undisturbed / INPUTS[2], faulty.directory / INPUTS[2])
-    assert faulty.succeeds(*ARRAYS).jobs["clean"] == 1
+    assert faulty.succeeds(ARRAY).jobs["clean"] == 1
 
 
 # --- what is in between, and what comes out ---

@@ -5,8 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-
-pytestmark = pytest.mark.workflow
+from stage_runs import run_stages
 
 N_EVENTS = 300
 CONFIG = {
@@ -23,7 +22,6 @@ CONFIG = {
     },
     "classes": {"b": "gen_flavour == 5", "light": "rest"},
     "balance": {"bins": {"pt": [0, 200, 4]}},
-    "report": {"plots": False},
 }
 
 
@@ -58,12 +56,11 @@ def test_jets_have_what_they_point_to(tmp_path, write_root):
         branches, jets = events(first)
         paths.append(write_root(tmp_path / f"{first}.root", branches))
         wanted |= {number: jet for number, jet in jets.items() if jet[1] > 25}
-    config = CONFIG | {"samples": {"tt": {"files": [str(path) for path in paths]}}}
-    run = runs.snakemake(tmp_path / "run", "--cores", "2", config=config)
-    assert run.code == 0, run.output
+    samples = {"tt": {"files": [str(path) for path in paths]}}
+    results = run_stages(CONFIG | {"samples": samples, "output_dir": str(tmp_path / "results")})
     found = {}
     for split in runs.SPLITS:
-        with h5py.File(run.results / f"{split}.h5") as file:
+        with h5py.File(results / f"{split}.h5") as file:
             jets, inputs = file["jets"], file["jets/inputs"]
             assert inputs.attrs["jet_variables"].tolist() == ["pt", "response"]
             columns = inputs[()] * inputs.attrs["scale"] + inputs.attrs["shift"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import servers
 import workflow_runs as runs
+from stage_runs import run_stages
 
 from jetmill.toys.ntuples import toy_jets
 
@@ -29,40 +30,43 @@ def ntuples(tmp_path_factory):
     return directory
 
 
-def run(directory, files, *targets, **changes):
-    config = runs.changed(CONFIG, {"samples": {"top": {"files": [str(path) for path in files]}}, **changes})
-    return runs.snakemake(directory, "--cores", "2", *targets, config=config)
+def config(files, **changes):
+    return runs.changed(CONFIG, {"samples": {"top": {"files": [str(path) for path in files]}}, **changes})
 
 
-def same(one, other):
-    for output in runs.FINISHED:
-        found, expected = runs.datasets(one.directory / output), runs.datasets(other.directory / output)
-        assert found.keys() == expected.keys()
-        for name, values in expected.items():
-            np.testing.assert_array_equal(found[name], values)
-            assert found[name].dtype == values.dtype
+def run(directory, files, **changes):
+    targets = [*runs.FINISHED, "results/manifest.json"]
+    return runs.snakemake(directory, "--cores", "2", *targets, config=config(files, **changes))
+
+
+def same(results, files, directory, **changes):
+    """Compare with what comes of local files without Snakemake."""
+    expected = run_stages(config(files, **changes) | {"output_dir": str(directory)})
+    for split in runs.SPLITS:
+        one, other = (runs.datasets(path / f"{split}.h5") for path in (results, expected))
+        assert one.keys() == other.keys()
+        for name, values in other.items():
+            np.testing.assert_array_equal(one[name], values)
+            assert one[name].dtype == values.dtype
 
 
 @pytest.mark.xrootd
 @pytest.mark.skipif(bool(servers.why_no_xrootd()), reason=servers.why_no_xrootd() or "-")
 def test_remote_files_give_the_same_data(ntuples, tmp_path):
-    local = run(tmp_path / "local", [ntuples / f"{n}.root" for n in range(3)], *runs.FINISHED)
-    assert local.code == 0, local.output
     with servers.xrootd() as server:
         for number in range(2):
             shutil.copy(ntuples / f"{number}.root", server.directory)
         files = [f"{server.url}0.root", f"{server.url}1.root", ntuples / "2.root"]
-        targets = [*runs.FINISHED, "results/manifest.json"]
-        remote = run(tmp_path / "remote", files, *targets)
+        remote = run(tmp_path / "remote", files)
         assert remote.code == 0, remote.output
-        same(remote, local)
+        same(remote.results, [ntuples / f"{n}.root" for n in range(3)], tmp_path / "local")
         assert len(runs.numbers(remote.results / "train.h5")) > 2000
         inputs = json.loads((remote.results / "manifest.json").read_text())["inputs"]
         assert [entry["path"] for entry in inputs] == [str(path) for path in files]
         assert [entry["jets"] for entry in inputs] == [1500] * 3
         assert list(remote.directory.rglob("*.root")) == []
         # Nothing is done again, and not because a remote file would look new.
-        again = run(tmp_path / "remote", files, *targets)
+        again = run(tmp_path / "remote", files)
         assert "Nothing to be done" in again.output, again.output
 
 
@@ -71,15 +75,15 @@ def test_skipping_goes_on_where_an_unreadable_file_stopped_the_run(ntuples, tmp_
     bad = tmp_path / "1.root"
     bad.write_bytes((ntuples / "1.root").read_bytes()[:30_000])
     files, directory = [ntuples / "0.root", bad, ntuples / "2.root"], tmp_path / "run"
-    one_each, targets = {"files_per_batch": 1}, [*runs.FINISHED, "results/manifest.json"]
+    one_each = {"files_per_batch": 1}
 
-    stopped = run(directory, files, *targets, input=one_each)
+    stopped = run(directory, files, input=one_each)
     assert stopped.code == 1
     assert f"ERROR {bad}: cut short or not a readable ROOT file" in stopped.output
     done = directory / "results/clean/top/batch_0000.h5"
     before = done.stat().st_mtime_ns
 
-    finished = run(directory, files, *targets, input=one_each | {"unreadable": "skip", "timeout": 60})
+    finished = run(directory, files, input=one_each | {"unreadable": "skip", "timeout": 60})
     assert finished.code == 0, finished.output
     assert done.stat().st_mtime_ns == before
     log = (directory / "results/logs/clean/top/batch_0001.log").read_text()
@@ -90,9 +94,7 @@ def test_skipping_goes_on_where_an_unreadable_file_stopped_the_run(ntuples, tmp_
     assert [entry["path"] for entry in inputs if "skipped" in entry] == [str(bad)]
 
     files[1] = ntuples / "none/1.root"
-    truth = run(tmp_path / "truth", files, *runs.FINISHED, input=one_each)
-    assert truth.code == 0, truth.output
-    same(finished, truth)
+    same(finished.results, files, tmp_path / "truth", input=one_each)
     numbers = np.concatenate([runs.numbers(directory / output) for output in runs.FINISHED])
     assert len(numbers) > 2000
     assert not ((numbers >= 1500) & (numbers < 3000)).any()

@@ -1,9 +1,6 @@
 """What runs again after a change, as ``snakemake -n`` says: what depends on it and nothing else."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +19,9 @@ CLEAN = {"clean", *LIST}
 EVERYTHING = {"make_toy", *CLEAN}
 
 
-def planned(directory: Path, *arguments: str, library: Path | None = None) -> set[str]:
-    """Return the rules whose jobs a rehearsal names; with a copy of the library, if it is given."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(runs.ROOT / "Snakefile"), "-n", "-q", "rules", *arguments]
-    environment = os.environ | ({"PYTHONPATH": str(library)} if library else {})
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    run = runs.Run(directory, done.returncode, done.stdout + done.stderr)
+def planned(directory: Path, *arguments: str) -> set[str]:
+    """Return the rules whose jobs a dry run names."""
+    run = runs.snakemake(directory, "-n", "-q", "rules", *arguments)
     assert run.code == 0, run.output
     assert run.jobs or "Nothing to be done" in run.output
     return set(run.jobs) - {"all", "total"}
@@ -117,37 +111,29 @@ CODE = {
 }
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    """A copy of the library that tests may change."""
-    directory = tmp_path_factory.mktemp("library")
-    shutil.copytree(runs.ROOT / "src/jetmill", directory / "jetmill")
-    return directory
+@pytest.fixture
+def library(tmp_path, monkeypatch) -> Path:
+    """A copy of the library that tests may change, which Snakemake uses."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return Path(shutil.copytree(runs.ROOT / "src/jetmill", tmp_path / "jetmill"))
 
 
 @pytest.mark.parametrize(("module", "expected"), CODE.items(), ids=CODE)
 def test_other_code(default_run, library, module, expected):
-    path = library / "jetmill" / module
-    text = path.read_text()
-    path.write_text(text + "\n_CHANGED = True\n")
-    try:
-        assert planned(default_run.directory, library=library) == expected
-    finally:
-        path.write_text(text)
+    path = library / module
+    path.write_text(path.read_text() + "\n_CHANGED = True\n")
+    assert planned(default_run.directory) == expected
 
 
 def test_a_comment_and_a_docstring_change_nothing(default_run, library):
-    path = library / "jetmill/files.py"
+    path = library / "files.py"
     text = path.read_text()
     path.write_text(text.replace('"""', '"""Indeed: ', 1) + "\n# That is all.\n")
-    try:
-        assert planned(default_run.directory, library=library) == set()
-    finally:
-        path.write_text(text)
+    assert planned(default_run.directory) == set()
 
 
 def test_the_same_code_elsewhere_changes_nothing(default_run, library):
-    assert planned(default_run.directory, library=library) == set()
+    assert planned(default_run.directory) == set()
 
 
 def test_a_change_of_a_script_changes_its_jobs_alone(default_run, tmp_path):

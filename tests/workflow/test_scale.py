@@ -20,8 +20,10 @@ def seconds_to_rehearse(directory, n_files):
     config = yaml.safe_load((runs.ROOT / "config/cms-deepcsv.yaml").read_text())
     config |= {"samples": {"tt": {"files": str(files / "*.root")}}, "write": {"parts": PARTS}}
     config["input"]["files_per_batch"] = 1
+    (directory / "config.yaml").write_text(yaml.safe_dump(config))
+    where = ["--directory", str(directory), "--configfile", str(directory / "config.yaml")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = runs.snakemake(directory, "-n", "-q", "rules", config=config)
+    run = runs.snakemake_in_repository("-n", "-q", "rules", *where)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.code == 0, run.output
     assert run.jobs["write"] == sum(PARTS.values())

@@ -18,9 +18,7 @@ EXPORTED = {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yam
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    done = runs.snakemake(tmp_path_factory.mktemp("verified"), "--cores", "2", config=CONFIG)
-    assert done.code == 0, done.output
-    return done
+    return runs.succeeds(tmp_path_factory.mktemp("verified"), "--cores", "2", config=CONFIG)
 
 
 def finished(results):

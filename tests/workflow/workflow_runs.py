@@ -1,22 +1,27 @@
 """Run the real snakemake on small files, and know without jetmill what must come out."""
 
+import fcntl
 import hashlib
 import os
+import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import awkward as ak
+import forked
 import h5py
 import numpy as np
+import pytest
 import uproot
 import yaml
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "val", "test")
 # All that can be written here: READERS=no does without PyTorch.
@@ -86,23 +91,50 @@ class Run:
 def snakemake(directory: Path, *arguments: str, config: Mapping[str, Any] | None = None) -> Run:
     """Run snakemake in a directory, with `config` as its only ``--configfile``."""
     directory.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(directory)]
+    command = ["-s", str(ROOT / "Snakefile"), "--directory", str(directory)]
     if config is not None:
         (directory / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
         arguments = (*arguments, "--configfile", str(directory / "config.yaml"))
-    return _run([*command, *arguments], directory)
+    return Run(directory, *forked.snakemake([*command, *arguments], directory, environment()))
+
+
+def succeeds(directory: Path, *arguments: str, config: Mapping[str, Any] | None = None) -> Run:
+    """Run snakemake, which must not fail."""
+    run = snakemake(directory, *arguments, config=config)
+    assert run.code == 0, run.output
+    return run
+
+
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """Have a directory filled once, for all processes of pytest-xdist; nothing may be changed in it.
+
+    Parameters
+    ----------
+    make
+        Fills a directory and returns what tests need to know of it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    made = base / f"{name}.pickle"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            (base / name).mkdir()
+            made.write_bytes(pickle.dumps(make(base / name)))
+        return pickle.loads(made.read_bytes())
 
 
 def snakemake_in_repository(*arguments: str) -> Run:
     """Run snakemake as one who stands in the repository does. For what changes nothing: -n, --lint."""
-    return _run([sys.executable, "-m", "snakemake", *arguments], ROOT)
-
-
-def _run(command: list[str], directory: Path) -> Run:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=directory, env=environment, check=False, **both)
-    return Run(directory, done.returncode, done.stdout)
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), check=False, **both)
+    return Run(ROOT, done.returncode, done.stdout)
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
 
 
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +241,7 @@ def content(path: Path) -> dict[str, Any]:
         read("file", file)
         file.visititems(read)
     of_file = found["attributes of file"]
-    assert of_file.pop("made_from")
+    of_file.pop("made_from", None)
     of_file.pop("sha256", None)  # of the attributes, that one among them
     return found
 
