@@ -1,5 +1,6 @@
 """Fixtures shared by the unit tests."""
 
+import os
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import uproot
 from hypothesis import settings
 
+# How often its client looks whether the time is up, in seconds; it reads this once.
+os.environ.setdefault("XRD_TIMEOUTRESOLUTION", "1")
 with suppress(ImportError):
     # Python crashes if it is imported after TensorFlow.
     import XRootD.client  # noqa: F401

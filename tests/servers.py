@@ -16,8 +16,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
-# How often the client looks whether the time is up, in seconds; read when it starts.
-os.environ.setdefault("XRD_TIMEOUTRESOLUTION", "1")
 # Someone without rights: xrootd does not run as root.
 NOBODY = "nobody"
 

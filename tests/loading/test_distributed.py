@@ -18,35 +18,33 @@ from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
 
 pytestmark = [pytest.mark.readers, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 
-WORLD = 2
-# One rank: it trains for some epochs and writes down which jets it saw. Seeds of ranks differ, as they do.
+# One rank: in each case it trains for some epochs and writes down which jets it saw. Seeds of ranks differ, as they do.
 RANK = """
 import json, sys
 import jetmill, torch, torch.distributed as dist
 from torch.utils.data import DataLoader
 from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
 
-def main():
-    kind, rank, world, meeting, config, path, options = json.loads(sys.argv[1])
+def train(rank, world, meeting, config, results, kind, output="train", workers=0, start="fork", persistent=False,
+          epochs=(0, 1, 0)):
     torch.manual_seed(rank)
     if kind == "stream":
-        stream = jetmill.Stream(config, options["output"], batch_size=options["size"], jets_in_memory=300)
-        data, sampler = StreamDataset(stream), None
+        data, sampler = StreamDataset(jetmill.Stream(config, output, batch_size=100, jets_in_memory=300)), None
         of_epoch = data
     else:
-        data = FileDataset(path)
-        of_epoch = sampler = BlockSampler(len(data), options["size"])
+        data = FileDataset(f"{results}/{output}.h5")
+        of_epoch = sampler = BlockSampler(len(data), 100)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
     loader = DataLoader(
         data,
         batch_size=None,
         sampler=sampler,
-        num_workers=options["workers"],
-        multiprocessing_context=options["start"] if options["workers"] else None,
-        persistent_workers=options["persistent"],
+        num_workers=workers,
+        multiprocessing_context=start if workers else None,
+        persistent_workers=persistent,
     )
-    epochs = []
-    for epoch in options["epochs"]:
+    seen = []
+    for epoch in epochs:
         if epoch is not None:
             of_epoch.set_epoch(epoch)
         batches = []
@@ -55,54 +53,53 @@ def main():
             # As backward does: it hangs if a rank has no batch left.
             dist.all_reduce(torch.ones(1))
         assert len(loader) == len(batches)
-        epochs.append(batches)
+        seen.append(batches)
     dist.destroy_process_group()
-    print(json.dumps(epochs))
+    return seen
 
 if __name__ == "__main__":
-    main()
+    rank, cases = json.loads(sys.argv[1])
+    print(json.dumps([train(rank, *case, **options) for *case, options in cases]))
 """
-OPTIONS = {"output": "train", "size": 100, "workers": 0, "start": "fork", "persistent": False, "epochs": [0, 1, 0]}
+# The run, files or a stream of it, and what else is not the default.
+CASES = {
+    "in the process": ("two", "stream", {}),
+    "three workers": ("two", "stream", {"workers": 3}),
+    "persistent workers": ("two", "stream", {"workers": 2, "persistent": True}),
+    "spawned workers": ("two", "stream", {"workers": 2, "start": "spawn", "epochs": [1]}),
+    "resampled": ("one", "stream", {"workers": 1, "epochs": [4]}),
+    "files": ("two", "file", {}),
+    "files and workers": ("two", "file", {"workers": 2}),
+    "stream without set_epoch": ("two", "stream", {"epochs": [None, None]}),
+    "file without set_epoch": ("two", "file", {"epochs": [None, None]}),
+    "workers without set_epoch": ("two", "stream", {"workers": 2, "epochs": [None, None]}),
+}
 
 
-@pytest.fixture
-def train(tmp_path):
-    """Return the jets of each batch of each epoch of each rank."""
-
-    def ranks(kind, run, world=WORLD, **options):
-        options = OPTIONS | options
-        script = tmp_path / "train.py"
-        script.write_text(RANK)
-        started = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    script,
-                    json.dumps(
-                        [
-                            kind,
-                            rank,
-                            world,
-                            str(tmp_path / "meeting"),
-                            run.config | {"output_dir": str(run.results)},
-                            str(run.results / f"{options['output']}.h5"),
-                            options,
-                        ]
-                    ),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(world)
-        ]
-        ended = [process.communicate(timeout=300) for process in started]
-        (tmp_path / "meeting").unlink(missing_ok=True)
-        for process, (_, told) in zip(started, ended, strict=True):
-            assert process.returncode == 0, told
-        return [json.loads(printed.splitlines()[-1]) for printed, _ in ended]
-
-    return ranks
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the jets of each batch of each epoch of each of two ranks, by case."""
+    directory = tmp_path_factory.mktemp("ranks")
+    (directory / "train.py").write_text(RANK)
+    cases = []
+    for number, (name, kind, options) in enumerate(CASES.values()):
+        run = made(name, tmp_path_factory)
+        results = str(run.results)
+        cases.append([2, f"{directory}/meeting_{number}", run.config | {"output_dir": results}, results, kind, options])
+    started = [
+        subprocess.Popen(
+            [sys.executable, directory / "train.py", json.dumps([rank, cases])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ended = [process.communicate(timeout=300) for process in started]
+    for process, (_, errors) in zip(started, ended, strict=True):
+        assert process.returncode == 0, errors
+    ranks = [json.loads(printed.splitlines()[-1]) for printed, _ in ended]
+    return dict(zip(CASES, zip(*ranks, strict=True), strict=True))
 
 
 @pytest.fixture
@@ -133,47 +130,37 @@ def order(of_rank, epoch):
     return [jet for batch in of_rank[epoch] for jet in batch]
 
 
-WORKERS = [
-    {"workers": 0},
-    {"workers": 3},
-    {"workers": 2, "persistent": True},
-    {"workers": 2, "start": "spawn"},
-]
-
-
-@pytest.mark.parametrize("options", WORKERS, ids=str)
-def test_ranks_of_streams(two, train, options):
-    by_rank = train("stream", two, **options)
-    assert_shared(by_rank, events(two, "train"))
-    for of_rank in by_rank:
+@pytest.mark.parametrize(
+    "case", ["in the process", "three workers", "persistent workers", "files", "files and workers"]
+)
+def test_ranks_share_the_jets_of_each_epoch(two, trained, case):
+    assert_shared(trained[case], events(two, "train"))
+    for of_rank in trained[case]:
         assert order(of_rank, 0) != order(of_rank, 1)
         assert order(of_rank, 0) == order(of_rank, 2)
 
 
-def test_ranks_of_a_resampled_output(one, train):
+def test_spawned_workers_make_the_batches_of_forked_ones(two, trained):
+    assert_shared(trained["spawned workers"], events(two, "train"))
+    for spawned, forked in zip(trained["spawned workers"], trained["persistent workers"], strict=True):
+        assert spawned[0] == forked[1]
+
+
+def test_ranks_of_a_resampled_output(one, trained):
     """Where jets are there several times."""
-    assert_shared(train("stream", one, workers=1, epochs=[4]), events(one, "train"))
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_ranks_of_files(two, train, workers):
-    by_rank = train("file", two, workers=workers)
-    assert_shared(by_rank, events(two, "train"))
-    for of_rank in by_rank:
-        assert order(of_rank, 0) != order(of_rank, 1)
-        assert order(of_rank, 0) == order(of_rank, 2)
+    assert_shared(trained["resampled"], events(one, "train"))
 
 
 @pytest.mark.parametrize("kind", ["stream", "file"])
-def test_without_set_epoch_ranks_still_agree(kind, two, train):
-    by_rank = train(kind, two, epochs=[None, None])
+def test_without_set_epoch_ranks_still_agree(kind, two, trained):
+    by_rank = trained[f"{kind} without set_epoch"]
     assert_shared(by_rank, events(two, "train"))
     for of_rank in by_rank:
         assert order(of_rank, 0) != order(of_rank, 1)
 
 
-def test_workers_without_set_epoch_have_one_order(two, train):
-    by_rank = train("stream", two, workers=2, epochs=[None, None])
+def test_workers_without_set_epoch_have_one_order(two, trained):
+    by_rank = trained["workers without set_epoch"]
     assert_shared(by_rank, events(two, "train"))
     assert order(by_rank[0], 0) == order(by_rank[0], 1)
 
