@@ -380,7 +380,7 @@ def test_after_what_the_tutorial_says(from_root, tmp_path, monkeypatch):
     done = runs.snakemake(tmp_path, "--cores", "2", "results/balance.h5", "results/scalers.json", config=config)
     assert done.code == 0, done.output
     monkeypatch.chdir(tmp_path)
-    assert not any(Path("results", name).exists() for name in ("parts", "train.h5", "manifest.json"))
+    assert not any(Path("results", name).exists() for name in ("hdf5", "train.h5", "manifest.json"))
     for output in ("train", "val", "test"):
         assert_same_jets(together(list(jetmill.Stream("config.yaml", output).epoch())), from_root.arrays(output))
 

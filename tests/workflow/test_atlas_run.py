@@ -101,7 +101,7 @@ def test_manifest_names_what_was_written(run):
     manifest = json.loads((run.results / "manifest.json").read_text())
     written = {row["path"]: row for row in manifest["outputs"]}
     for path in files(run.results, ".h5"):
-        if path.parts[0] == "parts":
+        if path.parts[0] == "hdf5":
             assert written[str(path)]["sha256"] == runs.sha256(run.results / path)
     assert [row["sample"] for row in manifest["inputs"]] == ["ttbar"] * 2 + ["zprime"] * 2
     assert all(row["jets"] == 1000 for row in manifest["inputs"])

@@ -55,7 +55,7 @@ STAGES = {
     "export": ["*_dict.*"],
     "bin_jets": ["bins/*.h5"],
     "balance": ["balance.h5"],
-    "write": ["hdf5/*/*.h5"],
+    "write": ["hdf5/*/*.h5", "structured/parts/*/*.h5", "parquet/*/*.parquet"],
     "join": ["*/train.h5", "train.h5"],
     "write_manifest": ["manifest.json"],
     "plot_balance": ["report/*.png"],
