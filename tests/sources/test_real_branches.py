@@ -10,7 +10,7 @@ import pytest
 import uproot
 
 from jetmill.errors import JetmillError
-from jetmill.settings.constituents import Constituents
+from jetmill.settings.constituents import Constituents, Origin
 from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError
 from jetmill.sources.root import open_root
@@ -72,7 +72,7 @@ class RealTree:
         """Open the tree with a collection for each of some branches, named by its number among them."""
         tables = [re.split(r"[._](?=[^._]*$)", branch)[0] for branch in constituents]
         collections = {
-            f"c{n}": Constituents(variables=["any"], tree={"branches": table}) for n, table in enumerate(tables)
+            f"c{n}": Constituents(variables=("any",), tree=Origin(branches=table)) for n, table in enumerate(tables)
         }
         with open_root(str(self.path), Input(tree=self.name, level=level, jets=""), collections) as source:
             yield source
