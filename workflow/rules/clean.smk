@@ -1,7 +1,7 @@
 rule clean:
     input:
-        # Those on this machine; the others are read piece by piece from their servers.
-        # Plug-ins, networks and maps too: what they hold is part of the settings.
+        # Local files only; remote ones are read piece by piece.
+        # Plug-ins, networks and maps too: their content is part of the settings.
         lambda w: after_a_look(
             [
                 *PLAN.local_files(w.sample, w.batch),
@@ -31,8 +31,8 @@ rule clean:
         "../scripts/clean.py"
 
 
-# One file that stands for all batches: a thousand parts that each named all of them would keep
-# Snakemake busy for minutes.
+# One file stands for all batches: if a thousand parts each named all batches, Snakemake would need
+# minutes for them.
 rule list_batches:
     input:
         lambda w: after_a_look(paths.batch_files(PLAN, w.variation)),

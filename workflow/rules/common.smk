@@ -36,5 +36,5 @@ onsuccess:
 onerror:
     lock.release()
     logger.error(
-        f"Each job's log is under {OUTPUT}/logs/. Mend the cause and start again: what is done stays."
+        f"Each job's log is under {OUTPUT}/logs/. Fix the cause and start again: finished outputs are kept."
     )

@@ -1,4 +1,4 @@
-# The configuration: which files, what is wrong with them, and what there is to do.
+# Read and check the configuration; plan the run.
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -23,11 +23,11 @@ except ModuleNotFoundError as error:
 
 
 def or_stop(headline, ask, *arguments, **options):
-    """Return what a function returns; a mistake of the user ends the run with what it says."""
+    """Call a function; end the run with the message of a user's mistake."""
     try:
         return ask(*arguments, **options)
     except JetmillError as error:
-        # A WorkflowError would show where this file raised it, which tells a user nothing.
+        # A WorkflowError would print a line of this file, which does not help a user.
         logger.error(f"{headline}\n{error}")
         raise SystemExit(1)
 
@@ -36,7 +36,7 @@ MISTAKES = "The configuration has mistakes:"
 given = list(workflow.config_settings.configfiles)
 local = Path("config/config.yaml")
 embedded = local if local.exists() else workflow.source_path("../../config/config.yaml")
-# Snakemake reads them too, the embedded default after this, and takes the last of two equal keys.
+# Check them before Snakemake reads them, since it silently takes the last of two equal keys.
 for path in given or [embedded]:
     or_stop(MISTAKES, read_yaml, path)
 
@@ -47,18 +47,18 @@ if not given:
     configfile: embedded
 
 
-# Checking the configuration runs them, jobs do so again. A warning is seen with every --quiet.
+# Checking the configuration runs this code, and so do jobs. Warnings appear even with --quiet.
 if workflow.is_main_process and (named := user_code(config)):
     logger.warning(f"Runs code that the configuration names: {', '.join(named)}")
 
-# In an environment that Snakemake makes for jobs there are other packages than here.
+# Environments that Snakemake creates for jobs have other packages than this process.
 jobs_run_here = not workflow.deployment_settings.deployment_method
 PLAN = or_stop(MISTAKES, Plan.from_raw, config, jobs_run_here=jobs_run_here)
 PLAN.cleaning = keep_stored(PLAN.cleaning, PLAN.config.output_dir)
 
 if workflow.is_main_process and not PLAN.config.replace:
     or_stop(
-        "These results are not replaced:",
+        "Results of other samples are not replaced:",
         check_samples,
         PLAN.config.output_dir,
         PLAN.files,

@@ -1,4 +1,4 @@
-# No file of another configuration among the results: see docs/reliability.md and jetmill.workflow.made_from.
+# Keep files of other configurations out of the results: see docs/reliability.md and jetmill.workflow.made_from.
 import atexit
 import json
 import os
@@ -10,7 +10,7 @@ from jetmill.workflow.made_from import VARIABLE, Record, check_job, digest, dige
 from jetmill.workflow.run_lock import RunLock
 from snakemake.iocontainers import Wildcards
 
-# One hash of all that results depend on: where it is that of a finished run, no file needs a look.
+# One hash of all that results depend on: if a finished run has the same one, no file needs checking.
 SETTINGS = digest(
     "run",
     {},
@@ -57,7 +57,7 @@ def digest_of_job(maker, named):
 
 
 def snakemake_knows():
-    """Say whether Snakemake's records, or the manifest, tell of what every file was made from."""
+    """Return whether Snakemake's records or the manifest show what every file was made from."""
     if before is None:
         return False
     try:
@@ -67,18 +67,18 @@ def snakemake_knows():
         ):
             return True
     except (OSError, ValueError, AttributeError):
-        pass  # There are none, or somebody removed them.
+        pass  # No records, or somebody removed them.
     wanted = before.digests.get(os.path.normpath(MANIFEST))
     return before.settings == SETTINGS and digest_in(MANIFEST) == wanted is not None
 
 
 def records():
-    """Return the file beside Snakemake's records that says which runs they tell of."""
+    """Return the file beside Snakemake's records that lists the runs they describe."""
     return Path(workflow.persistence.path, "jetmill.json")
 
 
 def look_for_stale_files():
-    """Return the files that Snakemake would take for those of this configuration, and that are not."""
+    """Return the files of other configurations that Snakemake would take for those of this one."""
     found = []
     for directory, folders, names in os.walk(OUTPUT):
         if directory == OUTPUT:
@@ -94,30 +94,30 @@ def look_for_stale_files():
 stale_files = None
 
 
-# An input function is the one place between Snakemake's start and its decision what to run.
+# Input functions are the only hook between Snakemake's start and its decision what to run.
 def after_a_look(paths):
-    """Return the paths; have Snakemake make stale files again, with -n too, which changes nothing."""
+    """Return the paths; make Snakemake rebuild stale files, also in a dry run, which changes nothing."""
     global stale_files
     if stale_files is None and workflow.is_main_process:
-        stale_files = []  # Looking for them calls this function.
+        stale_files = []  # The search calls this function.
         try:
             stale_files = [] if snakemake_knows() else look_for_stale_files()
         except Exception:
-            # Snakemake would go on without what this function returns.
+            # Snakemake would ignore the exception and go on without these inputs.
             logger.error(traceback.format_exc())
             raise SystemExit(1)
         workflow.dag.forcefiles.update(stale_files)
         if stale_files:
             more = f" and {len(stale_files) - 1} more" if stale_files[1:] else ""
             logger.warning(
-                f"{stale_files[0]}{more}: made from other settings or input files, or it is not known from which;"
-                " made again"
+                f"{stale_files[0]}{more}: made from other settings or input files, or of unknown origin;"
+                " rebuilding"
             )
     return paths
 
 
 def digests_of_planned_jobs():
-    """Return the hash that each file carries which a job of this run makes, as `digest_of` does one by one."""
+    """Return the hashes of all files that this run makes, as `digest_of` does one by one."""
     makers = {path: job for job in workflow.dag.jobs for path in job.output}
 
     @cache
@@ -133,12 +133,12 @@ def digests_of_planned_jobs():
 
 
 def begin():
-    """Take the output directory, and record what this run wants of its jobs."""
+    """Lock the output directory, and record the hashes that the jobs of this run must produce."""
     or_stop(NOT_STARTED, lock.acquire)
     now = or_stop(NOT_STARTED, Record.read, OUTPUT)
     if (now and now.run) != (before and before.run):
         logger.error(
-            f"{NOT_STARTED}\n{OUTPUT}: another run was at work there while this one was planned; start again"
+            f"{NOT_STARTED}\n{OUTPUT}: another run used it while this one was planned; start again"
         )
         raise SystemExit(1)
     run = uuid4().hex[:12]

@@ -7,7 +7,7 @@ PLOTS = expand(
         "maps",
         *(["constituents"] if CONFIG.constituents else []),
         *[f"resampling_{output}" for output in PLAN.resampled],
-        # These look at the arrays.
+        # These need the arrays.
         *(
             ["closure", *[f"variables_{n}" for n in PLAN.range_numbers]]
             if "hdf5" in CONFIG.write.formats
@@ -69,7 +69,7 @@ rule plot_constituents:
             "<results>/report/constituents.png",
             caption="../report/constituents.rst",
             category="Cleaning",
-            labels={"figure": "constituents that are left"},
+            labels={"figure": "constituents after selection"},
         ),
     log:
         "<logs>/plot_constituents.log",
@@ -78,7 +78,7 @@ rule plot_constituents:
     params:
         code=code_digest("stages.plot_constituents"),
     message:
-        "Draw what is left of constituents"
+        "Draw the cutflow of constituents"
     script:
         "../scripts/plot_constituents.py"
 

@@ -10,7 +10,7 @@ WEIGHTED = {"event_weights": bool(CONFIG.balance.event_weights)}
 LOOKUP = lookup_megabytes(PLAN.table_numbers, len(CONFIG.balance.weights))
 
 
-# Not from input.size_mb, which is slow: rehearsing 14,000 jobs would take half as long again.
+# Not from input.size_mb, which is slow: a dry run of 14,000 jobs would take half as long again.
 def clean_memory(w, attempt):
     """Return the memory of a clean job, at most 800 MB and Snakemake's own, whatever the size of the batch."""
     return 1500 * attempt
@@ -21,7 +21,7 @@ def clean_time(w, attempt):
 
 
 def part_memory(w, input, attempt):
-    """Return the memory of a job that holds a part, which is so many times what it reads."""
+    """Return the memory of a job that holds a part, proportional to its input."""
     found = FORMATS[w.format]
     if found.made_from:
         return round(attempt * (1000 + found.memory * input.size_mb))
@@ -49,7 +49,7 @@ def range_memory(w, attempt):
 
 
 def table_memory(w, attempt):
-    """Return the memory of a job that looks into the tables of bins."""
+    """Return the memory of a job that reads the tables of bins."""
     return round(attempt * (1000 + LOOKUP))
 
 
@@ -58,7 +58,7 @@ def part_time(w, attempt):
     return round(attempt * (20 + read / 200))
 
 
-# Parts of training data are the largest. What starts last is what all cores but one wait for.
+# Training parts are the largest; started last, one of them would keep all other cores waiting.
 def training_first(w):
     return int(split_of(w.output) == "train")
 
@@ -73,5 +73,5 @@ def range_time(w, attempt):
 
 
 def all_time(w, attempt):
-    """Return the time of a job that looks at a few variables of all jets."""
+    """Return the time of a job that reads a few variables of all jets."""
     return round(attempt * (20 + cleaned_megabytes(PLAN) / 5000))

@@ -8,7 +8,7 @@ rule fit_scalers:
         "<logs>/fit_scalers/range_{range}.log",
     benchmark:
         "<benchmarks>/fit_scalers/range_{range}.tsv"
-    # They take longest of what comes before the parts.
+    # The slowest jobs before the parts.
     priority: 1
     conda:
         "../../envs/jetmill.yaml"
@@ -48,7 +48,7 @@ rule export:
         ranges=expand("<results>/scalers/range_{range}.json", range=PLAN.range_numbers),
         scalers="<results>/scalers.json",
         balance="<results>/balance.h5",
-        # Labels of constituents are counted in the cleaned columns.
+        # Source of the counts of constituent labels.
         batches="<results>/clean/batches.json",
     output:
         scale_dict="<results>/scale_dict.json",

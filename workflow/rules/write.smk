@@ -31,7 +31,7 @@ rule write:
         "../scripts/write.py"
 
 
-# A whole output.
+# One directory per output.
 rule write_directory:
     input:
         unpack(directory_input),
@@ -56,7 +56,7 @@ rule write_directory:
         "../scripts/write.py"
 
 
-# One job for all outputs of a format: each joins in milliseconds, and starting a job takes longer.
+# One job for all outputs of a format: joining takes milliseconds, less than the start of a job.
 rule join:
     input:
         unpack(parts_to_join),
@@ -80,7 +80,7 @@ rule join:
 
 if PLAN.variations:
 
-    # The same for variations, whose outputs are others.
+    # Variations have other outputs.
     use rule join as join_variation with:
         output:
             **{

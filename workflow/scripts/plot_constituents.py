@@ -1,4 +1,4 @@
-"""Draw what is left of constituents."""
+"""Draw the cutflow of constituents."""
 
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.stages.plot_constituents import plot_constituents

@@ -1,4 +1,4 @@
-"""Draw what resampling did."""
+"""Draw the effect of resampling."""
 
 from jetmill.stages.plot_resampling import plot_resampling
 from jetmill.workflow.jobs import job
