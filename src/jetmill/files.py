@@ -243,7 +243,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         If it is damaged or gone.
     """
     with intermediate_file(path):
-        content = json.loads(text := Path(path).read_text())
+        content: dict[str, Any] = json.loads(text := Path(path).read_text())
         found = content.pop(CHECKSUM, None) if isinstance(content, dict) else None
         if not isinstance(found, str) or found != hashlib.sha256(text.replace(found, "0" * 64, 1).encode()).hexdigest():
             raise ValueError("its checksum is wrong or not there")

@@ -10,7 +10,8 @@ BLOCK_VALUES = 2**16
 
 def starts_of(counts: np.ndarray) -> np.ndarray:
     """Return where the values of each jet start, int64 (n_jets,)."""
-    return np.cumsum(counts, dtype=np.int64) - counts
+    starts: np.ndarray = np.cumsum(counts, dtype=np.int64) - counts
+    return starts
 
 
 def jet_of(counts: np.ndarray) -> np.ndarray:
@@ -20,7 +21,8 @@ def jet_of(counts: np.ndarray) -> np.ndarray:
 
 def position_in_jet(counts: np.ndarray) -> np.ndarray:
     """Return the place of each value among those of its jet, from 0, int64 (n_values,)."""
-    return np.arange(counts.sum()) - np.repeat(starts_of(counts), counts)
+    position: np.ndarray = np.arange(counts.sum()) - np.repeat(starts_of(counts), counts)
+    return position
 
 
 def values_of(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -50,7 +52,8 @@ def count_true(mask: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return how many values of each jet are true in `mask` (n_values,), int64 (n_jets,)."""
     total = np.concatenate([[0], np.cumsum(mask)])
     starts = starts_of(counts)
-    return total[starts + counts] - total[starts]
+    n_true: np.ndarray = total[starts + counts] - total[starts]
+    return n_true
 
 
 def sort_in_jet(key: np.ndarray, counts: np.ndarray) -> np.ndarray:

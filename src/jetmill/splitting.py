@@ -80,4 +80,5 @@ def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val:
     split_of_remainder[list(test)] = TEST
     # Small types may not hold the divisor.
     widest = np.uint64 if event.dtype.kind == "u" else np.int64
-    return split_of_remainder[event.astype(widest, copy=False) % widest(modulo)]
+    split: np.ndarray = split_of_remainder[event.astype(widest, copy=False) % widest(modulo)]
+    return split

@@ -163,7 +163,7 @@ def _read_manifest(results: Path) -> dict[str, Any]:
     if not path.exists():
         raise JetmillError(f"{results}: has no {MANIFEST}; it is not the directory of a finished run")
     try:
-        manifest = json.loads(path.read_text())
+        manifest: dict[str, Any] = json.loads(path.read_text())
         complete = all(
             {"path", "size", "sha256"} <= set(entry) and not PurePosixPath(entry["path"]).is_absolute()
             for kind in ("outputs", "joined", "tables")

@@ -28,7 +28,8 @@ class Axis:
     def holds(self, values: np.ndarray) -> np.ndarray:
         """Return which values are within the outer edges, compared in their own type: bool (n_jets,)."""
         low, high = self.edges[[0, -1]].astype(values.dtype)
-        return (values >= low) & (values <= high)
+        inside: np.ndarray = (values >= low) & (values <= high)
+        return inside
 
     def index(self, values: np.ndarray) -> np.ndarray:
         """Return the bin of each value, int64 (n_jets,); the last bin includes its upper edge. Outside and NaN: -1.

@@ -180,23 +180,25 @@ def round_to_total(real: np.ndarray, total: np.ndarray | np.int64) -> np.ndarray
     # The middle of all starts in [0, 1) from which the running sum passes just `ups` whole numbers.
     start = (1 + ups - running[..., -1]) / 2
     passed = np.floor(start[..., None] + running)
-    return (whole + np.diff(passed, axis=-1, prepend=0)).astype(np.int64)
+    rounded: np.ndarray = whole + np.diff(passed, axis=-1, prepend=0)
+    return rounded.astype(np.int64)
 
 
 def _flat_counts(counts: np.ndarray, component: Component) -> np.ndarray:
     """Return the counts of a component, int64 (n_classes, n_bins)."""
-    return (counts[list(component.samples)].sum(axis=0) * component.bins).reshape(counts.shape[1], -1)
+    of_classes: np.ndarray = counts[list(component.samples)].sum(axis=0) * component.bins
+    return of_classes.reshape(counts.shape[1], -1)
 
 
 def _obey_fractions(size: np.ndarray, components: Sequence[Component]) -> np.ndarray:
     """Return what to scale each component by, at most 1, so that sizes are as fractions, and not above their limits."""
     limits = np.array([np.inf if c.max_jets is None else c.max_jets for c in components])
-    allowed = np.minimum(size, limits)
-    if components[0].fraction is None:
-        return np.divide(allowed, size, out=np.zeros_like(size), where=size > 0)
-    fraction = np.array([component.fraction for component in components], dtype=np.float64)
-    wanted = fraction * (allowed / fraction).min()
-    return np.divide(wanted, size, out=np.zeros_like(wanted), where=size > 0)
+    wanted = np.minimum(size, limits)
+    if components[0].fraction is not None:
+        fraction = np.array([component.fraction for component in components], dtype=np.float64)
+        wanted = fraction * (wanted / fraction).min()
+    scale: np.ndarray = np.divide(wanted, size, out=np.zeros_like(wanted), where=size > 0)
+    return scale
 
 
 def _limits(found: Sequence[Largest], components: Sequence[Component], classes: Sequence[str]) -> str:

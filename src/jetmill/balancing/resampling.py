@@ -123,7 +123,8 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
         raise ValueError(f"no target spectrum '{target}'")
     total = chosen.sum(axis=1, keepdims=True)
     spectra = np.divide(chosen, total, out=np.zeros(chosen.shape), where=total > 0)
-    return (spectra.sum(axis=0) / max(len(chosen), 1)).reshape(bins)
+    mean: np.ndarray = spectra.sum(axis=0) / max(len(chosen), 1)
+    return mean.reshape(bins)
 
 
 def largest(name: str, pool: Pool) -> Largest:

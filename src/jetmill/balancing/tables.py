@@ -51,12 +51,14 @@ def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
 def cleaned_jets(balance_file: h5py.File) -> np.ndarray:
     """Return the jets that there are of all samples, inside the bins and outside, int64 (n_splits, n_classes)."""
     tables = of_samples(balance_file, COUNTS).values()
-    return sum(table.sum(axis=tuple(range(2, table.ndim))) for table in tables) + outside_jets(balance_file)
+    jets: np.ndarray = sum(table.sum(axis=tuple(range(2, table.ndim))) for table in tables) + outside_jets(balance_file)
+    return jets
 
 
 def outside_jets(balance_file: h5py.File) -> np.ndarray:
     """Return the jets outside the bins of all samples, int64 (n_splits, n_classes)."""
-    return sum(of_samples(balance_file, OUTSIDE).values())
+    jets: np.ndarray = sum(of_samples(balance_file, OUTSIDE).values())
+    return jets
 
 
 def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:

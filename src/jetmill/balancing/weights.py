@@ -11,7 +11,8 @@ from jetmill.balancing.resampling import target_spectrum
 
 def class_totals(table: np.ndarray) -> np.ndarray:
     """Return the sum over all bins of each class, (n_classes,), of a table (n_classes, *bins)."""
-    return table.sum(axis=tuple(range(1, table.ndim)))
+    totals: np.ndarray = table.sum(axis=tuple(range(1, table.ndim)))
+    return totals
 
 
 def weight_table(counts: np.ndarray, method: str, reference: int | None = None) -> np.ndarray:
@@ -43,7 +44,7 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     spectrum = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)
     target = target_spectrum(flat, reference if method == "reference" else method)
-    table = k * np.divide(target, spectrum, out=np.zeros_like(flat), where=spectrum > 0)
+    table: np.ndarray = k * np.divide(target, spectrum, out=np.zeros_like(flat), where=spectrum > 0)
     # What the bins of a class hold of the target; 1 unless some of its bins are empty.
     reached = np.where(spectrum > 0, target, 0).sum(axis=1, keepdims=True)
     table = np.divide(table, reached, out=np.zeros_like(table), where=reached > 0)
@@ -60,4 +61,5 @@ def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:
     counts
         Jets in each bin, or the sums of their event weights, by which weights are multiplied.
     """
-    return table * (n_jets / (table * counts).sum())
+    scaled: np.ndarray = table * (n_jets / (table * counts).sum())
+    return scaled

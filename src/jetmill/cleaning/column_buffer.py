@@ -141,7 +141,7 @@ class Block:
         return sum(_n(rows[name.constituents]) for rows in self._rows)
 
 
-class ColumnBuffer(AbstractContextManager):
+class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
     """A buffer for the columns of a batch.
 
     Parameters
@@ -272,5 +272,5 @@ class ColumnBuffer(AbstractContextManager):
         self._runs.append(_OnDisk(self._file, run.types, starts, run.lengths, end))
 
 
-def _n(rows: slice) -> int:
+def _n(rows: "slice[int, int]") -> int:
     return rows.stop - rows.start

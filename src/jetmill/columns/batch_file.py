@@ -52,7 +52,7 @@ def write_batch(
             file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
 
 
-class Batch(AbstractContextManager):
+class Batch(AbstractContextManager["Batch"]):
     """A batch of cleaned jets, open for reading.
 
     Parameters
@@ -134,7 +134,7 @@ def in_blocks(rows: slice, n: int) -> Iterator[slice]:
         yield slice(start, min(start + n, rows.stop))
 
 
-def _first_row(keys: h5py.Dataset, rows: slice, key: int) -> int:
+def _first_row(keys: h5py.Dataset, rows: "slice[int, int]", key: int) -> int:
     """Return the first row whose key is at least `key`, reading O(log n) keys of the file."""
     low, high = rows.start, rows.stop
     while low < high:

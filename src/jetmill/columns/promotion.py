@@ -111,7 +111,7 @@ def merge(parts: Iterable[Types]) -> Types:
 def _holds(dtype: np.dtype, low: int, high: int) -> bool:
     """Say whether a type holds all integers of a range exactly."""
     if dtype.kind == "f":
-        return max(-low, high) <= 2 ** (np.finfo(dtype).nmant + 1)
+        return max(-low, high) <= 1 << (np.finfo(dtype).nmant + 1)
     if dtype.kind == "b":
         return True
     limits = np.iinfo(dtype)

@@ -77,7 +77,7 @@ def _number(limit: float) -> str:
     return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
 
 
-def _section(place: list[Any], found: Any) -> type:
+def _section(place: list[Any], found: Any) -> Any:
     """Return the dataclass that a place in the configuration belongs to."""
     for step in place:
         # Below a section stands a key, below a dictionary or list stand its values.

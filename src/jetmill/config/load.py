@@ -19,7 +19,7 @@ MAX_LINES = 50
 
 
 @cache
-def adapter(section: type) -> TypeAdapter:
+def adapter(section: type) -> TypeAdapter[Any]:
     """Return what checks a section and turns it into JSON."""
     return TypeAdapter(section)
 

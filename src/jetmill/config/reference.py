@@ -121,7 +121,8 @@ def _schema() -> dict[str, Any]:
             keys = schema["$defs"][section.__name__]["properties"]
             for name, inherited in schema["$defs"][base.__name__]["properties"].items():
                 keys[name] |= {k: v for k, v in inherited.items() if k == "description"}
-    return _unwrapped(schema)
+    unwrapped: dict[str, Any] = _unwrapped(schema)
+    return unwrapped
 
 
 def _all_sections(section: Any) -> Iterator[tuple[str, type]]:
@@ -203,7 +204,7 @@ def _choices(values: Any) -> str:
     return " or ".join(f"`{value}`" for value in values)
 
 
-def _default(key: Field) -> str:
+def _default(key: Field[Any]) -> str:
     default = key.default_factory() if key.default_factory is not MISSING else key.default
     if default is MISSING:
         return "required"

@@ -32,13 +32,14 @@ class Scaling:
     def forward(self, values: np.ndarray, column: int) -> np.ndarray:
         """Return values of a variable as inputs, float64, NaN where missing."""
         values = logarithm(values) if self.log[column] else values
-        scaled = (values.astype(np.float64) - self.shift[column]) / self.scale[column]
-        return np.clip(scaled, -self.clip[column], self.clip[column])
+        scaled: np.ndarray = (values.astype(np.float64) - self.shift[column]) / self.scale[column]
+        return scaled.clip(-self.clip[column], self.clip[column])
 
     def inverse(self, inputs: np.ndarray, columns: int | slice = slice(None)) -> np.ndarray:
         """Return inputs (..., n_variables), or some of their columns, in their own units, float64."""
-        values = inputs[..., columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
-        return np.exp(values, out=values, where=np.broadcast_to(self.log[columns], values.shape))
+        values: np.ndarray = inputs[..., columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
+        np.exp(values, out=values, where=np.broadcast_to(self.log[columns], values.shape))
+        return values
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.scaled import Tables, dataset_types
-from jetmill.scaling.scalers import read_scalers
+from jetmill.scaling.scalers import Scaler, read_scalers
 from jetmill.settings.config import Config
 
 Configuration = str | Path | Mapping[str, Any]
@@ -58,7 +58,7 @@ class Run:
     config: Config
     balance: Path
     tables: Tables
-    scalers: dict
+    scalers: Mapping[str, Mapping[str, Scaler]]
     batches: list[tuple[str, str]]
     column_types: Mapping[Column, str]
 

@@ -24,7 +24,7 @@ from jetmill.loading.streams import Stream
 Tensors = dict[str, torch.Tensor]
 
 
-class StreamDataset(IterableDataset):
+class StreamDataset(IterableDataset[Tensors]):
     """A `jetmill.Stream` for ``DataLoader(dataset, batch_size=None, num_workers=4)``.
 
     Each worker of each rank yields batches of its own jets; together they yield every jet once. Each iteration is
@@ -74,7 +74,7 @@ class StreamDataset(IterableDataset):
         return self.__dict__ | {"_given": self._given or _of_torch()}
 
 
-class FileDataset(Dataset):
+class FileDataset(Dataset[Tensors]):
     """The rows of a finished file, by number, slice or list of numbers.
 
     Reading a slice is fast, reading scattered rows is not: use it with a `BlockSampler` as
@@ -101,7 +101,7 @@ class FileDataset(Dataset):
             check_parts(path, file[LABELS])
             known: list[str] = []
             file.visititems(lambda name, item: known.append(name) if isinstance(item, h5py.Dataset) else None)
-            self._n_jets = file[LABELS].shape[0]
+            self._n_jets: int = file[LABELS].shape[0]
         self._names = list(datasets or known)
         if unknown := [name for name in self._names if name not in known]:
             raise JetmillError(f"{path}: has no dataset '{unknown[0]}'; it has {', '.join(known)}")
@@ -136,7 +136,7 @@ class FileDataset(Dataset):
         return self._file
 
 
-class BlockSampler(Sampler):
+class BlockSampler(Sampler[slice]):
     """Blocks of consecutive rows, in random order: the file is mixed already.
 
     Parameters

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,8 @@ class Moments:
         low, high = values.min(), values.max()
 
         def total(terms: np.ndarray) -> np.float64:
-            return terms.sum() if times is None else np.dot(times, terms)
+            found: np.float64 = terms.sum() if times is None else np.dot(times, terms)
+            return found
 
         values = values.astype(np.float64)
         count = len(values) if times is None else int(times.sum())
@@ -167,7 +169,7 @@ def read_statistics(paths: Iterable[str | Path]) -> dict[str, dict[str, Statisti
     return joined
 
 
-def _statistics(row: Mapping) -> Statistics:
+def _statistics(row: Mapping[str, Any]) -> Statistics:
     log, quartiles = row["log_moments"], row["quartiles"]
     return Statistics(
         Moments(**row["moments"]),

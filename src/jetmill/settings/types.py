@@ -117,7 +117,8 @@ class OneOf:
 
     @property
     def _entries(self) -> Mapping[str, Any]:
-        return getattr(import_module(self.module), self.registry)
+        entries: Mapping[str, Any] = getattr(import_module(self.module), self.registry)
+        return entries
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema

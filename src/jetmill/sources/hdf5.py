@@ -155,13 +155,14 @@ def _native(field: np.ndarray) -> np.ndarray:
 
 
 def _row_bytes(dataset: h5py.Dataset) -> int:
-    return dataset.dtype.itemsize * max(1, prod(dataset.shape[1:]))
+    return int(dataset.dtype.itemsize * max(1, prod(dataset.shape[1:])))
 
 
 def _not_nan(slots: np.ndarray) -> np.ndarray:
     """Return which slots are in use where no field says so: those whose first float is not NaN."""
     first = next(name for name in slots.dtype.names or () if slots.dtype[name].kind == "f")
-    return ~np.isnan(slots[first])
+    in_use: np.ndarray = ~np.isnan(slots[first])
+    return in_use
 
 
 def _filters_are_known(dataset: h5py.Dataset) -> bool:

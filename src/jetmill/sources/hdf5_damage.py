@@ -31,7 +31,7 @@ def check_stored(dataset: h5py.Dataset, file_bytes: int) -> None:
 def _whole_chunks(dataset: h5py.Dataset, file_bytes: int) -> int:
     """Count the chunks that are where rows are and lie inside the file."""
     if not hasattr(dataset.id, "chunk_iter"):  # HDF5 before 1.12.3
-        return dataset.id.get_num_chunks()
+        return int(dataset.id.get_num_chunks())
     steps, places = dataset.chunks, set()
 
     def look_at(chunk: h5py.h5d.StoreInfo) -> None:

@@ -173,7 +173,7 @@ def read(
 
 def _sizes(arrays: Arrays, branches: Sequence[str], path: str) -> np.ndarray:
     """Return the length of a table in each event; all its branches must have it."""
-    sizes = ak.to_numpy(ak.num(arrays[branches[0]])).astype(np.int64)
+    sizes: np.ndarray = ak.to_numpy(ak.num(arrays[branches[0]])).astype(np.int64)
     for branch in branches[1:]:
         if not np.array_equal(ak.to_numpy(ak.num(arrays[branch])), sizes):
             raise JetmillError(f"{path}: branches '{branch}' and '{branches[0]}' have different lengths")

@@ -30,7 +30,7 @@ def plot_balance(
     cutflow, classes_plot, spectra, maps
         Files to draw; `maps` shows the first two axes, or the spectra again if there is only one.
     """
-    flows: dict[str, list] = {}
+    flows: dict[str, list[list[tuple[str, int]]]] = {}
     for batch in batches:
         flows.setdefault(batch.sample, []).append(batch.cutflow)
     with open_intermediate_file(balance_path) as file:

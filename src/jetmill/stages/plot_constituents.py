@@ -11,7 +11,7 @@ STEPS = ("of jets that stay", "selected", "within the slots")
 
 def plot_constituents(batches: Sequence[CleanedBatch], output: str | Path) -> None:
     """Draw how many constituents of each collection are read, selected and kept, in all samples."""
-    flows: dict[str, list] = {}
+    flows: dict[str, list[list[tuple[str, int]]]] = {}
     for batch in batches:
         for collection, counted in batch.constituents.items():
             flows.setdefault(collection, []).append(list(zip(STEPS, counted, strict=True)))

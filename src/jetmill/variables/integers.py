@@ -65,7 +65,8 @@ class Integers:
 
     def true(self) -> np.ndarray:
         """Return which are known and not 0."""
-        return (self.values != 0) & ~self.missing
+        is_true: np.ndarray = (self.values != 0) & ~self.missing
+        return is_true
 
 
 def calculate(name: str, *operands: Integers) -> Integers:
@@ -115,7 +116,7 @@ def compare(function: np.ufunc, left: "Integers | np.ndarray", right: "Integers 
     return np.where(hit, function is np.not_equal, true).astype(bool) if hit.any() else np.asarray(true, dtype=bool)
 
 
-def _exactly(function: Callable, bound: int, values: list[np.ndarray]) -> np.ndarray:
+def _exactly(function: Callable[..., np.ndarray], bound: int, values: list[np.ndarray]) -> np.ndarray:
     if bound < _INT64 and all(x.dtype != object for x in values):
         return function(*values)
     found = _narrow(np.asarray(function(*[x.astype(object) for x in values]), dtype=object))

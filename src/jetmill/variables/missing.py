@@ -75,7 +75,8 @@ def is_too_large(column: np.ndarray) -> np.ndarray:
     """Return where a column is infinite, or would be in single precision: bool (n,)."""
     if column.dtype.kind != "f":
         return np.zeros(len(column), dtype=bool)
-    return np.abs(column) > np.finfo(np.float32).max
+    too_large: np.ndarray = np.abs(column) > np.finfo(np.float32).max
+    return too_large
 
 
 def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray, int]:
@@ -107,4 +108,5 @@ def _without(column: np.ndarray, sentinels: list[float]) -> np.ndarray:
 
 
 def _nan_of(column: np.ndarray) -> np.floating:
-    return stored_type(column.dtype).type(np.nan)
+    nan: np.floating = stored_type(column.dtype).type(np.nan)
+    return nan

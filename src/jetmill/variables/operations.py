@@ -66,7 +66,8 @@ def true(value: Value) -> np.ndarray:
     """Return where a value is known and not 0, bool."""
     if isinstance(value, Integers):
         return value.true()
-    return (value != 0) & ~np.isnan(value) if is_float(value) else value.astype(bool, copy=False)
+    is_true: np.ndarray = (value != 0) & ~np.isnan(value) if is_float(value) else value.astype(bool, copy=False)
+    return is_true
 
 
 def arithmetic(name: str, of_floats: np.ufunc, *values: Value) -> Value:
@@ -117,7 +118,8 @@ def _compared(operator: type[ast.cmpop], left: Value, right: Value) -> np.ndarra
         is_among = reduce(np.logical_or, found) if found else np.zeros((), dtype=bool)
         return is_among if operator is ast.In else ~is_among
     if is_float(left) and is_float(right):
-        return COMPARISONS[operator](left, right)
+        is_true: np.ndarray = COMPARISONS[operator](left, right)
+        return is_true
     return compare(COMPARISONS[operator], *(x if is_float(x) else _integers(x) for x in (left, right)))
 
 

@@ -45,7 +45,7 @@ class Plugin:
 
     path: Path
     name: str
-    function: Callable
+    function: Callable[..., Any]
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function."""

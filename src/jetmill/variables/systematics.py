@@ -320,7 +320,8 @@ def box_muller(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
     Box and Muller, Ann. Math. Statist. 29 (1958) 610, doi 10.1214/aoms/1177706645. Numbers with 53 bits
     reach 8.5 standard deviations.
     """
-    return np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+    normal: np.ndarray = np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+    return normal
 
 
 def random_numbers(seed: int, variation: str, sample: str, of: list[np.ndarray]) -> Random:
@@ -488,7 +489,8 @@ def _momentum(energy: np.ndarray, abs_eta: np.ndarray, maps: Mapping[str, Map2D]
     scale = maps[SCALE].lookup(energy, abs_eta)
     if empty == "error":
         _refuse(SCALE, scale == 0, energy, abs_eta)
-    return np.divide(energy, scale, out=energy.copy(), where=~(scale <= 0))
+    momentum: np.ndarray = np.divide(energy, scale, out=energy.copy(), where=~(scale <= 0))
+    return momentum
 
 
 def _uncertainty(

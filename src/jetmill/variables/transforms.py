@@ -36,7 +36,8 @@ def energy_massless(pt: np.ndarray, eta: np.ndarray) -> np.ndarray:
     Root2HDF5 ``zero_mass``; cosh eta = 1 / sin theta in the PDG review of kinematics.
     """
     pt, eta = _double(pt, eta)
-    return pt * np.cosh(eta)
+    energy: np.ndarray = pt * np.cosh(eta)
+    return energy
 
 
 def cartesian_from_mass(
@@ -153,7 +154,8 @@ def delta_r(eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """
     eta, phi = _double(eta, phi)
     # As exact as hypot where angles do not overflow, and three times faster.
-    return np.sqrt(eta * eta + phi * phi)
+    distance: np.ndarray = np.sqrt(eta * eta + phi * phi)
+    return distance
 
 
 def image_pixels(eta: np.ndarray, phi: np.ndarray, n: int = 64, half_width: float = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -418,7 +420,7 @@ def _double(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def _log(values: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log(values)
+        found: np.ndarray = np.log(values)
     # Below 0 there is none, at 0 it is infinite.
     found[np.isneginf(found)] = np.nan
     return found
@@ -426,7 +428,8 @@ def _log(values: np.ndarray) -> np.ndarray:
 
 def _share(values: np.ndarray, summed: np.ndarray, counts: np.ndarray) -> np.ndarray:
     total = sum_in_jet(summed, counts)
-    return values / broadcast(np.where(total > 0, total, np.nan), counts)
+    share: np.ndarray = values / broadcast(np.where(total > 0, total, np.nan), counts)
+    return share
 
 
 def _hardest(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:

@@ -48,7 +48,7 @@ def code_of(text: str) -> str:
     return _WORDS.sub(_without_words, text)
 
 
-def _without_words(found: re.Match) -> str:
+def _without_words(found: re.Match[str]) -> str:
     match found.lastgroup:
         case "description":
             return 'description=""'

@@ -261,27 +261,28 @@ def digest_in(path: str | Path) -> str | None:
 def _read_digest(path: Path) -> str:
     if path.is_dir():
         return (path / f".{MADE_FROM}").read_text()
+    digest = ""
     match path.suffix:
         case ".h5":
             import h5py
 
             with h5py.File(path, "r") as file:
-                return file.attrs[MADE_FROM]
+                digest = file.attrs[MADE_FROM]
         case ".root":
             import uproot
 
             with uproot.open(path) as file:
-                return str(file[MADE_FROM])
+                digest = str(file[MADE_FROM])
         case ".json":
-            return json.loads(path.read_text())[MADE_FROM]
+            digest = json.loads(path.read_text())[MADE_FROM]
         case ".parquet":
             import pyarrow.parquet as pq
 
-            return pq.read_schema(path).metadata[MADE_FROM.encode()].decode()
+            digest = pq.read_schema(path).metadata[MADE_FROM.encode()].decode()
         case ".pt":
             with zipfile.ZipFile(path) as archive:
-                return archive.comment.decode().removeprefix(f"{MADE_FROM} ")
-    return ""
+                digest = archive.comment.decode().removeprefix(f"{MADE_FROM} ")
+    return digest
 
 
 def _carries(path: str | Path) -> bool:

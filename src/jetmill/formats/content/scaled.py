@@ -268,7 +268,7 @@ def _scale(
     return inputs, is_default
 
 
-def _applied(scalers: Mapping[str, Scaler]) -> dict[str, list]:
+def _applied(scalers: Mapping[str, Scaler]) -> dict[str, list[Any]]:
     return {key: [getattr(s, key) for s in scalers.values()] for key in ("shift", "scale", "default", "log", "clip")}
 
 

@@ -32,7 +32,7 @@ _FEATURES, _ENTRY, _NAME, _FEATURE, _FLOATS, _INTEGERS, _VALUES = 1, 1, 1, 2, 2,
 _Checksum = Callable[[bytes | np.ndarray], int]
 
 
-class RecordWriter(AbstractContextManager):
+class RecordWriter(AbstractContextManager["RecordWriter"]):
     """A TFRecord file that appears under its name if the block succeeds.
 
     Parameters
@@ -190,4 +190,5 @@ def _checksum() -> _Checksum:
         from google_crc32c import value
     except ModuleNotFoundError:
         raise JetmillError(str(PACKAGE)) from None
-    return value
+    checksum: _Checksum = value
+    return checksum
