@@ -21,6 +21,17 @@ settings.register_profile("jetmill", deadline=None, derandomize=True, max_exampl
 settings.load_profile("jetmill")
 
 
+# What takes longest or waits most begins first.
+FIRST = ("slurm", "test_integrity.py", "test_faults.py", "test_distributed.py", "workflow")
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        return next((n for n, name in enumerate(FIRST) if name in item.path.parts), len(FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Return the path of a real input file, or skip."""

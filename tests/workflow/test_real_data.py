@@ -132,7 +132,7 @@ def test_the_study_keeps_22_jets(run, results, study):
 
 def test_cleaned_values_and_what_is_missing(results, study, names):
     columns = runs.datasets(results / "clean/qcd/batch_0000.h5")
-    rows = rows_of(study, np.stack([columns[f"reference/{name}"] for name in TAGGER], axis=1))
+    rows = rows_of(study, np.stack([columns[f"spectators/{name}"] for name in TAGGER], axis=1))
     assert sorted(rows) == list(range(22))
     for i, name in enumerate(names):
         expected = np.where(study["missing"][rows, i], np.nan, study["values"][rows, i])
