@@ -41,9 +41,10 @@ class Part:
     @classmethod
     def read(cls, spec: PartSpec, balance_path: str | Path, scalers_path: str | Path, content: Content) -> "Part":
         """Select the jets of a part, and read the tables and scalers."""
+        scalers = read_scalers(scalers_path)
         with open_intermediate_file(balance_path) as file:
             jets, tables, written = list(select_jets(spec, file)), Tables.read(file), written_jets(file, spec.output)
-        return cls(jets, tables, read_scalers(scalers_path), content, *written)
+        return cls(jets, tables, scalers, content, *written)
 
     @cached_property
     def order(self) -> np.ndarray:
