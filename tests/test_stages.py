@@ -796,7 +796,7 @@ def test_manifest(run, tmp_path):
         assert manifest["jets"]["cleaned"][name] == dict(zip(CLASSES, counts, strict=True))
     kept = run.counts().min(axis=0).sum()
     assert manifest["jets"]["training after resampling"] == dict.fromkeys(CLASSES, kept)
-    assert manifest["jets"]["different training jets"] == 4 * kept
+    assert manifest["jets"]["unique training jets"] == 4 * kept
     cutflow = manifest["jets"]["cutflow"]
     assert [step for step, _ in cutflow] == ["read", *RAW["jets"]["select"], "in a class"]
     assert cutflow[-1][1] == len(truth(run))

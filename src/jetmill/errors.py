@@ -8,7 +8,7 @@ LONGEST = 1500
 
 
 class JetmillError(Exception):
-    r"""A mistake in the input or the configuration, told in one sentence without a traceback.
+    r"""A mistake in the input or the configuration, reported in one sentence without a traceback.
 
     Characters that cannot be printed, as in the names of a damaged file, are written as ``\x00``.
     """

@@ -118,8 +118,8 @@ def unwritable_named(path: Path) -> Iterator[None]:
 def _reason_of_system(error: BaseException | None) -> str | None:
     """Return why the system refuses, which HDF5 says in its message alone, or in that of an earlier exception."""
     while error is not None:
-        told = re.search(r"errno = (\d+)", str(error))
-        number = int(told[1]) if told else getattr(error, "errno", None)
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found[1]) if found else getattr(error, "errno", None)
         if number in _OF_SYSTEM:
             return os.strerror(number)
         error = error.__context__

@@ -65,7 +65,7 @@ class Plan:
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any], *, jobs_run_here: bool = False) -> "Plan":
-        """Check a configuration and its files together, so that all mistakes are told at once.
+        """Check a configuration and its files together, so that all mistakes are reported at once.
 
         Raises
         ------

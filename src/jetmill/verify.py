@@ -229,7 +229,7 @@ def _content_difference(
 def _pointer_difference(
     path: Path, file: h5py.File, entry: Mapping[str, Any], n_jets: Mapping[str, int]
 ) -> tuple[str, str] | None:
-    """Return which parts a joined file points to and which it should; whether they are there is told of them."""
+    """Return which parts a joined file points to and which it should; whether they exist is checked part by part."""
     base = str(path).removesuffix(entry["path"])
     found = [str(path.parent / source).removeprefix(base) for source in sources_of(file)]
     if found != entry["parts"]:
@@ -280,14 +280,14 @@ class _Progress:
 
     def __init__(self) -> None:
         self._terminal, self._lock, self._line = sys.stderr.isatty(), Lock(), False
-        self._done, self._told = 0, time.monotonic() if self._terminal else 0.0
+        self._done, self._shown = 0, time.monotonic() if self._terminal else 0.0
 
     def __call__(self, n_bytes: int, total: int) -> None:
         with self._lock:
             self._done += n_bytes
             now, step = (time.monotonic(), 1) if self._terminal else (self._done, LINE_BYTES)
-            if now - self._told >= step:
-                self._told, self._line = now, self._terminal
+            if now - self._shown >= step:
+                self._shown, self._line = now, self._terminal
                 end = "\r" if self._terminal else "\n"
                 print(f"{self._done / 1e9:.1f} of {total / 1e9:.1f} GB read", end=end, file=sys.stderr, flush=True)
 
@@ -298,7 +298,7 @@ class _Progress:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if that cannot be told."""
+    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if there is no manifest."""
     parser = argparse.ArgumentParser(
         prog="python -m jetmill.verify",
         description="Check that the files of a finished run are as its manifest says.",

@@ -107,7 +107,7 @@ def test_written_jets_of_the_manifest(default_run, manifest):
     total = sum(len(jetmill.load(default_run.results / f"{split}.h5")) for split in runs.SPLITS)
     assert total == sum(part["jets"] for part in manifest["outputs"])
     n_train = sum(manifest["jets"]["training after resampling"].values())
-    assert manifest["jets"]["different training jets"] == n_train
+    assert manifest["jets"]["unique training jets"] == n_train
 
 
 def test_hashes_of_the_manifest(default_run, manifest):

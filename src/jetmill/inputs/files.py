@@ -51,11 +51,11 @@ def _repeated(name: str, paths: list[str], first: dict[Hashable, tuple[str, str]
     path, sample, other = repeats[0]
     among = "" if sample == name else f" of samples.{sample}.files"
     if path == other:
-        told = f"{path} is in samples.{sample}.files too" if among else f"{path} is listed more than once"
+        sentence = f"{path} is in samples.{sample}.files too" if among else f"{path} is listed more than once"
     else:
-        told = f"{path} and {other}{among} are the same file; list it once"
+        sentence = f"{path} and {other}{among} are the same file; list it once"
     more = f" (and {len(repeats) - 1} more like it)" if len(repeats) > 1 else ""
-    return [f"samples.{name}.files: {told}{more}"]
+    return [f"samples.{name}.files: {sentence}{more}"]
 
 
 def _identity(path: str) -> Hashable:

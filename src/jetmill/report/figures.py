@@ -197,13 +197,13 @@ def draw_resampling(
             times.bar(places, repeated, width=width, label=name)
         _log_scale(times)
         times.set_xlabel("times that a jet is written")
-        times.set_title("different jets", fontsize=9)
+        times.set_title("unique jets", fontsize=9)
         times.xaxis.get_major_locator().set_params(integer=True)
         times.tick_params(axis="x", which="minor", length=0)
         taken = repeat_histogram[:, 1:].sum(axis=1) / np.maximum(repeat_histogram.sum(axis=1), 1)
         unique = repeat_histogram[:, 1:].sum(axis=1) / np.maximum(written.reshape(len(classes), -1).sum(axis=1), 1)
         for offset, (values, title) in enumerate(
-            ((taken, "of the jets there are, are used"), (unique, "of those written, differ"))
+            ((taken, "of the available jets are used"), (unique, "of the written jets are unique"))
         ):
             bars = none.bar(
                 np.arange(len(classes)) + 0.4 * offset - 0.2, values, width=0.36, color=f"C{5 + offset}", label=title

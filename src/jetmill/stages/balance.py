@@ -299,8 +299,8 @@ def _resample(
             sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any()),
         )
     _warn(repeat_warnings(output, classes, times))
-    different = times[:, 1:].sum()
-    logger.info("%12d jets in %s, %d different ones of %d", kept.sum(), output, different, there.sum())
+    unique = times[:, 1:].sum()
+    logger.info("%12d jets in %s, %d unique ones of %d", kept.sum(), output, unique, there.sum())
     for component, in_component, n in zip(components, quota, total, strict=True):
         if n.any() and not in_component.any():
             logger.warning("no jet of component '%s' is taken", component.name)

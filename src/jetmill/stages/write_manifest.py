@@ -106,7 +106,7 @@ def write_manifest(
             "cleaned": by_split(cleaned),
             "outside the bins": by_split(outside),
             "training after resampling": by_class(kept),
-            "different training jets": unique,
+            "unique training jets": unique,
         },
         "constituents": constituents,
         "inputs": inputs,

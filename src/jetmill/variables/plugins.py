@@ -137,7 +137,7 @@ def _run(path: Path) -> ModuleType:
         advice = ""
         if isinstance(error, ModuleNotFoundError) and path.with_name(f"{error.name}.py").exists():
             advice = ". A plug-in is one file: its folder is not searched"
-        raise JetmillError(f"plug-in {path}{_line(error, path)}: {_told(error)}{advice}") from error
+        raise JetmillError(f"plug-in {path}{_line(error, path)}: {_reason(error)}{advice}") from error
     return module
 
 
@@ -151,7 +151,7 @@ def _call(plugin: Plugin, *arguments: dict[str, np.ndarray]) -> Any:
         known = [name for columns in arguments for name in columns]
         advice = nearest(str(error.args[0]), known) if isinstance(error, KeyError) and error.args else ""
         line = _line(error, plugin.path) or defined
-        raise JetmillError(f"{plugin}{line}: {_told(error)}{advice and '.' + advice}") from error
+        raise JetmillError(f"{plugin}{line}: {_reason(error)}{advice and '.' + advice}") from error
 
 
 def _line(error: BaseException, path: Path) -> str:
@@ -162,7 +162,7 @@ def _line(error: BaseException, path: Path) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -186,7 +186,7 @@ def _checked(plugin: Plugin, found: Any, length: int, what: str) -> dict[str, np
                 values = np.ma.filled(values.astype(np.result_type(values, np.float32)), np.nan)
             column = np.asarray(values)
         except (TypeError, ValueError) as error:
-            raise JetmillError(f"{plugin}: '{name}' is no array of numbers: {_told(error)}") from error
+            raise JetmillError(f"{plugin}: '{name}' is no array of numbers: {_reason(error)}") from error
         if column.dtype.kind not in "buif":
             raise JetmillError(f"{plugin}: '{name}' is no array of numbers, but of {column.dtype}")
         if column.shape != (length,):
