@@ -21,7 +21,8 @@ Editors that know YAML schemas complete and check a configuration that starts wi
 
 Any key can be set on the command line too: `snakemake --cores 8 --config seed=2 'write={precision: float16}'`.
 What `--configfile` and `--config` give is merged key by key; the embedded default joins only where no
-`--configfile` is given. Unknown keys are errors, and so is a key that one mapping of a file has twice: YAML would
+`--configfile` is given. A key whose value is `null` counts as not given, so one file can unset a section of another.
+Unknown keys are errors, and so is a key that one mapping of a file has twice: YAML would
 keep the last one and lose the other. So are the keys of YTE templates (`__use_yte__` and the like), whose code
 Snakemake would run: [`SECURITY.md`](../SECURITY.md).
 
