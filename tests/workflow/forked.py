@@ -4,6 +4,7 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,6 +40,9 @@ def _main(arguments: list[str], directory: str, environment: Mapping[str, str], 
         for name in [name for name in sys.modules if name.partition(".")[0] == "jetmill"]:
             del sys.modules[name]
     sys.path[:] = [directory, *added, *(path for path in sys.path if path and not path.startswith(TESTS))]
+    if any((Path(path) / "sitecustomize.py").exists() for path in added):  # as Python does when it starts
+        sys.modules.pop("sitecustomize", None)
+        import_module("sitecustomize")
     sys.argv[:] = ["snakemake", *arguments]
     for descriptor in (1, 2):
         os.dup2(writer.fileno(), descriptor)
