@@ -17,7 +17,6 @@ import pytest
 import workflow_runs as runs
 from test_formats import ONE
 from test_streaming import ATLAS, make
-from written_files import write_format
 
 from jetmill import verify as verify_module
 from jetmill.columns.batch_list import read_batch_list
@@ -61,7 +60,7 @@ FILES = [
 def finished(tmp_path_factory):
     """A run with all its files and a whole manifest. Parquet and `export` are not needed for hashes."""
     base = tmp_path_factory.mktemp("finished")
-    results = make(base / "results", runs.changed(CONFIG, {"write": {"formats": ["hdf5"]}})).results
+    results = make(base / "results", runs.changed(CONFIG, {"write": {"formats": ["hdf5", "structured"]}})).results
     plan = Plan.from_raw(CONFIG | {"output_dir": str(results)})
     config = plan.config
     listed, tables, scalers = results / "clean/batches.json", results / "balance.h5", results / "scalers.json"
@@ -70,7 +69,6 @@ def finished(tmp_path_factory):
         return Path(path.replace("<results>", str(results)))
 
     arrays = [at(path) for name in ("hdf5", "structured") for path in part_files(plan, name)]
-    write_format(plan, "structured", at)
     join([results / "hdf5/val/part_0000.h5"], results / "val.h5", merge=True, compression="gzip")
     (results / "tfrecords").mkdir(exist_ok=True)
     write_tfrecords(results / "train.h5", results / "tfrecords/train", records_per_file=150)

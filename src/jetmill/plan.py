@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jetmill.balancing.table_size import table_numbers
 from jetmill.config.load import as_json, load, readable_samples
@@ -25,9 +25,6 @@ from jetmill.settings.stages import (
 )
 from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
-
-if TYPE_CHECKING:
-    pass
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
@@ -215,10 +212,14 @@ class Plan:
         """How many numbers a table of the bins has."""
         return table_numbers(self.config.balance.bins, len(self.config.classes))
 
+    def write_options(self, format_name: str) -> dict[str, Any]:
+        """Return the keys of ``write`` that the files of a format depend on."""
+        return {key: getattr(self.config.write, key) for key in FORMATS[format_name].options}
+
     @cached_property
     def join_settings(self) -> dict[str, JoinSettings]:
         """Settings of the join job of each format that joins its parts."""
-        write, config = self.config.write, json.dumps(as_json(self.config))
+        write, config = self.config.write, json.dumps(self.manifest_settings.config)
         return {
             name: JoinSettings(
                 merge=write.merge,

@@ -4,7 +4,6 @@ from pathlib import Path
 from snakemake.logging import logger
 
 try:
-    from jetmill.config.load import as_json
     from jetmill.config.user_code import user_code
     from jetmill.config.yaml_files import read_yaml
     from jetmill.workflow.earlier_results import check_samples

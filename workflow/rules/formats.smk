@@ -15,13 +15,12 @@ def names_where(has):
 
 def format_input(w):
     """Return what a part is made from: cleaned columns, or a part of another format."""
-    if made_from := FORMATS[w.format].made_from:
-        path = FORMATS[made_from].part_path(w.output, w.part)
-        return {"source": f"<results>/{w.variation}{path}"}
+    if source := paths.source_file(w.format, w.output, w.part, w.variation):
+        return {"source": source}
     return {
-        "batches": f"<results>/{w.variation}clean/batches.json",
-        "balance": "<results>/balance.h5",
-        "scalers": "<results>/scalers.json",
+        "batches": paths.BATCHES.format(variation=w.variation),
+        "balance": paths.BALANCE,
+        "scalers": paths.SCALERS,
     }
 
 
@@ -30,17 +29,13 @@ def write_code(w):
     return [code_digest("stages.write"), code_digest(f"formats.{w.format}")]
 
 
-def write_options(w):
-    """Return the keys of `write` that the files of a format depend on."""
-    return {key: getattr(CONFIG.write, key) for key in FORMATS[w.format].options}
-
-
 def directory_input(w):
     """Return the joined output that a directory is made from, and its parts, which it may point to."""
     made_from = FORMATS[w.format].made_from
-    path = FORMATS[made_from].joined_path(w.output)
-    parts = paths.part_files(PLAN, made_from, w.output, variation=w.variation)
-    return {"source": f"<results>/{w.variation}{path}", "parts": parts}
+    return {
+        "source": paths.source_file(w.format, w.output, variation=w.variation),
+        "parts": paths.part_files(PLAN, made_from, w.output, variation=w.variation),
+    }
 
 
 def parts_to_join(w):

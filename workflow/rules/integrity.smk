@@ -15,7 +15,11 @@ SETTINGS = digest(
     "run",
     {},
     {
-        "config": {k: v for k, v in as_json(CONFIG).items() if k != "output_dir"},
+        "config": {
+            key: value
+            for key, value in PLAN.manifest_settings.config.items()
+            if key != "output_dir"
+        },
         "files": PLAN.files,
         "checksums": {name: expected.of for name, expected in PLAN.checksums.items()},
     },

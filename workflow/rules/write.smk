@@ -23,7 +23,7 @@ rule write:
         **passed(content=CONFIG.content),
         batches=lambda w: PLAN.sources(w.part),
         slice_of_keys=lambda w: PLAN.slice_of_keys(w.output, w.part),
-        options=write_options,
+        options=lambda w: PLAN.write_options(w.format),
         code=write_code,
     message:
         "Write part {wildcards.part} of {wildcards.output} as {wildcards.format} {wildcards.variation}"
@@ -48,7 +48,7 @@ rule write_directory:
         mem_mb=lambda w, attempt: 1000 * attempt,
         runtime=file_time,
     params:
-        options=write_options,
+        options=lambda w: PLAN.write_options(w.format),
         code=write_code,
     message:
         "Write {wildcards.output} as {wildcards.format} {wildcards.variation}"

@@ -141,25 +141,20 @@ def _write(plan: Plan) -> None:
 
 
 def _write_format(plan: Plan, variation: str, name: str) -> None:
-    found, settings = FORMATS[name], plan.config.write
-    options = {key: getattr(settings, key) for key in found.options}
+    found, options = FORMATS[name], plan.write_options(name)
     for output in plan.outputs_of(variation):
         for part in plan.parts(output) if found.suffix else [""]:
             target = _at(plan, f"<results>/{variation}{found.part_path(output, part)}")
-            write(name, _source(plan, variation, name, output, part), target, options)
+            path = paths.source_file(name, output, part, variation)
+            source = _part(plan, variation, output, part) if path is None else _at(plan, path)
+            write(name, source, target, options)
     joined = {output: _at(plan, path) for output, path in paths.joined_files(plan, name, variation).items()}
     parts = {output: _all_at(plan, paths.part_files(plan, name, output, variation=variation)) for output in joined}
     if joined:
         join_outputs(parts, joined, plan.join_settings[name])
 
 
-def _source(plan: Plan, variation: str, name: str, output: str, part: str) -> Part | str:
-    """Return what a part, or a directory of an output, is made from."""
-    found = FORMATS[name]
-    if found.made_from:
-        other = FORMATS[found.made_from]
-        path = other.part_path(output, part) if found.suffix else other.joined_path(output)
-        return _at(plan, f"<results>/{variation}{path}")
+def _part(plan: Plan, variation: str, output: str, part: str) -> Part:
     batches = _at(plan, paths.BATCHES, variation=variation)
     spec = PartSpec.from_batch_list(batches, output, plan.slice_of_keys(output, part), plan.sources(part))
     return Part.read(spec, _at(plan, paths.BALANCE), _at(plan, paths.SCALERS), plan.config.content)

@@ -50,6 +50,16 @@ def joined_files(plan: Plan, format_name: str, variation: str = "") -> dict[str,
     return {output: f"<results>/{variation}{found.joined_path(output)}" for output in outputs}
 
 
+def source_file(format_name: str, output: str, part: str = "", variation: str = "") -> str | None:
+    """Return the file that a part, or the directory of an output, is made from; None if it is cleaned columns."""
+    found = FORMATS[format_name]
+    if not found.made_from:
+        return None
+    other = FORMATS[found.made_from]
+    path = other.part_path(output, part) if found.suffix else other.joined_path(output)
+    return f"<results>/{variation}{path}"
+
+
 def data_files(plan: Plan) -> list[str]:
     """Return all files of jets that are asked for but those that join others."""
     variations, formats = ["", *plan.variations], plan.config.write.formats
