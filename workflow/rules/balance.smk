@@ -1,8 +1,8 @@
 rule bin_jets:
     input:
-        "<results>/clean/batches.json",
+        paths.NOMINAL_BATCHES,
     output:
-        "<results>/bins/{group}.h5",
+        paths.BINS,
     log:
         "<logs>/bin_jets/{group}.log",
     benchmark:
@@ -23,10 +23,10 @@ rule bin_jets:
 
 rule balance:
     input:
-        batches="<results>/clean/batches.json",
-        bins=expand("<results>/bins/{group}.h5", group=PLAN.bin_groups),
+        batches=paths.NOMINAL_BATCHES,
+        bins=paths.bin_files(PLAN),
     output:
-        "<results>/balance.h5",
+        paths.BALANCE,
     log:
         "<logs>/balance.log",
     benchmark:

@@ -9,7 +9,7 @@ rule clean:
             ]
         ),
     output:
-        "<results>/{variation}clean/{sample}/batch_{batch}.h5",
+        paths.CLEANED,
     log:
         "<logs>/{variation}clean/{sample}/batch_{batch}.log",
     benchmark:
@@ -37,7 +37,7 @@ rule list_batches:
     input:
         lambda w: after_a_look(paths.batch_files(PLAN, w.variation)),
     output:
-        "<results>/{variation}clean/batches.json",
+        paths.BATCHES,
     log:
         "<logs>/{variation}list_batches.log",
     localrule: True

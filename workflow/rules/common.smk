@@ -16,7 +16,7 @@ tune_memory_of_jobs()
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
 config["output_dir"] = OUTPUT  # for jobs, where it may be the default
-MANIFEST = Path(OUTPUT, "manifest.json")
+MANIFEST = Path(paths.placed(paths.MANIFEST, OUTPUT))
 VARIATIONS = ["", *PLAN.variations]
 
 

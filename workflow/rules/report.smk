@@ -19,8 +19,8 @@ PLOTS = expand(
 
 rule plot_balance:
     input:
-        batches="<results>/clean/batches.json",
-        balance="<results>/balance.h5",
+        batches=paths.NOMINAL_BATCHES,
+        balance=paths.BALANCE,
     output:
         cutflow=report(
             "<results>/report/cutflow.png",
@@ -63,7 +63,7 @@ rule plot_balance:
 
 rule plot_constituents:
     input:
-        "<results>/clean/batches.json",
+        paths.NOMINAL_BATCHES,
     output:
         report(
             "<results>/report/constituents.png",
@@ -85,7 +85,7 @@ rule plot_constituents:
 
 rule plot_resampling:
     input:
-        balance="<results>/balance.h5",
+        balance=paths.BALANCE,
     output:
         report(
             "<results>/report/resampling_{output}.png",
@@ -110,7 +110,7 @@ rule plot_resampling:
 
 rule plot_variables:
     input:
-        train="<results>/train.h5",
+        train=paths.joined_files(PLAN, "hdf5")["train"],
         parts=paths.part_files(PLAN, "hdf5", "train"),
     output:
         report(
@@ -137,9 +137,9 @@ rule plot_variables:
 
 rule plot_closure:
     input:
-        batches="<results>/clean/batches.json",
-        balance="<results>/balance.h5",
-        part="<results>/hdf5/train/part_0000.h5",
+        batches=paths.NOMINAL_BATCHES,
+        balance=paths.BALANCE,
+        part=paths.part_files(PLAN, "hdf5", "train")[0],
     output:
         report(
             "<results>/report/closure.png",
@@ -165,13 +165,13 @@ rule plot_closure:
 
 rule write_manifest:
     input:
-        batches="<results>/clean/batches.json",
-        balance="<results>/balance.h5",
+        batches=paths.NOMINAL_BATCHES,
+        balance=paths.BALANCE,
         parts=[*paths.data_files(PLAN), *paths.cards(PLAN)],
         joined=paths.all_joined_files(PLAN),
         tables=[paths.SCALERS, *paths.EXPORTS.values()],
     output:
-        "<results>/manifest.json",
+        paths.MANIFEST,
     log:
         "<logs>/write_manifest.log",
     conda:

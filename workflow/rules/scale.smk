@@ -1,9 +1,9 @@
 rule fit_scalers:
     input:
-        batches="<results>/clean/batches.json",
-        balance="<results>/balance.h5" if PLAN.scalers_need_balance else [],
+        batches=paths.NOMINAL_BATCHES,
+        balance=paths.BALANCE if PLAN.scalers_need_balance else [],
     output:
-        "<results>/scalers/range_{range}.json",
+        paths.RANGE,
     log:
         "<logs>/fit_scalers/range_{range}.log",
     benchmark:
@@ -26,9 +26,9 @@ rule fit_scalers:
 
 rule merge_scalers:
     input:
-        expand("<results>/scalers/range_{range}.json", range=PLAN.range_numbers),
+        paths.range_files(PLAN),
     output:
-        "<results>/scalers.json",
+        paths.SCALERS,
     log:
         "<logs>/merge_scalers.log",
     localrule: True
@@ -45,15 +45,13 @@ rule merge_scalers:
 
 rule export:
     input:
-        ranges=expand("<results>/scalers/range_{range}.json", range=PLAN.range_numbers),
-        scalers="<results>/scalers.json",
-        balance="<results>/balance.h5",
+        ranges=paths.range_files(PLAN),
+        scalers=paths.SCALERS,
+        balance=paths.BALANCE,
         # Source of the counts of constituent labels.
-        batches="<results>/clean/batches.json",
+        batches=paths.NOMINAL_BATCHES,
     output:
-        scale_dict="<results>/scale_dict.json",
-        norm_dict="<results>/norm_dict.yaml",
-        class_dict="<results>/class_dict.yaml",
+        **paths.EXPORTS,
     log:
         "<logs>/export.log",
     localrule: not PLAN.weighted_labels

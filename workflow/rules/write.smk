@@ -98,7 +98,7 @@ if PLAN.variations:
 
 rule write_card:
     output:
-        "<results>/{format}/README.md",
+        paths.CARD,
     log:
         "<logs>/write_card/{format}.log",
     wildcard_constraints:

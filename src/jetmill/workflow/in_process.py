@@ -91,7 +91,7 @@ def _list_batches(plan: Plan) -> None:
 
 def _listed(plan: Plan) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """Return sample and column file of each batch, and the types of the columns as an option of stages."""
-    listed = read_batch_list(_at(plan, paths.BATCHES, variation=""))
+    listed = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
     return [(batch.sample, batch.path) for batch in listed], {"types": listed[0].types}
 
 
@@ -121,7 +121,7 @@ def _merge_scalers(plan: Plan) -> None:
 
 def _export(plan: Plan) -> None:
     export(
-        PartSpec.from_batch_list(_at(plan, paths.BATCHES, variation=""), "train", (0, 1)),
+        PartSpec.from_batch_list(_at(plan, paths.NOMINAL_BATCHES), "train", (0, 1)),
         _all_at(plan, paths.range_files(plan)),
         *_all_at(plan, [paths.SCALERS, paths.BALANCE, *paths.EXPORTS.values()]),
         labels=plan.weighted_labels,
@@ -163,7 +163,7 @@ def _part(plan: Plan, variation: str, output: str, part: str) -> Part:
 def _write_manifest(plan: Plan) -> None:
     scalers, tables = _at(plan, paths.SCALERS), _at(plan, paths.BALANCE)
     write_manifest(
-        read_batch_list(_at(plan, paths.BATCHES, variation="")),
+        read_batch_list(_at(plan, paths.NOMINAL_BATCHES)),
         tables,
         _all_at(plan, paths.data_files(plan)),
         _at(plan, paths.MANIFEST),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
+from jetmill.workflow import paths
 
 
 def summary(plan: Plan) -> str:
@@ -30,7 +31,7 @@ def summary(plan: Plan) -> str:
 def closing_message(plan: Plan) -> str:
     """Say where the result is and how to load it, if all of it was asked for."""
     results, formats = plan.config.output_dir, plan.config.write.formats
-    if not Path(results, "manifest.json").exists():
+    if not Path(paths.placed(paths.MANIFEST, results)).exists():
         return f"Done. What was asked for is in {results}/."
     names = ", ".join(plan.outputs)
     how = [

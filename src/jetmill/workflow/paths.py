@@ -5,6 +5,7 @@ from jetmill.plan import Plan
 
 CLEANED = "<results>/{variation}clean/{sample}/batch_{batch}.h5"
 BATCHES = "<results>/{variation}clean/batches.json"
+NOMINAL_BATCHES = BATCHES.format(variation="")
 BINS = "<results>/bins/{group}.h5"
 BALANCE = "<results>/balance.h5"
 RANGE = "<results>/scalers/range_{range}.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.splitting import SPLITS, split_of
+from jetmill.workflow import paths
 
 if TYPE_CHECKING:
     from jetmill.columns.batch_list import CleanedBatch
@@ -21,7 +22,7 @@ def input_megabytes(plan: Plan, sample: str, number: str) -> float:
 
 def cleaned_megabytes(plan: Plan, output: str = "", part: str = "", variation: str = "") -> float:
     """Return how large the cleaned columns are, or those that a part reads; 0 before they are listed."""
-    path = Path(plan.config.output_dir, variation, "clean", "batches.json")
+    path = Path(paths.placed(paths.BATCHES.format(variation=variation), plan.config.output_dir))
     if not path.exists():
         return 0.0
     changed = path.stat().st_mtime_ns
