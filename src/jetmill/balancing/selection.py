@@ -12,7 +12,7 @@ from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, REPEATS, THRESHOLD
 from jetmill.balancing.thresholds import repeats
 from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_sources
 from jetmill.columns.schema import KEY, LABEL, Column, Kind, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
@@ -46,8 +46,8 @@ class PartSpec:
         cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
     ) -> "PartSpec":
         """Return a part that is drawn from some of the listed batches."""
-        found = read_batch_list(batch_list)
-        return cls(output, slice_of_keys, [(batch.sample, batch.path) for batch in found[batches]], found[0].types)
+        found, types = read_sources(batch_list)
+        return cls(output, slice_of_keys, found[batches], types)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,12 @@ def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     return [CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=types) for entry in found["batches"]]
 
 
+def read_sources(path: str | Path) -> tuple[list[tuple[str, str]], dict[Column, str]]:
+    """Read sample and column file of each listed batch, and the types of the columns."""
+    listed = read_batch_list(path)
+    return [(batch.sample, batch.path) for batch in listed], listed[0].types
+
+
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
     """Add up the cutflows of several batches, which have the same steps."""
     return [(step, sum(flow[i][1] for flow in flows)) for i, (step, _) in enumerate(flows[0])]

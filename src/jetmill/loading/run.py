@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jetmill.columns.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_sources
 from jetmill.columns.schema import Column
 from jetmill.config.load import load
 from jetmill.config.yaml_files import read_yaml
@@ -74,11 +74,10 @@ class Run:
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
         with open_intermediate_file(balance) as file:
             tables = Tables.read(file)
-        listed = read_batch_list(batches)
-        found = [(batch.sample, batch.path) for batch in listed]
+        found, types = read_sources(batches)
         if gone := [path for _, path in found if not Path(path).exists()]:
             raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
-        return cls(config, balance, tables, read_scalers(scalers), found, listed[0].types)
+        return cls(config, balance, tables, read_scalers(scalers), found, types)
 
     @property
     def types(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.columns.batch_list import read_batch_list
+from jetmill.columns.batch_list import read_batch_list, read_sources
 from jetmill.errors import JetmillError
 from jetmill.formats.content.part import Part
 from jetmill.formats.registry import FORMATS
@@ -89,30 +89,24 @@ def _list_batches(plan: Plan) -> None:
         list_batches(batches, _at(plan, paths.BATCHES, variation=variation))
 
 
-def _listed(plan: Plan) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """Return sample and column file of each batch, and the types of the columns as an option of stages."""
-    listed = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
-    return [(batch.sample, batch.path) for batch in listed], {"types": listed[0].types}
-
-
 def _bin_jets(plan: Plan) -> None:
-    batches, types = _listed(plan)
+    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
     for group, settings in plan.bin_settings.items():
         of_group = batches[settings.first_batch : settings.last_batch]
-        bin_jets(of_group, _at(plan, paths.BINS, group=group), settings, **types)
+        bin_jets(of_group, _at(plan, paths.BINS, group=group), settings, types=types)
 
 
 def _balance(plan: Plan) -> None:
-    batches, types = _listed(plan)
+    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
     binned = _all_at(plan, paths.bin_files(plan))
-    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings, **types)
+    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings, types=types)
 
 
 def _fit_scalers(plan: Plan) -> None:
-    batches, types = _listed(plan)
+    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
     tables = _at(plan, paths.BALANCE) if plan.scalers_need_balance else None
     for path, settings in zip(_all_at(plan, paths.range_files(plan)), plan.fit_settings, strict=True):
-        fit_scalers(batches, path, settings, balance_path=tables, **types)
+        fit_scalers(batches, path, settings, balance_path=tables, types=types)
 
 
 def _merge_scalers(plan: Plan) -> None:
