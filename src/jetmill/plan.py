@@ -1,4 +1,4 @@
-"""What there is to do: files, batches, ranges of variables and parts, known before anything runs."""
+"""The jobs of a run before anything runs: files, batches, ranges of variables, parts and their settings."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -303,10 +303,10 @@ def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, u
 
     monkeypatch.setattr(column_buffer.ColumnBuffer, "append", remove_and_append)
     # Whether it is skipped or not, its batch is of files that have changed.
-    told = "no such file; it was removed while it was read" if unreadable == "error" else "changed while it was read"
+    message = "no such file; it was removed while it was read" if unreadable == "error" else "changed while it was read"
     with pytest.raises(JetmillError) as error:
         cleaned("root", paths, tmp_path / "out/b.h5", unreadable=unreadable)
-    assert str(error.value).startswith(f"{paths[0]}: {told}")
+    assert str(error.value).startswith(f"{paths[0]}: {message}")
 
 
 MISTAKES = {

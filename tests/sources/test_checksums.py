@@ -103,7 +103,7 @@ def test_a_line(line, expected):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("a.root", f"found 'a.root', {EXPECTED}"),
         (SHA, f"found '{SHA}', {EXPECTED}"),
@@ -132,10 +132,10 @@ def test_a_line(line, expected):
         ("MD5 (a.root) = none", "found md5 'none', expected 32 hexadecimal digits"),
     ],
 )
-def test_a_line_that_is_wrong(line, told):
+def test_a_line_that_is_wrong(line, message):
     with pytest.raises(ValueError, match=r"^found") as error:
         parse(line)
-    assert str(error.value) == told
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize("tool", ["sha256sum", "md5sum"])
@@ -182,7 +182,7 @@ def test_a_file_of_checksums(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", [f"SUMS: holds no checksums; {EXPECTED}"]),
         ("# nothing\n", [f"SUMS: holds no checksums; {EXPECTED}"]),
@@ -197,9 +197,9 @@ def test_a_file_of_checksums(tmp_path):
         (b"\xff\xfe\x00", [f"SUMS: is not a text file (UTF-8); {EXPECTED}"]),
     ],
 )
-def test_a_file_of_checksums_that_is_wrong(tmp_path, content, told):
+def test_a_file_of_checksums_that_is_wrong(tmp_path, content, message):
     (tmp_path / "SUMS").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert refusal(read_checksums, "SUMS") == told
+    assert refusal(read_checksums, "SUMS") == message
 
 
 def test_many_wrong_lines(tmp_path):
@@ -298,9 +298,9 @@ def test_mistakes_are_told_with_all_others(tmp_path):
         write_dump(tmp_path / name)
     (tmp_path / "SUMS").write_text(f"{SHA}  b.h5\n")
     sample = {"files": "*.h5", "checksums": "SUMS"}
-    told = "samples.tt.checksums: SUMS: has no checksum of a.h5; add what is missing to it"
-    assert refusal(plan_of, sample) == [told]
-    assert refusal(lambda: plan_of(sample, seeds=1))[1:] == [told]
+    message = "samples.tt.checksums: SUMS: has no checksum of a.h5; add what is missing to it"
+    assert refusal(plan_of, sample) == [message]
+    assert refusal(lambda: plan_of(sample, seeds=1))[1:] == [message]
     (tmp_path / "SUMS").write_text("b.h5")
     assert refusal(plan_of, sample) == [f"samples.tt.checksums: SUMS: line 1: found 'b.h5', {EXPECTED}"]
     assert refusal(plan_of, sample | {"checksums": "gone"}) == ["samples.tt.checksums: gone: no such file"]
@@ -376,16 +376,16 @@ def test_a_flipped_byte(tmp_path, algorithm, of, record):
     assert [entry["jets"] for entry in inputs] == [500, 500]
     flip_a_byte(tmp_path / "1.h5")
     now = of((tmp_path / "1.h5").read_bytes())
-    told = (
+    message = (
         f"its {algorithm} is {now}, expected {sums[files[1]][algorithm]}; it is damaged, or another version of the file"
     )
     assert cleaned(files, tmp_path / "unseen.h5", {}, **options)[0][1]["jets"] == 500
     with pytest.raises(UnreadableError) as error:
         cleaned(files, tmp_path / "wrong.h5", sums, **options)
-    assert str(error.value) == f"{files[1]}: {told}"
+    assert str(error.value) == f"{files[1]}: {message}"
     assert not (tmp_path / "wrong.h5").exists()
     inputs, warnings = cleaned(files, tmp_path / "skipped.h5", sums, unreadable="skip", **options)
-    assert inputs[1] == {"path": files[1], "skipped": told, "jets": 0, "kept": 0}
+    assert inputs[1] == {"path": files[1], "skipped": message, "jets": 0, "kept": 0}
     assert inputs[0]["jets"] == 500
     assert any(files[1] in warning for warning in warnings)
 

@@ -177,7 +177,7 @@ class CleanedFile:
 
     @property
     def identity(self) -> dict[str, int | str]:
-        """Size of the file, and what else tells it from other files."""
+        """Size of the file, and whatever else distinguishes it, such as its UUID."""
         return self.source.identity
 
     def chunks(self) -> Iterator[tuple[Chunk, Columns, Counts]]:

@@ -109,7 +109,7 @@ class Config:
         concat = self.write.concat_jet_tracks
         return Content(
             samples=list(self.samples),
-            weight_columns=self.balance.event_weights,
+            event_weights=self.balance.event_weights,
             slots={name: c.max for name, c in self.constituents.items()},
             labels={
                 name: {label: c.label_classes.get(label, ()) for label in c.labels}

@@ -15,7 +15,7 @@ class Content:
     ----------
     samples
         All samples; the position of a jet's sample is written.
-    weight_columns
+    event_weights
         Variables of jets that every weight is multiplied by.
     slots
         Collection of constituents to the slots of a row.
@@ -30,7 +30,7 @@ class Content:
     """
 
     samples: Sequence[str]
-    weight_columns: Sequence[str]
+    event_weights: Sequence[str]
     slots: Mapping[str, int]
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     concat_jets: Sequence[str]

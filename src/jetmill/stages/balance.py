@@ -155,7 +155,7 @@ def _add_up_weights(paths: Sequence[str | Path], table: tuple[int, ...]) -> np.n
 def _weights_of_written(
     file: h5py.File,
     batches: Sequence[tuple[str, str | Path]],
-    weight_columns: Sequence[str],
+    names: Sequence[str],
     types: Mapping[Column, str] | None,
 ) -> np.ndarray:
     """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_bins,)."""
@@ -167,7 +167,7 @@ def _weights_of_written(
                 found = tables.select(batch, rows)
                 times = np.ones(len(found.key), dtype=np.int64) if found.times is None else found.times
                 used = times > 0
-                weight = event_weights(batch, weight_columns, rows, used)
+                weight = event_weights(batch, names, rows, used)
                 group = found.label * np.int64(tables.n_bins) + found.bin_index
                 sums.add(group[used], weight, times[used])
     return sums.result()

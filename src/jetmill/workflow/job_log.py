@@ -68,7 +68,7 @@ def job_log(path: str | Path) -> Iterator[None]:
 def _peak_memory() -> float:
     """Return the peak resident memory of this process in MB.
 
-    Linux tells it by process; ``getrusage`` alone would count what the parent held at the fork.
+    Linux reports it per process, whereas ``getrusage`` also counts what the parent held at the fork.
     """
     try:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())

@@ -61,19 +61,24 @@ def passed(**settings: Any) -> dict[str, Any]:
     """
 
     def short(wildcards: Any) -> str:
-        return " ".join(_hash_of(value(wildcards) if callable(value) else value) for value in settings.values())
+        return " ".join(_hash_once(value(wildcards) if callable(value) else value) for value in settings.values())
 
     return settings | {"digest": short if any(map(callable, settings.values())) else short(None)}
+
+
+def hash_of(settings: Any) -> str:
+    """Return the hash of settings: of their text, which is without what changes no file (``repr=False``)."""
+    return sha256(repr(settings).encode()).hexdigest()[:12]
 
 
 _hashes: dict[int, tuple[Any, str]] = {}
 
 
-def _hash_of(settings: Any) -> str:
-    """Return the hash of settings: of their text, which is without what changes no file (``repr=False``)."""
+def _hash_once(settings: Any) -> str:
+    """Return the hash of settings that many jobs share."""
     if id(settings) not in _hashes:
         # Kept, so that no other object gets this id.
-        _hashes[id(settings)] = settings, sha256(repr(settings).encode()).hexdigest()[:12]
+        _hashes[id(settings)] = settings, hash_of(settings)
     return _hashes[id(settings)][1]
 
 

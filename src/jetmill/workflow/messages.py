@@ -8,7 +8,7 @@ from jetmill.workflow import paths
 
 
 def summary(plan: Plan) -> str:
-    """Say in a few lines what there is to do."""
+    """Return a short summary of the files, batches, variables and parts of a run."""
     lines = [
         f"{name}: {len(files)} files in {sum(b.sample == name for b in plan.batches)} batches"
         f"{f', {plan.checksums[name]}' if name in plan.checksums else ''}"

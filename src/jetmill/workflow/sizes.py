@@ -32,7 +32,7 @@ def cleaned_megabytes(plan: Plan, output: str = "", part: str = "", variation: s
     return _megabytes(path, changed, split, batches.start, batches.stop) / plan.slice_of_keys(output, part)[1]
 
 
-# Snakemake asks anew for each job whenever it looks for some to start, and there may be thousands of batches.
+# Snakemake asks for each job whenever it looks for jobs to start, and there may be thousands of batches.
 @cache
 def _megabytes(
     path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jetmill.files import atomic_write
 from jetmill.settings.clean import CleanSettings
+from jetmill.workflow.made_from import hash_of
 
 # Under this, the variables of jets; a collection is never called so.
 JETS = "jets"
@@ -56,7 +56,7 @@ def _storing(settings: CleanSettings, stored: Mapping[str, list[str]]) -> CleanS
 def _rest(settings: CleanSettings) -> str:
     """Return a hash of all but the variables that are stored."""
     without = _storing(settings, {of: [] for of in _stored(settings)})
-    return sha256(repr(without).encode()).hexdigest()[:16]
+    return hash_of(without)
 
 
 def _with(settings: CleanSettings, recorded: Mapping[str, Any] | None) -> CleanSettings:

@@ -178,8 +178,8 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
     """
     labels, bins = (np.concatenate([getattr(j, k) for j in jets]) for k in ("label", "bin_index"))
     factor: np.ndarray = (bins >= 0).astype(np.float32)
-    if content.weight_columns:
-        columns = read_columns(jets, [event_weight(name) for name in content.weight_columns])
+    if content.event_weights:
+        columns = read_columns(jets, [event_weight(name) for name in content.event_weights])
         factor *= product({column.name: values for column, values in columns.items()})
     if not tables.weights:
         return {"weight": factor}
