@@ -102,16 +102,6 @@ def trained(tmp_path_factory):
     return dict(zip(CASES, zip(*ranks, strict=True), strict=True))
 
 
-@pytest.fixture
-def two(tmp_path_factory):
-    return made("two", tmp_path_factory)
-
-
-@pytest.fixture
-def one(tmp_path_factory):
-    return made("one", tmp_path_factory)
-
-
 def events(run, output):
     return np.stack([x for n, x in run.arrays(output).items() if n.startswith("jets/event/")], 1).astype(int).tolist()
 

@@ -38,26 +38,6 @@ def tensorflow_data():
 
 
 @pytest.fixture
-def run(request, tmp_path_factory):
-    return made(request.param, tmp_path_factory)
-
-
-@pytest.fixture
-def one(tmp_path_factory):
-    return made("one", tmp_path_factory)
-
-
-@pytest.fixture
-def two(tmp_path_factory):
-    return made("two", tmp_path_factory)
-
-
-@pytest.fixture
-def small(tmp_path_factory):
-    return made("small", tmp_path_factory)
-
-
-@pytest.fixture
 def index(two):
     return two.results / "val.h5"
 

@@ -86,31 +86,6 @@ def made(name, tmp_path_factory):
     return runs.once(tmp_path_factory, f"streaming_{name}", lambda path: make(path / "results", CONFIGS[name]))
 
 
-@pytest.fixture
-def run(request, tmp_path_factory):
-    return made(request.param, tmp_path_factory)
-
-
-@pytest.fixture
-def one(tmp_path_factory):
-    return made("one", tmp_path_factory)
-
-
-@pytest.fixture
-def two(tmp_path_factory):
-    return made("two", tmp_path_factory)
-
-
-@pytest.fixture
-def from_root(tmp_path_factory):
-    return made("root", tmp_path_factory)
-
-
-@pytest.fixture
-def small(tmp_path_factory):
-    return made("small", tmp_path_factory)
-
-
 def together(batches):
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
 
