@@ -10,8 +10,8 @@ from jetmill.balancing.resampling import Largest
 from jetmill.config.load import adapter
 from jetmill.config.reference import reference
 from jetmill.scaling import methods
-from jetmill.variables.systematics import VARIATIONS, Variation
-from jetmill.variables.transforms import JET_TRANSFORMS, Transform
+from jetmill.systematics.variation import VARIATIONS, variation
+from jetmill.variables.transforms import JET_TRANSFORMS, transform
 from jetmill.workflow.in_process import run_in_process
 
 REGISTRIES = (resampling.METHODS, methods.METHODS, JET_TRANSFORMS, VARIATIONS)
@@ -45,8 +45,14 @@ def registered():
         moments = statistics.scaled
         return moments.minimum, moments.maximum - moments.minimum
 
-    JET_TRANSFORMS["square"] = Transform(np.square, ("x",), ("squared",), formula="x^2")
-    VARIATIONS["double"] = Variation(("pt",), (), {}, lambda given: ({"pt": 2 * given.values["pt"]}, None))
+    @transform("squared", formula="x^2", of=(JET_TRANSFORMS,))
+    def square(x):
+        return x**2
+
+    @variation("double", ["pt"])
+    def double(given):
+        return {"pt": 2 * given.values["pt"]}, None
+
     adapter.cache_clear()
     yield
     for registry, content in zip(REGISTRIES, before, strict=True):

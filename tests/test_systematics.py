@@ -15,25 +15,13 @@ from scipy import special, stats
 from jetmill.errors import JetmillError
 from jetmill.ragged import count_true, position_in_jet, sort_in_jet
 from jetmill.randomness import keys, uniform
-from jetmill.variables import systematics
-from jetmill.variables.systematics import (
-    MAPS,
-    VARIATIONS,
-    Map2D,
-    box_muller,
-    energy_resolution,
-    energy_scale,
-    jets_from_constituents,
-    loss_probability,
-    normal_numbers,
-    position,
-    random_numbers,
-    read_maps,
-    reconstruction_efficiency,
-    uniform_numbers,
-    vary,
-)
+from jetmill.systematics import VARIATIONS, calorimeter, vary
+from jetmill.systematics.calorimeter import loss_probability
+from jetmill.systematics.maps import Map2D, read_maps
+from jetmill.systematics.momenta import jets_from_constituents
+from jetmill.systematics.numbers import box_muller, normal_numbers, random_numbers, uniform_numbers
 
+MAPS = ("Scale", "Mean", "RMS")
 ROLES = {"pt": "clus_pt", "energy": "clus_E", "eta": "clus_eta", "phi": "clus_phi", "taste": "clus_taste"}
 ENERGY = np.array([0.5, 1, 2, 4, 10, 50, 100, 300, 450.0])
 ETA = np.array([0.2, 0.6, 1.2, 2.0])
@@ -75,6 +63,36 @@ def constituents(n, seed=0, dtype=np.float64):
 def unpacked(columns, *roles):
     """Return the values of roles, and which are charged."""
     return [columns[ROLES[role]] for role in roles], columns["clus_taste"] == 0
+
+
+def vary_roles(name, columns, numbers=(), *, maps=(), unit=1, empty="fallback"):
+    """Apply a variation to columns by role, with random numbers by purpose."""
+    roles, numbers = {role: role for role in columns}, dict(numbers)
+    options = {"maps": dict(maps), "unit": unit, "empty": empty}
+    return vary(name, columns, roles, random=lambda _, purpose: numbers[purpose], **options)
+
+
+def reconstruction_efficiency(energy, eta, charged, uniform, maps, **options):
+    columns = {"energy": energy, "eta": eta, "taste": np.where(charged, 0, 1)}
+    return vary_roles("reconstruction_efficiency", columns, {"loss": uniform}, maps=maps, **options)[1]
+
+
+def energy_scale(pt, energy, eta, charged, maps, direction, **options):
+    columns = {"pt": pt, "energy": energy, "eta": eta, "taste": np.where(charged, 0, 1)}
+    found, _ = vary_roles(f"energy_scale_{direction}", columns, maps=maps, **options)
+    return found["pt"], found["energy"]
+
+
+def energy_resolution(pt, energy, eta, charged, maps, normal, **options):
+    columns = {"pt": pt, "energy": energy, "eta": eta, "taste": np.where(charged, 0, 1)}
+    found, _ = vary_roles("energy_resolution", columns, {"energy": normal}, maps=maps, **options)
+    return found["pt"], found["energy"]
+
+
+def position(pt, eta, phi, kind, normal_eta, normal_phi):
+    columns = {"pt": pt, "eta": eta, "phi": phi, "taste": kind}
+    found, _ = vary_roles("position", columns, {"eta": normal_eta, "phi": normal_phi})
+    return found["pt"], found["eta"], found["phi"]
 
 
 def identities(n, per_jet=20):
@@ -169,7 +187,7 @@ def test_maps_are_read_as_they_were_written(tmp_path, maps):
     path = write_maps(
         tmp_path / "maps.root", Other=(np.ones(1), np.arange(2.0)), **{k: as_tuple(v) for k, v in maps.items()}
     )
-    found = read_maps(path)
+    found = read_maps(path, MAPS)
     assert list(found) == list(MAPS)
     for name in MAPS:
         np.testing.assert_array_equal(found[name].values, maps[name].values)
@@ -212,22 +230,22 @@ def test_maps_that_cannot_be_used_are_named(tmp_path, maps, change, message):
         histograms["Means"] = histograms.pop("Mean") or as_tuple(maps["Mean"])
     path = write_maps(tmp_path / "maps.root", **histograms)
     with pytest.raises(JetmillError, match=message) as error:
-        read_maps(path)
+        read_maps(path, MAPS)
     assert path in str(error.value)
 
 
 def test_files_that_are_no_files_are_named(tmp_path, maps):
     with pytest.raises(JetmillError, match=r"absent\.root: no such file"):
-        read_maps(str(tmp_path / "absent.root"))
+        read_maps(str(tmp_path / "absent.root"), MAPS)
     whole = write_maps(tmp_path / "maps.root", **{k: as_tuple(v) for k, v in maps.items()})
     content = Path(whole).read_bytes()
     for size in (0, 50, len(content) // 2):
         (tmp_path / "cut.root").write_bytes(content[:size])
         with pytest.raises(JetmillError, match=r"cut\.root: "):
-            read_maps(str(tmp_path / "cut.root"))
+            read_maps(str(tmp_path / "cut.root"), MAPS)
     (tmp_path / "text.root").write_text("no histogram at all")
     with pytest.raises(JetmillError, match=r"text\.root: not a readable ROOT file"):
-        read_maps(str(tmp_path / "text.root"))
+        read_maps(str(tmp_path / "text.root"), MAPS)
 
 
 # Reconstruction efficiency
@@ -246,17 +264,15 @@ def test_everything_soft_is_lost_in_the_gap_and_noise_does_not_overflow():
         np.testing.assert_array_equal(loss_probability(np.array([-1e4, 0]), gap), loss_probability(np.zeros(2), gap))
 
 
-@pytest.mark.parametrize("with_maps", [True, False])
-def test_lost_constituents_are_those_of_a_loop(maps, with_maps):
+def test_lost_constituents_are_those_of_a_loop(maps):
     columns = constituents(4000)
     (energy, eta), charged = unpacked(columns, "energy", "eta")
     # Small numbers, or only one in a hundred would be lost.
     random = np.random.default_rng(5).random(4000) ** 4
     expected = []
     for e, y, c, u in zip(energy, eta, charged, random, strict=True):
-        p = momentum_by_hand(maps, e, y) if with_maps else e
-        expected.append(not (not c and e < 2.5 and u < loss_by_hand(p, y)))
-    kept = reconstruction_efficiency(energy, eta, charged, random, *[maps] * with_maps)
+        expected.append(c or not (e < 2.5 and u < loss_by_hand(momentum_by_hand(maps, e, y), y)))
+    kept = reconstruction_efficiency(energy, eta, charged, random, maps)
     assert kept.dtype == bool
     assert kept.tolist() == expected
     assert 0.05 < np.mean(~kept) < 0.5
@@ -266,7 +282,8 @@ def test_only_soft_and_neutral_constituents_are_lost():
     energy = np.array([2.49, 2.49, 2.49, 2.5, 2.51, 100, np.nan, 1])
     taste = np.array([0, 1, 2, 1, 1, 1, 1, 1])
     eta = np.array([1.45] * 7 + [np.nan])
-    kept = reconstruction_efficiency(energy, eta, taste == 0, np.zeros(8))
+    columns = {"energy": energy, "eta": eta, "taste": taste}
+    _, kept = vary_roles("reconstruction_efficiency", columns, {"loss": np.zeros(8)}, maps={"Scale": flat(1)})
     assert kept.tolist() == [True, False, False, True, True, True, True, True]
 
 
@@ -696,7 +713,7 @@ def test_what_is_missing_is_named(maps, name):
     attempt(roles={role: ROLES[role] for role in variation.roles}, maps={m: maps[m] for m in variation.maps})
     for role in variation.roles:
         without = {r: v for r, v in ROLES.items() if r != role}
-        message = rf"variation '{name}': it is not said which variable is '{role}' of a constituent"
+        message = rf"variation '{name}': roles does not name the variable that is '{role}'"
         with pytest.raises(JetmillError, match=message + r"\. Did you mean"):
             attempt(roles=without | {f"{role}_": "x"})
         short = {v: c for v, c in columns.items() if v != ROLES[role]}
@@ -823,5 +840,5 @@ def test_a_variation_without_size_leaves_the_jet():
 
 
 def test_numbers_are_those_of_the_predecessor():
-    assert (systematics.SOFT, systematics.MEASURED, systematics.UNMEASURED) == (2.5, 350, 0.1)
-    assert systematics.POSITION_SPREAD == 0.005
+    assert (calorimeter.SOFT, calorimeter.MEASURED, calorimeter.UNMEASURED) == (2.5, 350, 0.1)
+    assert calorimeter.POSITION_SPREAD == 0.005

@@ -10,8 +10,11 @@ from jetmill.columns.schema import Column, constituent, constituent_label, count
 from jetmill.ragged import broadcast, position_in_jet
 from jetmill.settings.clean import CleanSettings
 from jetmill.settings.systematics import Systematics
+from jetmill.systematics import VARIATIONS, vary
+from jetmill.systematics.maps import read_maps
+from jetmill.systematics.momenta import jets_from_constituents
+from jetmill.systematics.numbers import random_numbers
 from jetmill.variables.expressions import count_of
-from jetmill.variables.systematics import VARIATIONS, jets_from_constituents, random_numbers, read_maps, vary
 
 
 class Collection:

@@ -10,7 +10,7 @@ from jetmill.config.check_jets import jets
 from jetmill.config.problems import Problems, among
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config
-from jetmill.variables.systematics import VARIATIONS
+from jetmill.systematics import VARIATIONS
 
 
 def mismatches(config: Config) -> Problems:

@@ -21,7 +21,7 @@ from jetmill.settings.split import Split
 from jetmill.settings.systematics import Systematics, Variation
 from jetmill.settings.types import Before, Name, OutputPath, section
 from jetmill.settings.write import Write
-from jetmill.variables.systematics import VARIATIONS
+from jetmill.systematics import VARIATIONS
 
 
 @section

@@ -16,7 +16,7 @@ class Systematics:
     """Collection of constituents to vary."""
     roles: dict[Literal["pt", "energy", "eta", "phi", "taste"], Name]
     """Variables of the constituents that are pt, energy, eta, phi and taste (0 charged, 1 neutral, 2 both)."""
-    variations: Annotated[tuple[Annotated[str, OneOf("jetmill.variables.systematics", "VARIATIONS")], ...], MinLen(1)]
+    variations: Annotated[tuple[Annotated[str, OneOf("jetmill.systematics", "VARIATIONS")], ...], MinLen(1)]
     """Names of the variations."""
     maps: PathText | None = None
     """ROOT file with two-dimensional histograms in GeV and |eta|: Scale at E, and Mean and RMS at p = E / Scale."""

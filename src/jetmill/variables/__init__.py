@@ -1,1 +1,1 @@
-"""Formulas, networks and files of users that make new variables, vary them or say which are missing."""
+"""Formulas, networks and plug-ins of users that make new variables; which values are missing."""
