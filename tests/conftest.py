@@ -1,4 +1,4 @@
-"""Fixtures shared by the unit tests."""
+"""The order of tests, and fixtures that they share; those of finished runs are in `shared`."""
 
 import os
 from contextlib import suppress
@@ -16,6 +16,8 @@ os.environ.setdefault("XRD_TIMEOUTRESOLUTION", "1")
 with suppress(ImportError):
     # Python crashes if it is imported after TensorFlow.
     import XRootD.client  # noqa: F401
+
+pytest_plugins = ["faults", "ntuple_runs", "stream_runs"]
 
 settings.register_profile("jetmill", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("jetmill")

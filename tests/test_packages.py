@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import workflow_runs as runs
-from test_deployment import CONDA
+from fake_conda import CONDA
 
 from jetmill import packages
 from jetmill.errors import JetmillError

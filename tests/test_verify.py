@@ -1,6 +1,6 @@
 """A finished run is checked against its manifest: every damage to every kind of file is told, by name.
 
-The run is made by calling the stages (`test_streaming.make`): arrays and records of ATLAS jets with
+The run is made by calling the stages (`stream_runs.make`): arrays and records of ATLAS jets with
 tracks; ``val.h5`` is merged, the other joined files point to their parts.
 """
 
@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-from test_formats import ONE
-from test_streaming import ATLAS, make
+from format_runs import ONE
+from stream_runs import ATLAS, make
 
 from jetmill import verify as verify_module
 from jetmill.columns.batch_list import read_batch_list

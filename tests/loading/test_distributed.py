@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_streaming import made
+from stream_runs import made
 
 import jetmill
 from jetmill.errors import JetmillError

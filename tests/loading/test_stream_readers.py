@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from test_streaming import assert_same_batches, assert_same_jets, identity, lengths, made, together
+from stream_runs import assert_same_batches, assert_same_jets, identity, lengths, made, together
 
 from jetmill.errors import JetmillError
 from jetmill.formats.tfrecords import write as write_tfrecords

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from test_streaming import assert_same_jets, make, together
+from stream_runs import assert_same_jets, make, together
 
 import jetmill
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import servers
-from test_skipped_files import ROOT, cleaned, cut, equal, write_jets
+from damaged_inputs import ROOT, cleaned, cut, equal, write_jets
 
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan

@@ -10,9 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-from test_faults import ALL, ARRAY, CONFIG, INPUTS, Faulty, verify
-from test_faults import faulty as faulty
-from test_faults import undisturbed as undisturbed
+from faults import ALL, ARRAY, CONFIG, INPUTS, Faulty, verify
 
 pytestmark = pytest.mark.workflow
 

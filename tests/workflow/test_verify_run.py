@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import workflow_runs as runs
-from test_atlas_run import CONFIG as ATLAS
+from atlas_config import CONFIG as ATLAS
 
 pytestmark = pytest.mark.workflow
 

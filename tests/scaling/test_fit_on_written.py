@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from dump_chain import SLOTS, chain, config, make, place
 from sklearn.preprocessing import RobustScaler, StandardScaler
-from test_umami_defects import SLOTS, chain, config, make, place
 
 from jetmill.files import read_json
 

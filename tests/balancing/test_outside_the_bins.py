@@ -9,8 +9,8 @@ import logging
 import h5py
 import numpy as np
 import pytest
+from dump_chain import chain, config, make, place
 from sklearn.preprocessing import StandardScaler
-from test_umami_defects import chain, config, make, place
 
 import jetmill
 from jetmill.columns.batch_list import read_batch_list

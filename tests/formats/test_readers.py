@@ -7,7 +7,7 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 import yaml
-from test_formats import ALL, CLASSES, MAX, finished
+from format_runs import ALL, CLASSES, MAX, finished
 
 pytestmark = [pytest.mark.workflow, pytest.mark.readers]
 

@@ -10,7 +10,7 @@ import yaml
 from jetmill.cleaning.cuts import apply_cuts
 from jetmill.settings.jets import Cut
 
-TUTORIAL = Path(__file__).resolve().parents[1] / "docs/trees-tutorial.md"
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs/trees-tutorial.md"
 SECTION = TUTORIAL.read_text().split("## The selections of Root2HDF5")[1]
 SELECTIONS = yaml.safe_load(re.search(r"```yaml\n(.*?)```", SECTION, flags=re.DOTALL)[1])
 IN_MEV = ("pt", "m", "true_pt", "true_m", "split23")

@@ -11,7 +11,7 @@ from jetmill.config.load import as_json, load
 from jetmill.errors import JetmillError, nearest
 from jetmill.settings.balance import weight_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def put(raw, key, value):

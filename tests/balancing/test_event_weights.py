@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from dump_chain import chain, config, make, place
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from test_umami_defects import chain, config, make, place
 
 import jetmill
 from jetmill.balancing.event_weights import ExactSums, product
