@@ -555,7 +555,7 @@ def test_threads_that_make_no_sense(tmp_path, capsys):
     with pytest.raises(SystemExit) as error:
         main([str(tmp_path), "--threads", "0"])
     assert error.value.code == 2
-    assert "--threads must be 1 or more" in capsys.readouterr().err
+    assert "--threads: must be 1 or more" in capsys.readouterr().err
 
 
 # --- memory ---

@@ -41,6 +41,7 @@ COMPRESSION = {
     name: Package(f"write.compression: {name}", "hdf5plugin", ("hdf5plugin",), "hdf5plugin", "choose gzip")
     for name in ("lz4", "zstd")
 }
+FLAVOURS = Package("classes: ftag.<flavour>", "atlas-ftag-tools", ("ftag",), "atlas-ftag-tools", "write the expression")
 NETWORKS = Package("jets.networks", "onnxruntime", ("onnxruntime",), "onnxruntime")
 _XROOTD = ("fsspec-xrootd and xrootd", ("fsspec_xrootd", "XRootD"), "fsspec-xrootd xrootd")
 _HTTP = ("aiohttp and requests", ("aiohttp", "requests"), "aiohttp requests")

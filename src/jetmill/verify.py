@@ -23,6 +23,7 @@ from jetmill.formats.registry import FORMATS, format_of
 from jetmill.sources.remote import is_remote
 
 MANIFEST = "manifest.json"
+EXIT_CODES = "exit code: 0 all is as it was, 1 files are damaged or the input changed, 2 there is no manifest"
 BLOCK_BYTES = 2**24
 # Bytes between two lines of progress where there is no terminal.
 LINE_BYTES = 10 * 10**9
@@ -297,28 +298,26 @@ class _Progress:
             print(file=sys.stderr)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if there is no manifest."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jetmill.verify",
-        description="Check that the files of a finished run are as its manifest says.",
-        epilog="exit code: 0 all is as it was, 1 files are damaged or the input changed, 2 there is no manifest",
-    )
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the check takes."""
     parser.add_argument("results", type=Path, help="directory of the run (output_dir of its configuration)")
     parser.add_argument("--quick", action="store_true", help="look at presence and sizes only, read no file")
     parser.add_argument("--inputs", action="store_true", help="read the local input files too, for their hashes")
     threads = min(4, os.cpu_count() or 1)
-    parser.add_argument("--threads", type=int, default=threads, help="files read at the same time (%(default)s)")
-    options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error("--threads must be 1 or more")
+    parser.add_argument("--threads", type=_positive, default=threads, help="files read at the same time (%(default)s)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if there is no manifest."""
     progress = _Progress()
     how = {"threads": options.threads, "quick": options.quick, "input_hashes": options.inputs}
-    try:
-        findings = verify(options.results, **how, tell=progress)
-    except JetmillError as error:
-        print(error, file=sys.stderr)
-        return 2
+    findings = verify(options.results, **how, tell=progress)
     progress.end()
     for problem in (*findings.problems, *findings.changed_inputs):
         print(problem)
@@ -328,6 +327,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     last = f"{n_damaged} of {n} files are damaged" if n_damaged else f"{n} files are as the manifest says"
     print(last + (f"; inputs changed since: {len(findings.changed_inputs)}" if findings.changed_inputs else ""))
     return 0 if findings.good else 1
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Check a finished run; return the exit code of `run`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jetmill.verify",
+        description="Check that the files of a finished run are as its manifest says.",
+        epilog=EXIT_CODES,
+    )
+    arguments(parser)
+    try:
+        return run(parser.parse_args(words))
+    except JetmillError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

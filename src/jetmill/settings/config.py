@@ -48,7 +48,8 @@ class Config:
     """Collections of constituents: {name: {variables: ...}}. For format hdf5 the name is that of the dataset."""
     classes: Annotated[Classes, MinLen(1), MaxLen(255)]
     """Flavours of jets in the order of their labels: {class: expression} or {class: {samples: [...], cut: expression}}.
-    The first expression that is true counts; rest stands for all other jets. Jets of no class are dropped."""
+    The first expression that is true counts; rest stands for all other jets. Jets of no class are dropped. ftag.bjets
+    stands for the expression of a flavour of atlas-ftag-tools."""
     split: Split = Split()
     """How jets are divided into training, validation and test."""
     scaling: Scaling = Scaling()

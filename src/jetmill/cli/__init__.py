@@ -1,0 +1,5 @@
+"""The command ``jetmill``: one module per subcommand, found by themselves.
+
+A module of a subcommand has ``NAME``, ``HELP`` (one line), ``arguments(parser)``, which adds what it takes, and
+``run(options)``, which returns the exit code.
+"""

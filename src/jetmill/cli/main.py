@@ -1,0 +1,35 @@
+"""From the command line to a subcommand."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from jetmill import __version__, cli
+from jetmill.errors import JetmillError
+
+
+def commands() -> list[ModuleType]:
+    """Return the modules of all subcommands, in the order of their names."""
+    found = [import_module(f"{cli.__name__}.{module.name}") for module in iter_modules(cli.__path__)]
+    return sorted((module for module in found if hasattr(module, "NAME")), key=lambda module: module.NAME)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; return its exit code, 2 if it cannot do its work."""
+    parser = argparse.ArgumentParser(prog="jetmill", description="From simulated collisions to training files.")
+    parser.add_argument("--version", action="version", version=f"jetmill {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in commands():
+        subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except JetmillError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return code
