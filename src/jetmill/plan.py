@@ -13,7 +13,7 @@ from jetmill.formats.registry import FORMATS
 from jetmill.inputs.checksum_lists import Checksums, find_checksums
 from jetmill.inputs.files import find_files, remote_files
 from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
-from jetmill.settings.clean import Batch, CleanSettings
+from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.settings.config import Config
 from jetmill.settings.stages import (
     BalanceSettings,
@@ -23,6 +23,7 @@ from jetmill.settings.stages import (
     ManifestSettings,
     MergeSettings,
 )
+from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.sources.remote import is_remote, protocol_of
 from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
 
@@ -49,10 +50,11 @@ class Plan:
 
     def __init__(self, config: Config, *, jobs_run_here: bool = False):
         self.config = config
-        ending = "h5" if config.input.format == "hdf5" else "root"
-        self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{ending}")
-        if config.input.format == "hdf5":
-            problems += remote_files(self.files)
+        input_format = INPUT_FORMATS[config.input.format]
+        self.toy_suffix = input_format.suffix
+        self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{self.toy_suffix}")
+        if not input_format.remote:
+            problems += remote_files(self.files, input_format.name)
         self.checksums, more = find_checksums(config.samples, self.files)
         problems += more
         if jobs_run_here:
@@ -92,11 +94,11 @@ class Plan:
             yield NETWORKS
 
     @cached_property
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[InputBatch]:
         """All batches, sample by sample."""
         size = self.config.input.files_per_batch
         return [
-            Batch(sample, f"{start // size:04d}", files, start, self._checksums_of(sample, files))
+            InputBatch(sample, f"{start // size:04d}", files, start, self._checksums_of(sample, files))
             for sample, of_sample in self.files.items()
             for start in range(0, len(of_sample), size)
             for files in [tuple(of_sample[start : start + size])]
@@ -106,10 +108,10 @@ class Plan:
         return {path: self.checksums[sample].of[path] for path in files} if sample in self.checksums else {}
 
     @cached_property
-    def _batch(self) -> dict[tuple[str, str], Batch]:
+    def _batch(self) -> dict[tuple[str, str], InputBatch]:
         return {(b.sample, b.number): b for b in self.batches}
 
-    def batch(self, sample: str, number: str) -> Batch:
+    def batch(self, sample: str, number: str) -> InputBatch:
         """Return one batch."""
         return self._batch[sample, number]
 

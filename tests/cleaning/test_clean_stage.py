@@ -13,7 +13,7 @@ from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import Kind
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources import root
+from jetmill.sources.trees import reader as root
 from jetmill.splitting import TRAIN
 from jetmill.stages.clean import clean_batch
 
@@ -281,11 +281,6 @@ def test_without_checksums(files, tmp_path):
     assert attributes["inputs"][0]["sha256"] is None
     with uproot.open(files[0]) as file:
         assert attributes["inputs"][0]["uuid"] == str(file.file.uuid)
-
-
-def test_a_url(files, tmp_path):
-    columns, _ = cleaned([f"file://{files[0]}"], tmp_path / "b.h5")
-    assert len(columns["key"]) == len(expected(files[:1])[0]["pt"])
 
 
 @pytest.mark.parametrize("by", ["event", "jet"])

@@ -12,7 +12,8 @@ import uproot
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources import hdf5, root
+from jetmill.sources.datasets import reader as hdf5
+from jetmill.sources.trees import reader as root
 from jetmill.stages.clean import clean_batch
 from jetmill.toys.dumps import toy_dump
 

@@ -12,7 +12,7 @@ from jetmill.columns.batch_list import write_batch_list
 from jetmill.columns.schema import KEY, constituent_label
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
-from jetmill.sources import hdf5
+from jetmill.sources.datasets import reader as hdf5
 from jetmill.stages.clean import clean_batch
 
 N, SLOTS = 400, 8

@@ -27,8 +27,10 @@ from jetmill.columns.schema import KEY
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
-from jetmill.sources import UnreadableError, hdf5, root
+from jetmill.sources import UnreadableError
+from jetmill.sources.datasets import reader as hdf5
 from jetmill.sources.root import open_root
+from jetmill.sources.trees import reader as root
 from jetmill.stages.clean import clean_batch
 from jetmill.stages.make_toy import write_toy_file
 
@@ -258,7 +260,7 @@ def classes_of_uproot():
 
 def test_damaged_files_do_not_change_how_others_are_read(tmp_path):
     """uproot keeps the classes that it makes up from what a damaged file says of itself."""
-    write_toy_file(tmp_path / "good.root", process="ttbar", n_jets=100, seed=1, sample="tt", number=0)
+    write_toy_file(tmp_path / "good.root", "root", process="ttbar", n_jets=100, seed=1, sample="tt", number=0)
     bad, whole, failures = tmp_path / "bad.root", (tmp_path / "good.root").read_bytes(), 0
     for start in np.linspace(100, len(whole) - 200, 100).astype(int):
         bad.write_bytes(whole[:start] + b"\xff" * 100 + whole[start + 100 :])

@@ -96,7 +96,15 @@ def test_copies_of_real_files(tmp_path, caplog, raw_config, kind, checksum):
         }
     files = [tmp_path / f"{name}.{kind}" for name in ("a", "b", "copy")]
     for number, path in enumerate(files[:2]):
-        write_toy_file(path, process=process, n_jets=50, seed=1, sample="tt", number=number)
+        write_toy_file(
+            path,
+            raw_config["input"].get("format", "root"),
+            process=process,
+            n_jets=50,
+            seed=1,
+            sample="tt",
+            number=number,
+        )
     shutil.copy(*files[::2])
     clean_batch(files, tmp_path / "c.h5", settings=load(raw_config).cleaning, sample="tt", first_file=0)
     caplog.clear()

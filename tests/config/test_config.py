@@ -102,7 +102,7 @@ def test_missing_key_of_a_nested_section(raw_config, key):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("samples.tt.toy.process", "tbar", ["must be 'ttbar', 'qcd' or 'zprime'", "'tbar'", "Did you mean 'ttbar'?"]),
+        ("samples.tt.toy.process", "tbar", ["must be 'qcd', 'ttbar' or 'zprime'", "'tbar'", "Did you mean 'ttbar'?"]),
         ("input.format", "rot", ["'root'", "Did you mean 'root'?"]),
         ("input.level", "events", ["must be 'event' or 'jet'", "'events'", "Did you mean 'event'?"]),
         ("split.by", "modul", ["'event', 'jet' or 'modulo'", "Did you mean 'modulo'?"]),
@@ -282,7 +282,7 @@ def test_names_that_are_usual_in_dumps():
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("input.level", "jet", "input: tree and level are for format: root"),
+        ("input.level", "jet", "input.level: is for format: root"),
         ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
         ("constituents.tracks.define", {"a": "b", "b": "d0"}, "constituents.tracks.define.a: uses 'b', which is not"),
         ("constituents.tracks.sort_by", "absd(d0)", "constituents.tracks.sort_by: expression 'absd(d0)'"),

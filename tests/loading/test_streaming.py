@@ -34,7 +34,8 @@ from stream_runs import (
 import jetmill
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
-from jetmill.sources import hdf5, root
+from jetmill.sources.datasets import reader as hdf5
+from jetmill.sources.trees import reader as root
 
 OUTPUTS = [
     *(("one", output) for output in ("train", "val", "test", "val_resampled")),

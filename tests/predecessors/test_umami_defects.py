@@ -24,7 +24,7 @@ from jetmill.formats.files import layout
 from jetmill.formats.parquet import write as write_parquet
 from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
-from jetmill.sources import hdf5
+from jetmill.sources.datasets import reader as hdf5
 
 
 @pytest.fixture(scope="module")
@@ -688,10 +688,14 @@ def test_mock_of_atlas_ftag_tools(tmp_path):
 MISTAKES = {
     "links in HDF5": (
         {"tracks": {"tree": {"links": "JetTracks"}}},
-        "constituents.tracks.tree: links are followed in trees of events only",
+        "constituents.tracks.tree: is for format: root",
     ),
-    "tree in HDF5": ({"input": {"tree": "t"}}, "tree and level are for format: root"),
-    "level in HDF5": ({"input": {"level": "jet"}}, "tree and level are for format: root"),
+    "tree in HDF5": ({"input": {"tree": "t"}}, "input.tree: is for format: root"),
+    "level in HDF5": ({"input": {"level": "jet"}}, "input.level: is for format: root"),
+    "matches in HDF5": (
+        {"input": {"matched": {"gen": {"branches": "GenJet", "index": "genJetIdx"}}}},
+        "input.matched: is for format: root",
+    ),
     "no event": ({"input": {"event_id": []}}, "split: by modulo needs input.event_id"),
     "defined event number": (
         {"jets": {"define": {"twice": "2 * pt"}}, "input": {"event_id": ["twice"]}},
@@ -820,10 +824,12 @@ def test_a_variable_that_is_not_in_the_files(made, tmp_path, key, variables):
         chain(config(tmp_path, made.files, **{key: variables}))
 
 
-@pytest.mark.parametrize(("process", "input_format"), [("qcd", "hdf5"), ("zprime", "root")])
-def test_toys_of_the_other_experiment(tmp_path, process, input_format):
-    from jetmill.stages.make_toy import write_toy_file
-
-    path = tmp_path / ("a.h5" if input_format == "hdf5" else "a.root")
-    with pytest.raises(JetmillError, match=rf"samples\.x\.toy: there is no {process} in {input_format}"):
-        write_toy_file(path, process=process, n_jets=10, seed=1, sample="x", number=0)
+@pytest.mark.parametrize(
+    ("process", "input_format", "there_are"), [("qcd", "hdf5", "ttbar, zprime"), ("zprime", "root", "qcd, ttbar")]
+)
+def test_toys_of_the_other_experiment(raw_config, process, input_format, there_are):
+    raw = raw_config | {"samples": {"x": {"toy": {"process": process}}}, "input": {"format": input_format}}
+    with pytest.raises(JetmillError) as error:
+        Plan.from_raw(raw)
+    told = f"samples.x.toy.process: there is no {process} in format {input_format}; there are {there_are}"
+    assert str(error.value) == told

@@ -10,7 +10,8 @@ import pytest
 
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
-from jetmill.sources import hdf5, open_source
+from jetmill.sources import open_source
+from jetmill.sources.datasets import reader as hdf5
 
 HDF5 = Input(format="hdf5", jets="jets")
 N, SLOTS = 57, 6

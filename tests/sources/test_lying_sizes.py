@@ -14,7 +14,8 @@ import uproot
 
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
-from jetmill.sources import UnreadableError, hdf5, open_source
+from jetmill.sources import UnreadableError, open_source
+from jetmill.sources.datasets import reader as hdf5
 
 N = 600
 HDF5, ROOT = Input(format="hdf5", jets="jets"), Input()

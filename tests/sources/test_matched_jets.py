@@ -9,7 +9,8 @@ import uproot
 from jetmill.config.load import adapter, load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
-from jetmill.sources import open_source, root
+from jetmill.sources import open_source
+from jetmill.sources.trees import reader as root
 from jetmill.stages.clean import clean_batch
 
 MATCHED = {"gen": {"branches": "GenJet", "index": "genJetIdx"}}
@@ -173,10 +174,16 @@ def test_an_index_of_other_jets(tmp_path, write_root):
         read(path, ["pt", "gen_pt"])
 
 
-@pytest.mark.parametrize("settings", [{"level": "jet"}, {"format": "hdf5"}])
-def test_trees_of_events_only(raw_config, settings):
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"level": "jet"}, "objects that jets are matched to are in trees of events only"),
+        ({"format": "hdf5"}, "is for format: root"),
+    ],
+)
+def test_trees_of_events_only(raw_config, settings, told):
     raw_config["input"] = settings | {"matched": MATCHED, "event_id": []}
-    with pytest.raises(JetmillError, match=r"^input: matched is for trees of events"):
+    with pytest.raises(JetmillError, match=rf"^input\.matched: {told}"):
         load(raw_config)
 
 

@@ -13,7 +13,8 @@ from damaged_inputs import ROOT, cleaned, cut, equal, write_jets
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
 from jetmill.settings.input import Input
-from jetmill.sources import UnreadableError, open_source, root
+from jetmill.sources import UnreadableError, open_source
+from jetmill.sources.trees import reader as root
 
 SECONDS = 2
 
@@ -139,7 +140,6 @@ def test_an_http_server_without_ranges():
         ("root", "XRootD", "`pip install fsspec-xrootd xrootd`"),
         ("http", "aiohttp", "`pip install aiohttp requests`"),
         ("https", "aiohttp", "`pip install aiohttp requests`"),
-        ("s3", "s3fs", "s3fs"),
     ],
 )
 def test_a_missing_package_is_named_and_nothing_is_skipped(protocol, module, advice):
@@ -163,6 +163,14 @@ def test_an_unknown_protocol():
     error = failure("rood://host//a.root")
     assert not isinstance(error, UnreadableError)
     assert "rood:// is not known; root://, http:// and https:// are" in str(error)
+
+
+@pytest.mark.parametrize("protocol", ["s3", "gs", "xroot", "simplecache::https"])
+def test_an_unknown_protocol_is_refused_before_any_work(protocol):
+    with pytest.raises(JetmillError) as error:
+        planned(["root://host//a.root", f"{protocol}://host/a.root"], classes={"b": "hadronFlavour ="})
+    told = f"samples.tt.files: {protocol}://host/a.root: {protocol}:// is not known; root://, http:// and https:// are"
+    assert str(error.value).splitlines()[1:] == [told]
 
 
 def planned(files, **changes):
@@ -194,6 +202,6 @@ def test_a_url_that_is_listed_twice():
 def test_remote_hdf5_is_refused_before_any_work():
     with pytest.raises(JetmillError) as error:
         planned(["root://host//a.h5", "root://host//b.h5"], input={"format": "hdf5"})
-    assert str(error.value).startswith("samples.tt.files: root://host//a.h5: only ROOT files are read from servers")
+    assert str(error.value).startswith("samples.tt.files: root://host//a.h5: files of format hdf5 are not read")
     error = failure("root://host//a.h5", format="hdf5")
     assert not isinstance(error, UnreadableError)

@@ -5,8 +5,8 @@ import uproot
 
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
-from jetmill.sources import root
 from jetmill.sources.root import open_root
+from jetmill.sources.trees import reader as root
 from jetmill.stages.make_toy import write_toy_file
 
 
@@ -133,7 +133,7 @@ def test_chunks_do_not_change_the_jets(tmp_path, write_root, monkeypatch, chunk_
 def test_toy_files_are_reproducible(tmp_path):
     def toy(name, **changes):
         options = {"process": "ttbar", "n_jets": 500, "seed": 1, "sample": "tt", "number": 0} | changes
-        write_toy_file(tmp_path / name, **options)
+        write_toy_file(tmp_path / name, "root", **options)
         return read(tmp_path / name, ["pt", "event", "DeepCSV_trackSip3dSig_0"])[0]
 
     one, two = toy("a.root"), toy("b.root")
@@ -238,7 +238,7 @@ def valid_file(request, tmp_path_factory, write_root):
     path = tmp_path_factory.mktemp("valid") / "f.root"
     tree, names = "deep/tree" if request.param == "directory" else "Events", ["pt", "event"]
     if request.param == "toy":
-        write_toy_file(path, process="ttbar", n_jets=800, seed=1, sample="tt", number=0)
+        write_toy_file(path, "root", process="ttbar", n_jets=800, seed=1, sample="tt", number=0)
         with uproot.open(path) as file:
             names = [key.removeprefix("Jet_") for key in file[tree].keys() if key != "nJet"]  # noqa: SIM118
     else:

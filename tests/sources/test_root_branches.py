@@ -7,7 +7,7 @@ import pytest
 import uproot
 from uproot.interpretation.identify import UnknownInterpretation
 
-from jetmill.sources.root_branches import UNKNOWN, held_by
+from jetmill.sources.trees.branches import UNKNOWN, held_by
 
 LEAVES = [("pt", ">f4"), ("eta", ">f8")]
 

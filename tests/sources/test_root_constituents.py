@@ -14,7 +14,7 @@ from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.settings.constituents import Constituents, Origin
 from jetmill.settings.input import Input
-from jetmill.sources import root
+from jetmill.sources.trees import reader as root
 from jetmill.stages.clean import clean_batch
 
 N_EVENTS = 20
@@ -77,7 +77,7 @@ def grow(monkeypatch):
 @contextmanager
 def opened(path, origins, *, tree="Events", level="event", jets="Jet"):
     collections = {name: Constituents(variables=("any",), tree=Origin(**o)) for name, o in origins.items()}
-    with root.open_root(str(path), Input(tree=tree, level=level, jets=jets), collections) as source:
+    with root.open_tree(str(path), Input(tree=tree, level=level, jets=jets), collections) as source:
         yield source
 
 

@@ -86,7 +86,7 @@ class Run:
         for sample, process in PROCESSES.items():
             roots = [directory / f"{sample}{number}.root" for number in range(2)]
             for number, root in enumerate(roots):
-                write_toy_file(root, process=process, n_jets=2500, seed=1, sample=sample, number=number)
+                write_toy_file(root, "root", process=process, n_jets=2500, seed=1, sample=sample, number=number)
             for start in range(0, 2, files_per_batch):
                 name = f"{sample}/{start // files_per_batch:04d}"
                 self.roots[name] = roots[start : start + files_per_batch]

@@ -1,14 +1,13 @@
 rule make_toy:
     output:
-        "<results>/toy/{sample}_{number}.{suffix}",
+        f"<results>/toy/{{sample}}_{{number}}.{PLAN.toy_suffix}",
     log:
-        "<logs>/make_toy/{sample}_{number}.{suffix}.log",
-    wildcard_constraints:
-        suffix="root|h5",
+        "<logs>/make_toy/{sample}_{number}.log",
     conda:
         "../../envs/jetmill.yaml"
     params:
         **passed(toy=lambda w: CONFIG.samples[w.sample].toy),
+        format=CONFIG.input.format,
         seed=CONFIG.seed,
         code=code_digest("stages.make_toy"),
     message:

@@ -7,6 +7,7 @@ with job(snakemake):
     toy, wildcards = snakemake.params.toy, snakemake.wildcards
     write_toy_file(
         snakemake.output[0],
+        snakemake.params.format,
         process=toy.process,
         n_jets=toy.jets,
         seed=snakemake.params.seed,

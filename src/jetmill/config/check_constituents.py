@@ -15,9 +15,6 @@ def constituents(config: Config) -> Problems:
     cleaning = config.cleaning
     for name, collection in config.constituents.items():
         key = f"constituents.{name}"
-        on_events = config.input.format == "root" and config.input.level == "event"
-        if not on_events and (collection.tree.links or collection.tree.element_links):
-            yield f"{key}.tree", "links are followed in trees of events only"
         if name == "jets":
             yield key, "a collection cannot be called 'jets'"
         yield from definitions(f"{key}.define", collection.define)

@@ -7,6 +7,7 @@ from jetmill.config.problems import Problems, among, definitions, scaling, steps
 from jetmill.errors import nearest
 from jetmill.settings.config import Config
 from jetmill.settings.types import REST
+from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.transforms import JET_TRANSFORMS
 
@@ -32,7 +33,7 @@ def jets(config: Config) -> Problems:
             yield key, "reads_jets is for plug-ins of constituents; reads are variables of jets here"
         elif step.plugin is not None and not step.reads:
             yield key, "a plug-in of jets needs reads, the variables that it is given"
-    if jets.rank_by is not None and (config.input.format != "root" or config.input.level != "event"):
+    if jets.rank_by is not None and not INPUT_FORMATS[config.input.format].has_events(config.input):
         yield "jets.rank_by", "ranks the jets of an event, which only trees of events know"
     yield from _jet_order(config)
     yield from _counts(config)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jetmill.config.check_balance import balance
 from jetmill.config.check_constituents import constituents
+from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
 from jetmill.config.problems import Problems, among
 from jetmill.settings.balance import weight_name
@@ -16,7 +17,7 @@ from jetmill.systematics import VARIATIONS
 def mismatches(config: Config) -> Problems:
     """Yield a key and what is wrong there, for each mistake."""
     checks: tuple[Callable[[Config], Problems], ...] = (
-        *(jets, constituents, balance),
+        *(inputs, jets, constituents, balance),
         *(_classes, _write, _names, _split, _systematics),
     )
     for check in checks:

@@ -1,20 +1,12 @@
 """The formats that there are: all modules beside this one that have a `FORMAT`."""
 
 import re
-from importlib import import_module
-from pkgutil import iter_modules
 
 from jetmill import formats
+from jetmill.discovery import found_in
 from jetmill.formats.format import Format
 
-
-def _formats() -> dict[str, Format]:
-    others = [found for found in iter_modules(formats.__path__) if found.name != "registry"]
-    modules = [import_module(f"{formats.__name__}.{found.name}") for found in others if not found.ispkg]
-    return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
-
-
-FORMATS = _formats()
+FORMATS: dict[str, Format] = found_in(formats, "FORMAT")
 
 
 def format_of(path: str) -> Format | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jetmill.errors import JetmillError, one_line
 from jetmill.settings.samples import Sample
-from jetmill.sources.remote import NOT_REMOTE, is_remote
+from jetmill.sources.remote import is_remote, not_remote, wrong_protocol
 
 
 def find_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str, list[str]], list[str]]:
@@ -33,10 +33,10 @@ def find_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str,
     return files, problems
 
 
-def remote_files(files: Mapping[str, list[str]]) -> list[str]:
-    """Return a sentence for each sample with remote files, which HDF5 does not read."""
+def remote_files(files: Mapping[str, list[str]], input_format: str) -> list[str]:
+    """Return a sentence for each sample with remote files, which a format does not read."""
     first = {name: path for name, paths in files.items() for path in paths[::-1] if is_remote(path)}
-    return [f"samples.{name}.files: {path}: {NOT_REMOTE}" for name, path in first.items()]
+    return [f"samples.{name}.files: {path}: {not_remote(input_format)}" for name, path in first.items()]
 
 
 def _repeated(name: str, paths: list[str], first: dict[Hashable, tuple[str, str]]) -> list[str]:
@@ -87,6 +87,8 @@ def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
         raise JetmillError(f"samples.{name}.files: {one_line(binary[0])}: is not a path")
     found: list[str] = []
     for entry in entries:
+        if why := wrong_protocol(entry):
+            raise JetmillError(f"samples.{name}.files: {entry}: {why}")
         if is_remote(entry) and "*" in entry:
             raise JetmillError(
                 f"samples.{name}.files: {entry}: patterns find local files only; list remote files one by one, or in a"

@@ -15,7 +15,7 @@ from jetmill.variables.transforms import JET_TRANSFORMS
 
 
 @dataclass(frozen=True)
-class Batch:
+class InputBatch:
     """The input files that one clean job reads.
 
     Attributes

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Name, Text, section
+from jetmill.settings.types import Name, OneOf, Text, section
+
+FORMAT = OneOf("jetmill.sources.registry", "INPUT_FORMATS")
 
 
 @section
@@ -25,9 +27,8 @@ class Matched:
 class Input:
     """How input files are read."""
 
-    format: Literal["root", "hdf5"] = "root"
-    """Format of the input files: root for trees, hdf5 for structured datasets of jets (n,) and constituents (n, slots)
-    as in ATLAS dumps."""
+    format: Annotated[str, FORMAT] = "root"
+    """Format of the input files."""
     tree: Annotated[Text, MinLen(1)] = "Events"
     """Name of the tree (format root)."""
     level: Literal["event", "jet"] = "event"
@@ -56,15 +57,8 @@ class Input:
     timeout: Annotated[int, Ge(1), Le(86_400)] = field(default=120, repr=False)
     """Seconds to wait for the answer to a request for a remote file, at most a day."""
 
-    def __post_init__(self) -> None:
-        if self.format == "hdf5" and (self.tree, self.level) != ("Events", "event"):
-            raise ValueError("tree and level are for format: root")
-        if self.matched and (self.format, self.level) != ("root", "event"):
-            raise ValueError("matched is for trees of events")
-
 
 def names_of_format(raw: Any) -> Any:
-    """Fill in the names that are usual in HDF5 dumps."""
-    if isinstance(raw, dict) and raw.get("format") == "hdf5":
-        return {"jets": "jets", "event_id": ["eventNumber"], **raw}
-    return raw
+    """Fill in the names that are usual in files of the format."""
+    chosen = raw.get("format") if isinstance(raw, dict) else None
+    return {**FORMAT.entries[chosen].defaults, **raw} if chosen in FORMAT.choices else raw

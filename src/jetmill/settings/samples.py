@@ -1,18 +1,19 @@
 """Section ``samples``: the physics processes and their input files."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from jetmill.settings.types import FileText, NumberOfFiles, PathText, section
+from jetmill.settings.types import FileText, NumberOfFiles, OneOf, PathText, section
 
 
 @section
 class Toy:
     """Generated files in place of real ones."""
 
-    process: Literal["ttbar", "qcd", "zprime"]
-    """Process whose spectra and flavours the jets have: ttbar, qcd (format root only) or zprime (format hdf5 only)."""
+    process: Annotated[str, OneOf("jetmill.toys.processes.registry", "PROCESSES")]
+    """Process whose spectra and flavours the jets have. Files of format root hold CMS jets, those of format hdf5 ATLAS
+    jets."""
     files: NumberOfFiles = 4
     """Number of files, at most 99,999."""
     jets: Annotated[int, Ge(1), Le(1_000_000)] = 25_000

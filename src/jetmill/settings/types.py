@@ -107,16 +107,17 @@ class OneOf:
     @property
     def choices(self) -> list[str]:
         """The keys of the registry."""
-        return list(self._entries)
+        return list(self.entries)
 
     @property
     def descriptions(self) -> list[str]:
         """What each is, where the registry says so."""
-        entries = self._entries.items()
+        entries = self.entries.items()
         return [f"{key}: {entry.description}." for key, entry in entries if hasattr(entry, "description")]
 
     @property
-    def _entries(self) -> Mapping[str, Any]:
+    def entries(self) -> Mapping[str, Any]:
+        """The registry."""
         entries: Mapping[str, Any] = getattr(import_module(self.module), self.registry)
         return entries
 

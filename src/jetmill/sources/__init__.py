@@ -1,22 +1,23 @@
-"""Input files: one module per format, all yielding the same chunks of jets."""
+"""Input formats: each module here that has a `FORMAT` is one, and all yield the same chunks of jets.
+
+Heavy packages are imported by the functions that need them, as formats are imported wherever a configuration is read.
+"""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from jetmill.settings.constituents import Constituents as ConstituentSettings
+from jetmill.settings.constituents import Constituents
 from jetmill.settings.input import Input
-from jetmill.sources.chunk import Chunk, Constituents, Source
+from jetmill.sources.chunk import Chunk, ConstituentColumns, Source
 from jetmill.sources.damage import UnreadableError
 
-__all__ = ["Chunk", "Constituents", "Source", "UnreadableError", "open_source"]
+__all__ = ["Chunk", "ConstituentColumns", "Source", "UnreadableError", "open_source"]
 
 
 def open_source(
-    path: str, settings: Input, constituents: Mapping[str, ConstituentSettings] | None = None
+    path: str, settings: Input, constituents: Mapping[str, Constituents] | None = None
 ) -> AbstractContextManager[Source]:
     """Open an input file of the format that the configuration names.
-
-    A further format is a module with the classes of `jetmill.sources.chunk` and a line here.
 
     Raises
     ------
@@ -25,10 +26,6 @@ def open_source(
     JetmillError
         If it does not hold what the configuration names.
     """
-    if settings.format == "hdf5":
-        from jetmill.sources.hdf5 import open_hdf5
+    from jetmill.sources.registry import INPUT_FORMATS
 
-        return open_hdf5(path, jets=settings.jets)
-    from jetmill.sources.root import open_root
-
-    return open_root(path, settings, constituents or {})
+    return INPUT_FORMATS[settings.format].open(path, settings, constituents or {})

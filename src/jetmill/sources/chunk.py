@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Constituents:
+class ConstituentColumns:
     """Constituents of some jets, ragged (`jetmill.ragged`).
 
     Attributes
@@ -38,7 +38,7 @@ class Chunk(Protocol):
     entry: np.ndarray
     position: np.ndarray
 
-    def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> Constituents:
+    def constituents(self, collection: str, names: Sequence[str], jets: np.ndarray) -> ConstituentColumns:
         """Read the constituents of the jets where the mask `jets` is true, without empty slots."""
 
 

@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from jetmill.errors import JetmillError, first_line
+from jetmill.errors import JetmillError
 from jetmill.packages import PROTOCOLS
 
-NOT_REMOTE = "only ROOT files are read from servers; copy HDF5 files here, or mount the file system that has them"
+
+def not_remote(name: str) -> str:
+    """Return why no URL of a file of a format can be opened."""
+    return f"files of format {name} are not read from servers; copy them here, or mount the file system that has them"
 
 
 def is_remote(path: str) -> bool:
@@ -35,18 +38,25 @@ def options(path: str, timeout: int) -> dict[str, Any]:
     """
     import fsspec
 
+    if why := wrong_protocol(path):
+        raise JetmillError(f"{path}: {why}")
     protocol = protocol_of(path)
     try:
         fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        advice = f"`pip install {PROTOCOLS[protocol].install}`" if protocol in PROTOCOLS else first_line(error)
+    except ImportError:
+        advice = f"`pip install {PROTOCOLS[protocol].install}`"
         raise JetmillError(f"{path}: {protocol}:// needs a package that is not installed: {advice}") from None
-    except ValueError:
-        raise JetmillError(f"{path}: {protocol}:// is not known; root://, http:// and https:// are") from None
     if protocol == "root":
         return {"timeout": timeout}
-    if protocol in ("http", "https"):
-        from aiohttp import ClientTimeout
+    from aiohttp import ClientTimeout
 
-        return {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
-    return {}
+    return {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
+
+
+def wrong_protocol(path: str) -> str:
+    """Return what is wrong if a path is a URL of a protocol other than `jetmill.packages.PROTOCOLS`, "" if nothing."""
+    protocol = protocol_of(path)
+    if not is_remote(path) or protocol in PROTOCOLS:
+        return ""
+    *first, last = (f"{known}://" for known in PROTOCOLS)
+    return f"{protocol}:// is not known; {', '.join(first)} and {last} are"

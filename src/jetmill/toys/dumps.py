@@ -7,12 +7,14 @@ Momenta are in MeV, lengths in mm.
 
 import numpy as np
 
+from jetmill.toys.processes.process import BOTTOM, LIGHT, Spectrum
+from jetmill.toys.processes.registry import PROCESSES
+
 Columns = dict[str, np.ndarray]
 
-# Order of the flavours in the arrays below, with their HadronConeExclTruthLabelID.
-LIGHT, CHARM, BOTTOM, TAU = range(4)
+EXPERIMENT = "ATLAS"
+TAU = 3
 TRUTH_LABEL = np.array([0, 4, 5, 15], dtype=np.int32)
-FLAVOUR_SHARES = {"ttbar": [0.50, 0.12, 0.36, 0.02], "zprime": [0.52, 0.20, 0.25, 0.03]}
 
 # By ftagTruthOriginLabel: pile-up, fake, primary, from b, from b to c, from c, from tau, other secondary.
 ORIGIN_SHARES = np.array(
@@ -48,7 +50,7 @@ def toy_dump(n_jets: int, process: str, rng: np.random.Generator, *, n_tracks: i
     n_jets
         Jets, in events of several; the last event may be cut short.
     process
-        ``ttbar``, mostly below 250 GeV, or ``zprime``, up to several TeV.
+        Name of a process that there is in ATLAS.
     n_tracks
         Slots for tracks; a jet with more loses the least displaced.
 
@@ -58,16 +60,16 @@ def toy_dump(n_jets: int, process: str, rng: np.random.Generator, *, n_tracks: i
         Structured arrays ``jets`` (n_jets,) and ``tracks`` (n_jets, n_tracks). Valid tracks come first, by
         falling ``|IP3D_signed_d0_significance|``; the other slots hold NaN, 0, and -1 in truth labels.
     """
-    per_event = 1 + rng.poisson(4.0 if process == "ttbar" else 2.0, n_jets)
-    event = np.repeat(np.arange(n_jets), per_event)[:n_jets]
-    flavour = rng.choice(4, size=n_jets, p=FLAVOUR_SHARES[process])
-    pt = _transverse_momentum(process, flavour, rng)
+    spectrum = PROCESSES[process].spectra[EXPERIMENT]
+    event = np.repeat(np.arange(n_jets), 1 + rng.poisson(spectrum.jets_per_event, n_jets))[:n_jets]
+    flavour = rng.choice(4, size=n_jets, p=spectrum.shares)
+    pt = spectrum.pt(flavour, rng) * 1e3
     by_pt = np.lexsort((-pt, event))
     flavour, pt = flavour[by_pt], pt[by_pt]
 
     mean = 3.5 + 0.8 * (flavour == BOTTOM) - 1.0 * (flavour == TAU) + 2.0 * np.log1p(pt / 15e3)
     found = rng.poisson(mean * rng.gamma(5.0, 1 / 5.0, n_jets))
-    jets = _kinematics(pt, flavour, event, rng) | {"n_tracks": found}
+    jets = _kinematics(pt, flavour, event, spectrum, rng) | {"n_tracks": found}
     with_vertex = (found > 1) & (rng.random(n_jets) < np.array([0.08, 0.30, 0.70, 0.15])[flavour])
     jets |= _vertices(["SV1_masssvx", "SV1_efracsvx", "SV1_NGTinSvx"], with_vertex, flavour, rng)
     with_vertex = (found > 0) & (rng.random(n_jets) < np.array([0.15, 0.45, 0.85, 0.25])[flavour])
@@ -85,20 +87,12 @@ def toy_dump(n_jets: int, process: str, rng: np.random.Generator, *, n_tracks: i
     return {"jets": _structured(jets), "tracks": np.append(packed, _unused(packed.dtype)).take(source)}
 
 
-def _transverse_momentum(process: str, flavour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return pT in MeV: top decays give tens of GeV, a Z' a broad plateau that ends beyond 6 TeV."""
-    n = len(flavour)
-    soft = 15 + rng.gamma(np.array([1.1, 1.2, 1.9, 1.3])[flavour], 34.0, n) * rng.lognormal(0, 0.35, n)
-    if process == "ttbar":
-        return soft * 1e3
-    hard = 4500 * rng.beta(np.array([1.1, 1.2, 1.3, 1.2])[flavour], 1.6, n) * rng.gamma(30.0, 1 / 30.0, n)
-    return np.where(rng.random(n) < 0.15, soft, 15 + hard) * 1e3
-
-
-def _kinematics(pt: np.ndarray, flavour: np.ndarray, event: np.ndarray, rng: np.random.Generator) -> Columns:
+def _kinematics(
+    pt: np.ndarray, flavour: np.ndarray, event: np.ndarray, spectrum: Spectrum, rng: np.random.Generator
+) -> Columns:
     """Return kinematics and truth (n,) of jets that are ordered by event and falling pT."""
     n = len(pt)
-    eta = rng.normal(0, 1, n) * np.array([1.25, 1.05, 1.0, 1.1])[flavour]
+    eta = rng.normal(0, 1, n) * np.array(spectrum.eta_width)[flavour]
     first = np.searchsorted(event, event)
     return {
         "pt_btagJes": pt,

@@ -6,12 +6,14 @@ CMS, so that classes separate, spectra differ between the samples, and defaults 
 
 import numpy as np
 
-# Order of the flavours in the arrays below, with their hadronFlavour and nBHadrons.
-LIGHT, CHARM, BOTTOM, DOUBLE_BOTTOM = range(4)
+from jetmill.toys.processes.process import LIGHT
+from jetmill.toys.processes.registry import PROCESSES
+
+EXPERIMENT = "CMS"
+# Of light, c, b and bb.
 HADRON_FLAVOUR = np.array([0, 4, 5, 5], dtype=np.int32)
 N_B_HADRONS = np.array([0, 0, 1, 2], dtype=np.int32)
 
-FLAVOUR_SHARES = {"ttbar": [0.48, 0.10, 0.39, 0.03], "qcd": [0.84, 0.09, 0.05, 0.02]}
 N_TRACKS = 6  # slots of the per-track features
 N_ETA_REL = 4
 
@@ -19,10 +21,18 @@ N_ETA_REL = 4
 GARBAGE = np.array([7.1e31, -8.3e10, np.nan, -1.0, 0.0, 3.2e-38], dtype=np.float32)
 
 
+def jets_per_event(n: int, process: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the numbers of jets of so many toy events that they hold `n` jets at least: int64 (n_events,)."""
+    per_event = np.clip(rng.poisson(PROCESSES[process].spectra[EXPERIMENT].jets_per_event, size=n), 1, None)
+    return per_event[: int(np.searchsorted(np.cumsum(per_event), n)) + 1]
+
+
 def toy_jets(n: int, process: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return columns (n,) of toy jets, float32 or int32, named as the branches without ``Jet_``."""
-    flavour = rng.choice(4, size=n, p=FLAVOUR_SHARES[process])
-    pt, eta = _kinematics(n, process, flavour, rng)
+    spectrum = PROCESSES[process].spectra[EXPERIMENT]
+    flavour = rng.choice(4, size=n, p=spectrum.shares)
+    pt = spectrum.pt(flavour, rng)
+    eta = np.clip(rng.normal(0, 1, n) * np.array(spectrum.eta_width)[flavour], -4.7, 4.7)
     displaced_share = np.array([0.03, 0.25, 0.5, 0.65])[flavour]
     lifetime = np.array([0.01, 0.12, 0.35, 0.4])[flavour] * np.sqrt(pt / 100)
 
@@ -60,20 +70,11 @@ def toy_jets(n: int, process: str, rng: np.random.Generator) -> dict[str, np.nda
         for k in range(values.shape[1]):
             slot = values[:, k].astype(np.float32)
             jets[f"{branch}_{k}"] = np.where(count > k, slot, rng.choice(GARBAGE, n))
-    _sprinkle(jets["DeepCSV_trackSumJetEtRatio"], rng)
-    _sprinkle(jets["DeepCSV_trackJetPt"], rng)
+    _inject_nans(jets["DeepCSV_trackSumJetEtRatio"], rng)
+    _inject_nans(jets["DeepCSV_trackJetPt"], rng)
     jets |= _tagger(flavour, displaced_share, significance, with_vertex, has_tracks, rng)
     jets |= {"nBHadrons": N_B_HADRONS[flavour], "hadronFlavour": HADRON_FLAVOUR[flavour]}
     return jets
-
-
-def _kinematics(n: int, process: str, flavour: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return pT in GeV and eta: top decays are central and at tens of GeV, QCD falls as a power."""
-    if process == "ttbar":
-        pt = 15 + rng.gamma(1.5, 38.0, n) + 12 * (flavour >= BOTTOM) * rng.random(n)
-        return pt, np.clip(rng.normal(0, 1.25, n), -4.7, 4.7)
-    pt = np.minimum(15 * (1 - rng.random(n)) ** (-1 / 1.6), 1400)
-    return pt, np.clip(rng.normal(0, 1.9, n), -4.7, 4.7)
 
 
 def _tracks(
@@ -156,7 +157,7 @@ def _tagger(
     return {name: np.where(has_tracks, share[:, i], -1.0).astype(np.float32) for i, name in enumerate(names)}
 
 
-def _sprinkle(values: np.ndarray, rng: np.random.Generator) -> None:
+def _inject_nans(values: np.ndarray, rng: np.random.Generator) -> None:
     """Put a few NaN and infinities among the values, in place."""
     hit = rng.random(len(values)) < 5e-4
     values[hit] = rng.choice(np.array([np.nan, np.inf, -np.inf], dtype=np.float32), hit.sum())

@@ -65,8 +65,16 @@ def _all_at(plan: Plan, files: list[str]) -> list[str]:
 def _make_toys(plan: Plan) -> None:
     for sample, settings in plan.config.samples.items():
         for number, path in enumerate(plan.files[sample] if settings.toy is not None else []):
-            process, n_jets = settings.toy.process, settings.toy.jets  # type: ignore[union-attr]
-            write_toy_file(path, process=process, n_jets=n_jets, seed=plan.config.seed, sample=sample, number=number)
+            assert settings.toy is not None
+            write_toy_file(
+                path,
+                plan.config.input.format,
+                process=settings.toy.process,
+                n_jets=settings.toy.jets,
+                seed=plan.config.seed,
+                sample=sample,
+                number=number,
+            )
 
 
 def _clean(plan: Plan) -> None:

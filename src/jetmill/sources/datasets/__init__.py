@@ -1,0 +1,1 @@
+"""Structured datasets, read with h5py."""

@@ -1,0 +1,1 @@
+"""ROOT trees, read with uproot."""

@@ -1,0 +1,7 @@
+"""The processes that there are: all modules beside this one that have a `PROCESS`."""
+
+from jetmill.discovery import found_in
+from jetmill.toys import processes
+from jetmill.toys.processes.process import Process
+
+PROCESSES: dict[str, Process] = found_in(processes, "PROCESS")
