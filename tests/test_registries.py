@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import workflow_runs as runs
 
-from jetmill import sources
+from jetmill import sources, splitting
 from jetmill.balancing import resampling
 from jetmill.balancing.resampling import Largest
 from jetmill.config.load import adapter
@@ -91,7 +91,15 @@ PROCESS = Process(
 )
 '''
 
-REGISTRIES = (resampling.METHODS, methods.METHODS, JET_TRANSFORMS, VARIATIONS, INPUT_FORMATS, PROCESSES)
+REGISTRIES = (
+    splitting.RULES,
+    resampling.METHODS,
+    methods.METHODS,
+    JET_TRANSFORMS,
+    VARIATIONS,
+    INPUT_FORMATS,
+    PROCESSES,
+)
 CONFIG = {
     "samples": {"tops": {"toy": {"process": "tttt", "files": 1, "jets": 3000}}},
     "input": {"format": "numpy"},
@@ -101,6 +109,7 @@ CONFIG = {
     },
     "constituents": {"tracks": {"variables": ["pt"], "max": 5}},
     "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
+    "split": {"by": "parity", "test": "absEta_btagJes > 1"},
     "scaling": {"method": "range"},
     "balance": {"bins": {"pt_btagJes": [0, 10_000_000, 2]}, "resampling": {"method": "half"}},
     "systematics": {"collection": "tracks", "roles": {"pt": "pt"}, "variations": ["double"]},
@@ -118,6 +127,11 @@ def registered(tmp_path, monkeypatch):
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(directory)])
     INPUT_FORMATS.update(found_in(sources, "FORMAT"))
     PROCESSES.update(found_in(processes, "PROCESS"))
+
+    @splitting.rule("parity", "odd events for validation", event=True, test=splitting.CONDITION)
+    def split_by_parity(jets, *, test):
+        odd = jets.event[-1] % 2 == 1
+        return np.select([odd, test], [splitting.VAL, splitting.TEST], splitting.TRAIN).astype(np.uint8)
 
     @resampling.method("half", "every second jet")
     def take_half(pool):
@@ -153,6 +167,8 @@ def test_one_of_each(tmp_path):
     with h5py.File(results / "clean/tops/batch_0000.h5") as file:
         n = file.attrs["class_counts"][0]
         squared = file["variables/squared"][()]
+        odd = file["event/eventNumber"][()] % 2 == 1
+        split = np.repeat([0, 1, 2], file.attrs["splits"])
     with np.load(results / "toy/tops_0000.npz") as arrays:
         toys = arrays["jets"]
         tracks = arrays["tracks"]
@@ -160,6 +176,7 @@ def test_one_of_each(tmp_path):
     assert (toys["HadronConeExclTruthLabelID"] == 5).mean() == pytest.approx(0.5, abs=0.05)
     pt = tracks["pt"][tracks["valid"]]
     assert set(squared) <= set((eta**2).astype(np.float32))
+    np.testing.assert_array_equal(split, np.select([odd, squared > 1], [1, 2], 0))
     # Half of each class in its one bin with jets, give or take the rounding of a quota.
     assert np.bincount(train["jets/labels"]) == pytest.approx(n / 2, abs=1)
     scaled = train["jets/inputs"][:, 1]
@@ -172,6 +189,7 @@ def test_one_of_each(tmp_path):
     assert doubled[valid] == pytest.approx(2 * nominal[valid], rel=1e-4)
     assert np.isin(nominal[valid].round(), pt.round()).mean() > 0.99
     for text in (
+        "parity: odd events for validation.",
         "half: every second jet.",
         "range: shift is the minimum, scale the distance to the maximum.",
         "numpy: structured arrays in .npz files.",

@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
-from jetmill.randomness import keys
-from jetmill.splitting import SPLITS, TEST, TRAIN, VAL, split_by_event, split_by_jet, split_by_modulo, split_of
+from jetmill.splitting import SPLITS, TEST, TRAIN, VAL, JetsToSplit, split_by_event, split_by_jet, split_of
+from jetmill.splitting import split_by_modulo as by_modulo
+
+
+def jets(*event, n=0, seed=1):
+    return JetsToSplit(seed, event, np.arange(n), n)
+
+
+def split_by_modulo(event, **keys):
+    return by_modulo(jets(event), **keys)
 
 
 @pytest.mark.parametrize("n", [5, 6, 7, 9, 10, 11, 25, 99, 100, 1000, 1001, 12_345])
@@ -16,7 +24,7 @@ from jetmill.splitting import SPLITS, TEST, TRAIN, VAL, split_by_event, split_by
 def test_by_jet_is_train_test_split_twice(n, test, val, seed):
     rest, in_test = train_test_split(np.arange(n), test_size=test, random_state=seed)
     in_train, in_val = train_test_split(rest, test_size=val, random_state=seed)
-    split = split_by_jet(n, test=test, val=val, random_state=seed)
+    split = split_by_jet(jets(n=n, seed=seed), test=test, val=val)
     assert split.dtype == np.uint8
     np.testing.assert_array_equal(np.flatnonzero(split == TRAIN), np.sort(in_train))
     np.testing.assert_array_equal(np.flatnonzero(split == VAL), np.sort(in_val))
@@ -26,7 +34,7 @@ def test_by_jet_is_train_test_split_twice(n, test, val, seed):
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4])
 def test_by_jet_of_few_jets_rounds_up(n):
     # scikit-learn refuses an empty training split; a small batch may have one.
-    split = split_by_jet(n, test=0.2, val=0.1, random_state=1)
+    split = split_by_jet(jets(n=n), test=0.2, val=0.1)
     n_test = ceil(0.2 * n)
     n_val = ceil(0.1 * (n - n_test))
     np.testing.assert_array_equal(np.bincount(split, minlength=3), [n - n_test - n_val, n_val, n_test])
@@ -34,23 +42,23 @@ def test_by_jet_of_few_jets_rounds_up(n):
 
 @pytest.mark.parametrize(("test", "val", "absent"), [(0, 0.1, {TEST}), (0.2, 0, {VAL}), (0, 0, {VAL, TEST})])
 def test_a_share_of_zero_is_no_jet(test, val, absent):
-    by_jet = split_by_jet(1000, test=test, val=val, random_state=1)
-    by_event = split_by_event(keys(1, "split", of=[np.arange(1000)]), test=test, val=val)
+    by_jet = split_by_jet(jets(n=1000), test=test, val=val)
+    by_event = split_by_event(jets(np.arange(1000)), test=test, val=val)
     for split in (by_jet, by_event):
         assert set(split) == {TRAIN, VAL, TEST} - absent
 
 
 @pytest.mark.parametrize(("test", "val"), [(0.2, 0.1), (0.5, 0.5), (0.05, 0.9)])
 def test_by_event_has_the_shares_asked_for(test, val):
-    event_keys = keys(1, "split", of=[np.ones(100_000, int), np.arange(100_000)])
-    counts = np.bincount(split_by_event(event_keys, test=test, val=val), minlength=3)
+    events = jets(np.ones(100_000, int), np.arange(100_000))
+    counts = np.bincount(split_by_event(events, test=test, val=val), minlength=3)
     shares = np.array([(1 - test) * (1 - val), (1 - test) * val, test])
     assert stats.chisquare(counts, shares * 100_000).pvalue > 1e-3
 
 
 def test_jets_of_an_event_stay_together():
     event = np.repeat(np.arange(1000), np.arange(1000) % 7)
-    split = split_by_event(keys(1, "split", of=[event]), test=0.3, val=0.3)
+    split = split_by_event(jets(event), test=0.3, val=0.3)
     assert all(len(set(split[event == e])) == 1 for e in range(1000) if e % 7)
     assert len(set(split)) == 3
 

@@ -1,19 +1,25 @@
-"""Training, validation and test: three ways to say which jet goes where.
+"""Training, validation and test: the rules that say which jet goes where. `rule` puts one into `RULES`.
 
 A split is coded by its position in `SPLITS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
+from typing import Any
 
 import numpy as np
 
-from jetmill.randomness import uniform
+from jetmill.randomness import keys, uniform
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
 # Validation jets that are resampled as the training jets are.
 VAL_RESAMPLED = "val_resampled"
+
+# What a rule can take as a value of its keys.
+SHARE, REMAINDERS, NUMBER, CONDITION = "a share", "a list of remainders", "a number", "an expression"
 
 
 def split_of(output: str) -> str:
@@ -21,13 +27,92 @@ def split_of(output: str) -> str:
     return "val" if output == VAL_RESAMPLED else output
 
 
-def split_by_event(event_keys: np.ndarray, *, test: float, val: float) -> np.ndarray:
-    """Split by a hash of the event, so that jets of one event stay together.
+@dataclass(frozen=True)
+class JetsToSplit:
+    """Jets of a batch, as a rule sees them.
+
+    Attributes
+    ----------
+    seed
+        Of the configuration.
+    event
+        Variables of ``input.event_id``, each an ndarray of integers (n_jets,); none unless the rule needs them.
+    row : ndarray of int64, shape (n_jets,)
+        Positions in the batch, in the order of reading; empty unless the rule needs them.
+    n_jets_of_batch
+        Number of jets of the whole batch.
+    """
+
+    seed: int
+    event: Sequence[np.ndarray]
+    row: np.ndarray
+    n_jets_of_batch: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that splits jets.
+
+    Attributes
+    ----------
+    split
+        From jets and the keys of ``split`` that it takes, by keyword, to the split of each jet, uint8 (n_jets,). In
+        place of an expression (`CONDITION`) it gets where that is true, ndarray of bool (n_jets,).
+    takes
+        Key to what its value is.
+    description
+        What it does, for the key ``split.by``.
+    event
+        Whether it needs `JetsToSplit.event`.
+    row
+        Whether it needs `JetsToSplit.row`; the split of a jet then depends on its batch.
+    check
+        Called with the keys; raises ValueError if they do not fit each other.
+    """
+
+    split: Callable[..., np.ndarray]
+    takes: Mapping[str, str]
+    description: str
+    event: bool = False
+    row: bool = False
+    check: Callable[..., None] | None = None
+
+
+RULES: dict[str, Rule] = {}
+_Function = Callable[..., np.ndarray]
+
+
+def rule(
+    name: str,
+    description: str,
+    *,
+    event: bool = False,
+    row: bool = False,
+    check: Callable[..., None] | None = None,
+    **takes: str,
+) -> Callable[[_Function], _Function]:
+    """Register a function as the rule `name`, see `Rule`."""
+
+    def register(split: _Function) -> _Function:
+        RULES[name] = Rule(split, takes, description, event, row, check)
+        return split
+
+    return register
+
+
+@rule(
+    "event",
+    "by a hash of the seed and the values of input.event_id, so that the jets of an event stay together in all files"
+    " and samples",
+    event=True,
+    test=SHARE,
+    val=SHARE,
+)
+def split_by_event(jets: JetsToSplit, *, test: float, val: float) -> np.ndarray:
+    """Split by a hash of the event.
 
     Parameters
     ----------
-    event_keys : ndarray of uint64, shape (n_jets,)
-        Uniform keys, equal for jets of the same event.
     test, val
         Share of all events for testing; share of the rest for validation.
 
@@ -35,15 +120,31 @@ def split_by_event(event_keys: np.ndarray, *, test: float, val: float) -> np.nda
     -------
     ndarray of uint8, shape (n_jets,)
     """
-    u = uniform(event_keys)
+    u = uniform(keys(jets.seed, "split", of=[*jets.event]))
     split = np.full(len(u), TRAIN, dtype=np.uint8)
     split[u < test + (1 - test) * val] = VAL
     split[u < test] = TEST
     return split
 
 
-def split_by_jet(n_jets: int, *, test: float, val: float, random_state: int) -> np.ndarray:
-    """Split jet by jet, exactly as scikit-learn's ``train_test_split`` called twice.
+@rule(
+    "jet",
+    "by scikit-learn's train_test_split, applied twice to each batch; jets of one event, or the same jet in two files,"
+    " may end up in different splits",
+    row=True,
+    test=SHARE,
+    val=SHARE,
+)
+def split_by_jet(jets: JetsToSplit, *, test: float, val: float) -> np.ndarray:
+    """Split jet by jet, as `train_test_split_twice` does with the jets of a batch, and the seed as random state."""
+    split: np.ndarray = train_test_split_twice(jets.n_jets_of_batch, test, val, jets.seed)[jets.row]
+    return split
+
+
+# Jets of a batch come in blocks.
+@lru_cache(maxsize=1)
+def train_test_split_twice(n_jets: int, test: float, val: float, random_state: int) -> np.ndarray:
+    """Split exactly as scikit-learn's ``train_test_split`` called twice.
 
     First with ``test_size=test``, then on the rest with ``test_size=val``, both with the same
     `random_state` (the CMS study: 0.2, 0.1, 1). Shares are rounded up to whole jets.
@@ -62,12 +163,27 @@ def split_by_jet(n_jets: int, *, test: float, val: float, random_state: int) -> 
     return split
 
 
-def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val: Sequence[int]) -> np.ndarray:
+def _different_remainders(*, modulo: int, test: Sequence[int], val: Sequence[int]) -> None:
+    remainders = [*test, *val]
+    if len(set(remainders)) < len(remainders) or not all(0 <= r < modulo for r in remainders):
+        raise ValueError(f"test and val take different remainders from 0 to {modulo - 1}")
+
+
+@rule(
+    "modulo",
+    "by the remainder of the event number, the last variable of input.event_id, from 0 to modulo - 1 for negative"
+    " numbers too",
+    event=True,
+    check=_different_remainders,
+    modulo=NUMBER,
+    test=REMAINDERS,
+    val=REMAINDERS,
+)
+def split_by_modulo(jets: JetsToSplit, *, modulo: int, test: Sequence[int], val: Sequence[int]) -> np.ndarray:
     """Split by the remainder of the event number: those in `test`, in `val`, and the others.
 
     Parameters
     ----------
-    event : ndarray of integers, shape (n_jets,)
     modulo
         The divisor; remainders are from 0 to modulo - 1, of negative numbers too.
 
@@ -75,6 +191,7 @@ def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val:
     -------
     ndarray of uint8, shape (n_jets,)
     """
+    event = jets.event[-1]
     split_of_remainder = np.full(modulo, TRAIN, dtype=np.uint8)
     split_of_remainder[list(val)] = VAL
     split_of_remainder[list(test)] = TEST
@@ -82,3 +199,31 @@ def split_by_modulo(event: np.ndarray, *, modulo: int, test: Sequence[int], val:
     widest = np.uint64 if event.dtype.kind == "u" else np.int64
     split: np.ndarray = split_of_remainder[event.astype(widest, copy=False) % widest(modulo)]
     return split
+
+
+@rule(
+    "expression",
+    "by expressions of variables of the jet, test and val; a jet for which both are true is for testing, and one that"
+    " misses a variable for training",
+    test=CONDITION,
+    val=CONDITION,
+)
+def split_by_expression(jets: JetsToSplit, *, test: np.ndarray, val: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    """Split by conditions.
+
+    Parameters
+    ----------
+    test, val : ndarray of bool, shape (n_jets,)
+
+    Returns
+    -------
+    ndarray of uint8, shape (n_jets,)
+    """
+    return np.where(test, TEST, np.where(val, VAL, TRAIN)).astype(np.uint8)
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value of a key is, of those that rules take."""
+    if isinstance(value, str):
+        return CONDITION
+    return SHARE if isinstance(value, int | float) else REMAINDERS

@@ -233,6 +233,17 @@ def test_split_by_modulo(files, tmp_path):
     np.testing.assert_array_equal(columns["split"], np.select([remainder == 0, remainder == 1], [2, 1], 0))
 
 
+def test_split_by_expression(files, tmp_path):
+    """Test first, then val; a jet without mass is for training."""
+    split = {"by": "expression", "test": "event % 5 == 0 & pt > 40", "val": "mass <= 0 | abs_eta < 1.2"}
+    columns, _ = cleaned(files, tmp_path / "b.h5", split=split)
+    fifth = np.array([e % 5 for e in columns["event/event"].tolist()]) == 0
+    pt, mass, eta = (columns[f"variables/{name}"].astype(np.float64) for name in ("pt", "mass", "abs_eta"))
+    in_test, in_val = fifth & (pt > 40), ~np.isnan(mass) & ((mass <= 0) | (eta < np.float32(1.2)))
+    np.testing.assert_array_equal(columns["split"], np.select([in_test, in_val], [2, 1], 0))
+    assert {0, 1, 2} == set(columns["split"][np.isnan(mass) | in_test | in_val].tolist())
+
+
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
     [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (column_buffer, "RUN_BYTES", 0)],

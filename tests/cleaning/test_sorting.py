@@ -22,6 +22,7 @@ SPLITS = {
     "event": {"by": "event", "test": 0.3, "val": 0.2},
     "jet": {"by": "jet", "test": 0.3, "val": 0.2},
     "modulo": {"by": "modulo", "modulo": 7, "val": [1], "test": [2, 3]},
+    "expression": {"by": "expression", "test": "eventNumber % 7 == 2 & pt > 20", "val": "count(tracks) < 3"},
 }
 # Bytes and values of what stays in memory; jets and values of a block.
 LIMITS = {

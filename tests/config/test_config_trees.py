@@ -181,8 +181,19 @@ def test_jets_anew_need_all_of_the_momentum(raw):
 def test_variations_of_a_split_that_follows_the_selection(raw):
     """By jet, the split depends on which jets are left: test jets of a variation would be training jets."""
     raw["split"] = {"by": "jet"}
-    with pytest.raises(JetmillError, match="split"):
+    with pytest.raises(JetmillError, match=r"split\.by: jet: with systematics"):
         load(raw)
+
+
+def test_variations_of_a_split_by_what_varies(raw):
+    raw["systematics"]["jets"] = {"pt": "pt"}
+    raw["split"] = {"by": "expression", "test": "event % 2 == 0", "val": "pt > 50"}
+    with pytest.raises(
+        JetmillError, match=r"split\.val: uses 'pt', which is varied or computed; jets must be in one split"
+    ):
+        load(raw)
+    raw["split"]["val"] = "event % 4 == 1"
+    assert load(raw).split.conditions == {"test": "event % 2 == 0", "val": "event % 4 == 1"}
 
 
 def test_rank_needs_events(raw):

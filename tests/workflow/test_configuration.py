@@ -83,7 +83,7 @@ MISTAKES = {
         },
         [
             ("sede:", "unknown key", "Did you mean 'seed'?"),
-            ("split.by:", "'event', 'jet' or 'modulo'", "Did you mean 'event'?", "(found: 'events')"),
+            ("split.by:", "'event', 'jet', 'modulo' or 'expression'", "Did you mean 'event'?", "(found: 'events')"),
             ("jets.variabels:", "unknown key", "Did you mean 'variables'?"),
             ("balance:", "bins.pt", "low must be below high"),
             ("classes.b.cut:", "hadronFlavour = 5"),

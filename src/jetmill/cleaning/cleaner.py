@@ -14,12 +14,14 @@ from jetmill.cleaning.chunks import ConstituentChunk, JetChunk
 from jetmill.cleaning.collection import Collection
 from jetmill.cleaning.column_types import as_stored, column_types, types_without_files
 from jetmill.cleaning.counts import Counts
+from jetmill.cleaning.cuts import where
 from jetmill.cleaning.table import Table
 from jetmill.cleaning.transforms import load_steps
-from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind
+from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, split_condition
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, open_source
+from jetmill.variables.expressions import Expression
 from jetmill.variables.missing import pass_through
 from jetmill.variables.networks import ConstituentNetwork, Network
 
@@ -50,8 +52,9 @@ class Cleaner:
         self._read = [name for name in wanted if name not in settings.made]
         self._read_of_constituents = {name: collection.read for name, collection in self._collections.items()}
         self.own_types: dict[Column, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
-        if settings.split.by == "jet":
+        if settings.split.rule.row:
             self.own_types[ROW] = np.dtype(np.int64)
+        self.own_types |= {split_condition(key): np.dtype(bool) for key in settings.split.conditions}
         self.cutflow = ["read", *(c.cut for c in jets.select), "in a class"]
         classes = [c.cut if c.samples is None or sample in c.samples else None for c in settings.classes]
         networks = [(n, Network(n.file, len(n.variables))) for n in settings.networks_of(None)]
@@ -147,6 +150,8 @@ class Cleaner:
         kept, made = jets.kept, self._settings.made
         columns = {LABEL: jets.label[kept].astype(np.uint8)}
         columns[KEY] = keys(self._settings.seed, "order", self._sample, of=jets.identity(kept))
+        for key, text in self._settings.split.conditions.items():
+            columns[split_condition(key)] = where(Expression(text), jets.table.variables, missing=False)
         for column, name in self._columns.items():
             if column.kind in (Kind.VARIABLE, Kind.EVENT_WEIGHT) or name in made:
                 columns[column] = jets.table.variables[name]

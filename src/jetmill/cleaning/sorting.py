@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jetmill.cleaning.column_buffer import Block, ColumnBuffer
-from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, counts, offsets
+from jetmill.columns.schema import KEY, LABEL, NOT_STORED, ROW, Column, Kind, counts, offsets, split_condition
 from jetmill.ragged import starts_of
-from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
-from jetmill.settings.split import Split
-from jetmill.splitting import SPLITS, split_by_event, split_by_jet, split_by_modulo
+from jetmill.splitting import SPLITS, JetsToSplit
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
             per_jet = block.read(counts(collection))
             sizes[collection][number] = np.bincount(split, weights=per_jet, minlength=len(SPLITS))
     lengths = {of: int(n.sum()) for of, n in sizes.items()}
-    stored = {name: dtype for name, dtype in blocks[0].types.items() if name.kind not in (Kind.ROW, Kind.COUNTS)}
+    stored = {name: dtype for name, dtype in blocks[0].types.items() if name.kind not in NOT_STORED}
     columns = {name: (lengths[name.constituents], dtype) for name, dtype in stored.items()}
     columns |= {offsets(c): (lengths[None] + 1, np.dtype(np.int64)) for c in settings.constituents}
     return Sorted(columns, _pieces(blocks, split_of, list(stored), sizes), classes)
@@ -93,21 +91,17 @@ def _pieces(
 
 
 def _split(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
-    """Return a function that finds the split of the jets of a block, uint8 (n_jets,).
+    """Return a function that finds the split of the jets of a block, uint8 (n_jets,)."""
+    split, event_id = settings.split, settings.input.event_id
 
-    By event or modulo, the split depends on the event alone.
-    """
-    split: Split = settings.split
-    # The models guarantee shares or lists of remainders; mypy cannot see which.
-    if split.by == "jet":
-        of_rows = split_by_jet(buffer.n_jets, test=split.test, val=split.val, random_state=settings.seed)  # type: ignore[arg-type]
-        return lambda block: of_rows[block.read(ROW)]
+    def of_block(block: Block) -> np.ndarray:
+        jets = JetsToSplit(
+            seed=settings.seed,
+            event=[block.read(Column(Kind.EVENT, name)) for name in event_id] if split.rule.event else (),
+            row=block.read(ROW) if split.rule.row else np.empty(0, dtype=np.int64),
+            n_jets_of_batch=buffer.n_jets,
+        )
+        conditions = {key: block.read(split_condition(key)) for key in split.conditions}
+        return split.rule.split(jets, **split.keys | conditions)
 
-    def of_events(block: Block) -> np.ndarray:
-        event = [block.read(Column(Kind.EVENT, name)) for name in settings.input.event_id]
-        if split.by == "event":
-            event_keys = keys(settings.seed, "split", of=event)
-            return split_by_event(event_keys, test=split.test, val=split.val)  # type: ignore[arg-type]
-        return split_by_modulo(event[-1], modulo=split.modulo, test=split.test, val=split.val)  # type: ignore[arg-type]
-
-    return of_events
+    return of_block

@@ -14,6 +14,8 @@ class Kind(Enum):
     LABEL = "label"
     # Position of a jet in the order of reading. It is not stored.
     ROW = "row"
+    # Where an expression of the split is true. It is not stored.
+    SPLIT_CONDITION = "split"
     VARIABLE = "variables"
     SPECTATOR = "spectators"
     ADDITIONAL_LABEL = "additional_labels"
@@ -82,11 +84,18 @@ class Column:
 
 
 KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
+# Kinds that a batch file does not hold.
+NOT_STORED = (Kind.ROW, Kind.SPLIT_CONDITION, Kind.COUNTS)
 
 
 def variable(name: str) -> Column:
     """Return the column of a variable of jets."""
     return Column(Kind.VARIABLE, name)
+
+
+def split_condition(key: str) -> Column:
+    """Return the column of an expression of the section ``split``."""
+    return Column(Kind.SPLIT_CONDITION, key)
 
 
 def event_weight(name: str) -> Column:

@@ -12,6 +12,7 @@ from jetmill.config.problems import Problems, among
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config
 from jetmill.systematics import VARIATIONS
+from jetmill.variables.expressions import Expression
 
 
 def mismatches(config: Config) -> Problems:
@@ -71,10 +72,8 @@ def _names(config: Config) -> Problems:
 
 
 def _split(config: Config) -> Problems:
-    if config.split.by == "modulo" and not config.input.event_id:
-        yield "split", "by modulo needs input.event_id, whose last variable is the event number"
-    if config.split.by == "event" and not config.input.event_id:
-        yield "split", "by event needs input.event_id; without it, use by: jet"
+    if config.split.rule.event and not config.input.event_id:
+        yield "split", f"by: {config.split.by} needs input.event_id, which names the event; by: jet does not"
 
 
 def _systematics(config: Config) -> Problems:
@@ -82,8 +81,15 @@ def _systematics(config: Config) -> Problems:
     if systematics is None:
         return
     yield from among(f"{key}.collection", [systematics.collection], "constituents", config.constituents)
-    if config.split.by == "jet":
-        yield "split.by", "jet: with systematics, jets would be in another split for each variation"
+    if config.split.rule.row:
+        yield "split.by", f"{config.split.by}: with systematics, jets would be in another split for each variation"
+    changed = {*systematics.jets.values(), *config.cleaning.made}
+    for key, text in config.split.conditions.items():
+        for name in sorted(changed.intersection(Expression(text).names)):
+            yield (
+                f"split.{key}",
+                f"uses '{name}', which is varied or computed; jets must be in one split in all variations",
+            )
     if systematics.collection in config.constituents:
         made = config.constituents[systematics.collection].made
         for role, variable in systematics.roles.items():

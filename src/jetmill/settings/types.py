@@ -127,7 +127,8 @@ class OneOf:
         return core_schema.literal_schema(self.choices)
 
 
-def _parses(text: str) -> str:
+def parses(text: str) -> str:
+    """Return the text of an expression; raise ValueError if it is none."""
     try:
         Expression(text)
     except JetmillError as error:
@@ -189,7 +190,7 @@ Text = Annotated[str, MaxLen(500), After(_one_line)]
 FileText = Annotated[str, MinLen(1), MaxLen(10_000), After(_one_line)]
 PathText = Annotated[str, After(_one_line), After(_is_path)]
 OutputPath = Annotated[PathText, After(_is_output)]
-Expr = Annotated[str, After(_parses)]
+Expr = Annotated[str, After(parses)]
 Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$"), MaxLen(200)]
 # What goes before names; may be empty.
 Prefix = Annotated[str, Pattern(r"^([A-Za-z_][A-Za-z0-9_]*)?$"), MaxLen(200)]
