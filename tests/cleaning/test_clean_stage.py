@@ -1,6 +1,7 @@
 import hashlib
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -457,3 +458,20 @@ def test_real_pfnano_with_the_study_configuration(shared_data, tmp_path):
             assert np.isnan(trk[counts <= k]).all()
             assert (np.abs(trk[counts > k]) < 1e4).all()
         assert not any(np.isinf(batch.read(column)).any() for column in batch.columns(Kind.VARIABLE))
+
+
+def test_position_of_a_jet_in_its_event(tmp_path, write_root):
+    counts, pt = [3, 0, 1, 2], [10.0, 30, 50, 70, 90, 5]
+    path = write_root(tmp_path / "a.root", {"event": [7, 8, 9, 11], "Jet_pt": ak.unflatten(pt, counts)})
+    raw = {
+        "samples": {"tt": {"files": [str(path)]}},
+        "input": {"event_id": ["event"]},
+        "jets": {"variables": ["pt"], "select": ["pt > 20"]},
+        "classes": {"all": "rest"},
+        "balance": {"bins": {"pt": [0, 100, 1]}},
+    }
+    clean_batch([path], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
+    with h5py.File(tmp_path / "c.h5") as file:
+        jets = [file[name][()].tolist() for name in ("variables/pt", "event/event", "event/jet")]
+        assert file["event/jet"].dtype == np.int32
+    assert sorted(zip(*jets, strict=True)) == [(30, 7, 1), (50, 7, 2), (70, 9, 0), (90, 11, 0)]

@@ -344,12 +344,6 @@ def test_two_collections(tmp_path):
         assert rows == [(3.0 * event, -2), (3.0 * event + 2, -2)]
 
 
-def test_labels_must_be_integers(tmp_path):
-    dump(tmp_path / "a.h5")
-    with pytest.raises(JetmillError, match=r"'d0' of constituents\.tracks\.labels is float32; it must be an integer"):
-        clean([tmp_path / "a.h5"], tmp_path / "c.h5", config(labels=["d0"]))
-
-
 @pytest.mark.parametrize("kind", ["i8", "i2", "u8", "u1"])
 def test_labels_of_another_type_in_a_later_file(tmp_path, kind):
     wanted = expected(*dump(tmp_path / "a.h5"))
@@ -383,3 +377,30 @@ def test_big_endian_files(tmp_path):
         stored(clean([tmp_path / "a.h5"], tmp_path / "c.h5", config(sort_by="d0"))),
         expected(*made, key=lambda t: t["d0"]),
     )
+
+
+def test_cuts_after_the_transforms_which_see_all_selected(tmp_path):
+    jets, tracks, used = dump(tmp_path / "a.h5")
+    (tmp_path / "sums.py").write_text(
+        "import numpy as np\n"
+        "def total(tracks, jets):\n"
+        "    return {'total': np.bincount(tracks['jet'], tracks['hits'])[tracks['jet']]}\n"
+    )
+    plugin = {"plugin": str(tmp_path / "sums.py"), "function": "total", "reads": ["hits"], "makes": ["total"]}
+    settings = config(
+        variables=["number", "total"],
+        labels=["origin"],
+        select=["hits > 1"],
+        transforms=[plugin],
+        select_after_transforms=["d0 > 0", "total > 5"],
+        sort_by="number",
+    )
+    path = clean([tmp_path / "a.h5"], tmp_path / "c.h5", settings)
+    found, wanted = stored(path, ("number", "total"), ("origin",)), {}
+    for jet, of_jet, mask in zip(jets, tracks, used, strict=True):
+        if jet["pt"] > 20 and jet["flavour"] != 15:
+            selected = [t for t in of_jet[mask] if t["hits"] > 1]
+            total = sum(int(t["hits"]) for t in selected)
+            rows = [(t["number"].item(), total, t["origin"].item()) for t in selected if t["d0"] > 0 and total > 5]
+            wanted[int(jet["eventNumber"])] = sorted(rows, reverse=True)[:5]
+    same(found, wanted)

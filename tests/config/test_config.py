@@ -304,8 +304,8 @@ def test_names_that_are_usual_in_dumps():
         ("jets.additional_labels", ["m", "m"], "jets: additional_labels names m more than once"),
         (
             "jets",
-            {"variables": ["pt"], "define": {"m": "2"}, "spectators": ["m"]},
-            "jets.spectators: 'm'",
+            {"variables": ["pt"], "spectators": ["m"], "targets": ["m"]},
+            "jets.targets: 'm' is not in jets.additional_labels",
         ),
         ("scaling.log", ["p"], "scaling.log: 'p' is not in jets.variables"),
         ("scaling.unscaled", ["ptt"], "scaling.unscaled: 'ptt' is not in jets.variables. Did you mean 'pt'?"),

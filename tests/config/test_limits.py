@@ -58,7 +58,8 @@ FULL = {
         "select": ["pt > 20", {"cut": "eta < 2", "missing": "keep"}],
         "variables": ["pt", "eta", "trk_{0..2}"],
         "spectators": ["tagger"],
-        "additional_labels": ["truth"],
+        "additional_labels": [{"name": "truth", "variable": "flavour", "values": {5: 1}}],
+        "targets": ["truth"],
     },
     "constituents": {
         "tracks": {
@@ -68,6 +69,7 @@ FULL = {
             "missing": {"values": [-999], "values_of": {"d0": [1]}},
             "select": ["d0 > 0"],
             "sort_by": "d0",
+            "select_after_transforms": ["d0 < 9"],
             "transforms": ["log_set", {"name": "image_pixels", "options": {"n": 3, "half_width": 1}}],
             "max": 3,
             "variables": ["d0"],

@@ -328,6 +328,7 @@ def test_metadata_of_tfrecords(run):
         "add_variables": conditional,
         "variables": {"tracks": tracks},
         "labels": {"tracks": {"ftagTruthOriginLabel": ORIGINS, "ftagTruthVertexIndex": []}},
+        "float_labels": {"tracks": []},
     }
 
 

@@ -15,12 +15,13 @@ from jetmill.cleaning.collection import Collection
 from jetmill.cleaning.column_types import as_stored, column_types, types_without_files
 from jetmill.cleaning.counts import Counts
 from jetmill.cleaning.cuts import where
-from jetmill.cleaning.table import Table
+from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
-from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, split_condition
+from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, split_condition
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, open_source
+from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.variables.expressions import Expression
 from jetmill.variables.missing import pass_through
 from jetmill.variables.networks import ConstituentNetwork, Network
@@ -55,6 +56,8 @@ class Cleaner:
         if settings.split.rule.row:
             self.own_types[ROW] = np.dtype(np.int64)
         self.own_types |= {split_condition(key): np.dtype(bool) for key in settings.split.conditions}
+        if INPUT_FORMATS[settings.input.format].has_events(settings.input):
+            self.own_types[JET] = np.dtype(np.int32)
         self.cutflow = ["read", *(c.cut for c in jets.select), "in a class"]
         classes = [c.cut if c.samples is None or sample in c.samples else None for c in settings.classes]
         networks = [(n, Network(n.file, len(n.variables))) for n in settings.networks_of(None)]
@@ -82,6 +85,9 @@ class Cleaner:
             "define": partial(of_constituents.define, expressions=settings.define, jet_names=jet_names),
             "select": partial(of_constituents.select, cuts=settings.select, jet_names=jet_names),
             "transforms": partial(of_constituents.transform, steps=load_steps(settings.transforms)),
+            "select after transforms": partial(
+                of_constituents.select, cuts=settings.select_after_transforms, jet_names=jet_names
+            ),
             "variables of jets": partial(of_constituents.add_jet_variables, jet_names=jet_names),
             "sort": partial(of_constituents.sort, by=settings.sort_by),
             "truncate": partial(of_constituents.truncate, length=settings.max),
@@ -152,6 +158,8 @@ class Cleaner:
         columns[KEY] = keys(self._settings.seed, "order", self._sample, of=jets.identity(kept))
         for key, text in self._settings.split.conditions.items():
             columns[split_condition(key)] = where(Expression(text), jets.table.variables, missing=False)
+        if JET in self.own_types:
+            columns[JET] = jets.source.position[kept]
         for column, name in self._columns.items():
             if column.kind in (Kind.VARIABLE, Kind.EVENT_WEIGHT) or name in made:
                 columns[column] = jets.table.variables[name]
@@ -160,6 +168,10 @@ class Cleaner:
             if column.kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL):
                 columns[column], n = pass_through(columns[column], keep_infinite=column.kind is Kind.SPECTATOR)
                 jets.table.lost[f"{name} of {column.kind.value}"] += n
+        for label in self._settings.jets.additional_labels:
+            if label.values:
+                column = Column(Kind.ADDITIONAL_LABEL, label.name)
+                columns[column] = new_values(columns[column], label.values)
         return columns
 
 
@@ -200,8 +212,9 @@ def _columns_of_jets(settings: CleanSettings) -> dict[Column, str]:
     groups = {
         Kind.VARIABLE: settings.stored_variables,
         Kind.SPECTATOR: settings.jets.spectators,
-        Kind.ADDITIONAL_LABEL: settings.jets.additional_labels,
         Kind.EVENT_WEIGHT: settings.event_weights,
         Kind.EVENT: settings.input.event_id,
     }
-    return {Column(kind, name): name for kind, names in groups.items() for name in names}
+    columns = {Column(kind, name): name for kind, names in groups.items() for name in names}
+    labels = settings.jets.label_sources.items()
+    return columns | {Column(Kind.ADDITIONAL_LABEL, name): source for name, source in labels}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jetmill.cleaning.chunks import ConstituentChunk, JetChunk
-from jetmill.cleaning.table import Table, as_integers
+from jetmill.cleaning.table import Table, as_integers, new_values
 from jetmill.columns.schema import Column, constituent, constituent_label, counts
 from jetmill.ragged import broadcast, position_in_jet
 from jetmill.settings.clean import CleanSettings
@@ -63,9 +63,14 @@ class Collection:
         columns = {counts(self._name): constituents.counts}
         columns |= {constituent(self._name, n): constituents.final(variables[n]) for n in self._settings.variables}
         key = f"constituents.{self._name}.labels"
-        for name in self._settings.labels:
-            values = constituents.final(labels[name] if name in labels else variables[name])
-            columns[constituent_label(self._name, name)] = as_integers(key, name, values)
+        for label in self._settings.labels:
+            computed = label.source not in labels and label.source not in self._settings.units
+            values = constituents.final(labels[label.source] if label.source in labels else variables[label.source])
+            if label.values:
+                values = new_values(values, label.values)
+            elif computed or values.dtype.kind != "f":
+                values = as_integers(key, label.name, values)
+            columns[constituent_label(self._name, label.name)] = values
         return columns
 
     def _read(self, jets: JetChunk, of_jets: np.ndarray) -> ConstituentChunk:
@@ -76,7 +81,8 @@ class Collection:
         for name, factor in self._settings.units.items():
             if name in table.variables:
                 table.convert(name, found.columns[name].dtype, factor)
-        labels = {name: found.columns[name] for name in self._settings.labels if name in found.columns}
+        as_in_file = {*self._settings.label_sources.values()}.difference(self._settings.units)
+        labels = {name: found.columns[name] for name in as_in_file.intersection(found.columns)}
         constituents = ConstituentChunk(jets, of_jets, found.counts, table, labels)
         if self._variation is not None:
             self._vary(constituents)

@@ -7,6 +7,7 @@ import numpy as np
 from jetmill.columns.schema import Column, Kind, constituent, constituent_label, counts
 from jetmill.errors import JetmillError
 from jetmill.settings.clean import CleanSettings
+from jetmill.settings.labels import Label
 from jetmill.sources import Source
 from jetmill.variables.missing import stored_type
 
@@ -38,10 +39,8 @@ def column_types(
     in_file = source.dtypes(read)
     _check_integers(path, "input.event_id", in_file, settings.input.event_id)
     types = _jet_types(settings, jets, in_file)
-    for name, collection in settings.constituents.items():
+    for name in settings.constituents:
         in_collection = source.constituent_dtypes(name, read_of_constituents[name])
-        labels = [label for label in collection.labels if label in in_collection]
-        _check_integers(path, f"constituents.{name}.labels", in_collection, labels)
         types |= _constituent_types(settings, name, in_collection)
     return types
 
@@ -51,7 +50,7 @@ def types_without_files(settings: CleanSettings, jets: Mapping[Column, str]) -> 
 
     The columns are read in the types of the other batches.
     """
-    as_in_file = {*settings.input.event_id, *settings.jets.additional_labels}.difference(settings.made)
+    as_in_file = {*settings.input.event_id, *settings.jets.label_sources.values()}.difference(settings.made)
     types = _jet_types(settings, jets, dict.fromkeys(as_in_file, np.dtype(bool)))
     for name in settings.constituents:
         types |= _constituent_types(settings, name, {})
@@ -59,9 +58,14 @@ def types_without_files(settings: CleanSettings, jets: Mapping[Column, str]) -> 
 
 
 def _jet_types(settings: CleanSettings, columns: Mapping[Column, str], in_file: Types) -> dict[Column, np.dtype]:
-    types = {}
+    types: dict[Column, np.dtype] = {}
+    with_new_values = {
+        Column(Kind.ADDITIONAL_LABEL, label.name) for label in settings.jets.additional_labels if label.values
+    }
     for column, name in columns.items():
-        if name not in in_file or column.kind in (Kind.SPECTATOR, Kind.EVENT_WEIGHT):
+        if column in with_new_values:
+            types[column] = np.dtype(np.int32)
+        elif name not in in_file or column.kind in (Kind.SPECTATOR, Kind.EVENT_WEIGHT):
             types[column] = np.dtype(np.float32)
         elif column.keeps_type and name not in settings.jets.units:
             types[column] = in_file[name]
@@ -85,10 +89,14 @@ def _constituent_types(settings: CleanSettings, name: str, in_file: Types) -> di
         small = dtype.kind != "f" and dtype.itemsize <= 2
         return dtype if small and not missing.values and variable not in changed else stored_type(dtype)
 
+    def label_type(label: Label) -> np.dtype:
+        is_float = label.source in collection.units or in_file.get(label.source, np.dtype(int)).kind == "f"
+        return np.dtype(np.float32 if is_float and not label.values else np.int32)
+
     return (
         {counts(name): np.dtype(np.uint16)}
         | {constituent(name, variable): type_of(variable) for variable in collection.variables}
-        | {constituent_label(name, label): np.dtype(np.int32) for label in collection.labels}
+        | {constituent_label(name, label.name): label_type(label) for label in collection.labels}
     )
 
 

@@ -23,7 +23,7 @@ def define(constituents: ConstituentChunk, *, expressions: Mapping[str, str], je
 
 def select(constituents: ConstituentChunk, *, cuts: Sequence[str], jet_names: Sequence[str]) -> None:
     """Keep the constituents that pass all cuts."""
-    n_read = int(constituents.counts.sum())
+    n_read = constituents.flow[0] if constituents.flow else int(constituents.counts.sum())
     if cuts:
         variables = constituents.table.variables | constituents.jet_variables(jet_names)
         constituents.keep(np.logical_and.reduce([where(Expression(c), variables, missing=False) for c in cuts]))

@@ -72,6 +72,13 @@ class Table:
         self.variables = {name: values[rows] for name, values in self.variables.items()}
 
 
+def new_values(values: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
+    """Return the new values of a label, int32, -1 where the table has none."""
+    old = np.array(sorted(table))
+    place = np.searchsorted(old, values).clip(max=len(old) - 1)
+    return np.where(old[place] == values, np.array([table[x] for x in old.tolist()])[place], -1).astype(np.int32)
+
+
 def as_integers(key: str, name: str, values: np.ndarray) -> np.ndarray:
     """Return a label as int32, -1 where missing.
 

@@ -86,6 +86,8 @@ class Column:
 KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
 # Kinds that a batch file does not hold.
 NOT_STORED = (Kind.ROW, Kind.SPLIT_CONDITION, Kind.COUNTS)
+# Position of the jet in its event, in trees of events.
+JET = Column(Kind.EVENT, "jet")
 
 
 def variable(name: str) -> Column:

@@ -25,9 +25,7 @@ def constituents(config: Config) -> Problems:
         yield from twice(key, collection.made)
         read = cleaning.constituents_read(name)
         for variable in collection.units:
-            if variable in collection.labels:
-                yield f"{key}.units", f"'{variable}' is one of labels, which are integers and have no unit"
-            elif variable not in [*read, *roles]:
+            if variable not in [*read, *roles]:
                 hint = nearest(variable, read)
                 yield f"{key}.units", f"nothing reads a variable '{variable}'.{hint}"
         yield from scaling(f"{key}.scaling", collection.scaling, f"{key}.variables", collection.variables)
@@ -36,7 +34,7 @@ def constituents(config: Config) -> Problems:
             if missing not in known:
                 hint = nearest(missing, known)
                 yield f"{key}.missing.values_of", f"nothing uses a variable '{missing}'.{hint}"
-        yield from among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.labels)
+        yield from among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.label_sources)
 
 
 def _order(key: str, collection: Constituents) -> Problems:

@@ -16,7 +16,6 @@ def jets(config: Config) -> Problems:
     """Yield what is wrong with variables, cuts and networks of jets."""
     jets, known, made = config.jets, config.cleaning.used_variables, config.cleaning.made
     for key, names in {
-        "jets.spectators": jets.spectators,
         "jets.missing.slots": jets.missing.slots,
         "input.event_id": config.input.event_id,
     }.items():
@@ -39,12 +38,13 @@ def jets(config: Config) -> Problems:
     yield from _counts(config)
     yield from _made_of_constituents(config)
     yield from twice("jets", made)
-    read = [*known, *jets.spectators, *jets.additional_labels]
+    read = [*known, *jets.spectators, *jets.label_sources.values()]
     for name in jets.units:
         if name in config.input.event_id:
             yield "jets.units", f"'{name}' identifies the event (input.event_id) and has no unit"
         elif name not in read or name in made:
             yield "jets.units", f"nothing reads a variable '{name}'.{nearest(name, read)}"
+    yield from among("jets.targets", jets.targets, "jets.additional_labels", jets.label_sources)
     for number, network in enumerate(jets.networks):
         if not Path(network.file).is_file():
             yield f"jets.networks.{number}.file", f"{network.file}: no such file"
@@ -113,6 +113,9 @@ def _counts(config: Config) -> Problems:
     for of, collection in config.constituents.items():
         texts = {f"define.{name}": text for name, text in collection.define.items()}
         texts |= {f"select.{number}": text for number, text in enumerate(collection.select)}
+        texts |= {
+            f"select_after_transforms.{number}": text for number, text in enumerate(collection.select_after_transforms)
+        }
         texts |= {} if collection.sort_by is None else {"sort_by": collection.sort_by}
         for key, text in texts.items():
             for name in sorted(Expression(text).collections):

@@ -55,19 +55,19 @@ def _names(config: Config) -> Problems:
     # Names of columns that structured and Parquet files have besides the variables.
     made = ["sample", "flavour_label", "weight", *(f"weight_{weight_name(w)}" for w in config.balance.weights)]
     made += [f"label_{name}" for name in config.classes]
-    made += [f"{of}_{v}" for of, c in config.constituents.items() for v in [*c.variables, *c.labels]]
+    made += [f"{of}_{v}" for of, c in config.constituents.items() for v in [*c.variables, *c.label_sources]]
     for key, names in {
         "jets.variables": jets.variables,
         "balance.bins": config.balance.bins,
         "jets.spectators": jets.spectators,
-        "jets.additional_labels": jets.additional_labels,
+        "jets.additional_labels": jets.label_sources,
         "input.event_id": config.input.event_id,
     }.items():
         for name in names:
             if name in made:
                 yield key, f"'{name}' is a column that jetmill makes; define the variable under another name"
     for of, collection in config.constituents.items():
-        if "valid" in [*collection.variables, *collection.labels]:
+        if "valid" in [*collection.variables, *collection.label_sources]:
             yield f"constituents.{of}", "'valid' is a column that jetmill makes"
 
 

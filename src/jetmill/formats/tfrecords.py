@@ -31,7 +31,7 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
     | ``X_Add_Vars`` | float (n) | ``write.conditional``, if there are any |
     | ``<constituents>/inputs`` | float (slots * n_variables) | scaled inputs, row by row |
     | ``<constituents>/valid`` | int64 (slots) | slots in use |
-    | ``<constituents>/labels/<name>`` | int64 (slots) | truth |
+    | ``<constituents>/labels/<name>`` | int64 or float (slots) | truth |
 
     ``metadata.json`` has the numbers under umami's names, and the names of variables, classes and labels.
 
@@ -77,6 +77,10 @@ def _metadata(file: "h5py.File") -> dict[str, Any]:
     names = layout.collections(file)
     of_constituents = {name: file[layout.constituent_inputs(name)] for name in names}
     labels = {name: layout.constituent_labels(file, name) for name in names}
+
+    def is_float(collection: str, label: str) -> bool:
+        return bool(file[layout.constituent_label(collection, label)].dtype.kind == "f")
+
     label_classes = {name: {label: _values(file, name, label) for label in labels[name]} for name in names}
     return {
         "n_jets": inputs.shape[0],
@@ -92,6 +96,7 @@ def _metadata(file: "h5py.File") -> dict[str, Any]:
         "add_variables": list(conditional),
         "variables": {name: list(d.attrs["variables"]) for name, d in of_constituents.items()},
         "labels": label_classes,
+        "float_labels": {name: [x for x in labels[name] if is_float(name, x)] for name in names},
     }
 
 

@@ -22,9 +22,9 @@ def write(part: str | Path, output: str | Path) -> None:
     Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
     same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` int8
     to int32 (n_jets, n_axes), ``spectators`` float32 (n_jets, n_outputs), and the lists of names
-    ``variables``, ``classes``, ``spectator_names``. If they are asked for, ``conditional`` (n_jets, n) and
-    ``additional_labels_<name>`` (n_jets,). For each collection of constituents
-    ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64) and the names ``_variables``.
+    ``variables``, ``classes``, ``spectator_names``. If they are asked for, ``conditional`` (n_jets, n),
+    ``targets`` (n_jets, n) and ``additional_labels_<name>`` (n_jets,). For each collection of constituents
+    ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64 or float32) and the names ``_variables``.
 
     Raises
     ------
@@ -51,6 +51,8 @@ def write(part: str | Path, output: str | Path) -> None:
             arrays[f"additional_labels_{name}"] = values[()]
         if layout.CONDITIONAL in file:
             arrays["conditional"] = file[layout.CONDITIONAL][()]
+        if layout.TARGETS in file:
+            arrays["targets"] = file[layout.TARGETS][()]
         names = {
             "variables": file[layout.INPUTS].attrs["jet_variables"],
             "classes": file[layout.LABELS].attrs["label_classes"],
@@ -62,7 +64,7 @@ def write(part: str | Path, output: str | Path) -> None:
             arrays[f"{collection}_valid"] = file[layout.valid(collection)][()]
             for label in layout.constituent_labels(file, collection):
                 values = file[layout.constituent_label(collection, label)][()]
-                arrays[f"{collection}_labels_{label}"] = values.astype(np.int64)
+                arrays[f"{collection}_labels_{label}"] = values if values.dtype.kind == "f" else values.astype(np.int64)
             names[f"{collection}_variables"] = inputs.attrs["variables"]
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
     # Given a path, it would put its name into the file.

@@ -90,6 +90,8 @@ class Jets:
         Bin along each of `bin_variables`; -1 along all of them for a jet outside.
     spectators, additional_labels, event : dict of ndarray, shape (n_jets,)
         Outputs of existing taggers; further truth; identity of the event.
+    targets : ndarray of float32, shape (n_jets, n), or None
+        Targets of a regression, NaN where missing.
     conditional : ndarray, shape (n_jets, n), or None
         Inputs that a model is conditioned on.
     constituents : dict of Constituents
@@ -107,6 +109,7 @@ class Jets:
     bins: np.ndarray
     spectators: dict[str, np.ndarray]
     additional_labels: dict[str, np.ndarray]
+    targets: np.ndarray | None
     conditional: np.ndarray | None
     event: dict[str, np.ndarray]
     constituents: dict[str, Constituents]
@@ -169,6 +172,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             bins=file[layout.BINS][rows],
             spectators=columns(layout.SPECTATORS),
             additional_labels=columns(layout.ADDITIONAL_LABELS),
+            targets=file[layout.TARGETS][rows] if layout.TARGETS in file else None,
             conditional=file[layout.CONDITIONAL][rows] if layout.CONDITIONAL in file else None,
             event=columns(layout.EVENT),
             constituents={

@@ -84,5 +84,7 @@ def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature
     for name, slots in metadata["n_trks"].items():
         features[f"{name}/inputs"] = floats(slots, metadata["n_trk_features"][name])
         features[f"{name}/valid"] = integers(slots)
-        features |= {f"{name}/labels/{label}": integers(slots) for label in metadata["labels"][name]}
+        for label in metadata["labels"][name]:
+            kind = floats if label in metadata["float_labels"][name] else integers
+            features[f"{name}/labels/{label}"] = kind(slots)
     return features

@@ -113,10 +113,11 @@ class Config:
             event_weights=self.balance.event_weights,
             slots={name: c.max for name, c in self.constituents.items()},
             labels={
-                name: {label: c.label_classes.get(label, ()) for label in c.labels}
+                name: {label: c.label_classes.get(label, ()) for label in c.label_sources}
                 for name, c in self.constituents.items()
             },
             concat_jets=(self.jets.variables if concat else ()) if isinstance(concat, bool) else concat,
             conditional=self.write.conditional,
+            targets=self.jets.targets,
             precision=self.write.precision,
         )

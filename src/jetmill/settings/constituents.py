@@ -1,11 +1,12 @@
 """Section ``constituents``: collections such as tracks or particle-flow candidates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from jetmill.settings.labels import Labels, sources
 from jetmill.settings.scaling import ScalingRules
 from jetmill.settings.steps import MissingValues, Steps
 from jetmill.settings.types import Expr, Factor, Name, Names, Text, no_repeats, section
@@ -55,12 +56,15 @@ class Constituents:
     the order of the file."""
     transforms: Steps = ()
     """Further new variables of the selected constituents, from named transforms and plug-ins."""
+    select_after_transforms: tuple[Expr, ...] = ()
+    """Further cuts, applied after the transforms, which see the constituents that fail them too."""
     max: Annotated[int, Ge(1), Le(65_535)] = 40
     """Number of slots in the output; further constituents are truncated."""
     variables: Annotated[Names, MinLen(1)]
     """Inputs of the tagger, in this order."""
-    labels: Names = ()
-    """Truth of each constituent: integers, -1 in empty slots."""
+    labels: Labels = ()
+    """Truth of each constituent: names, or {name, variable, values} as for jets. Integers and booleans are int32, -1 in
+    empty slots; floats are float32, NaN in empty slots. A computed label must be an integer."""
     label_classes: dict[Name, Annotated[tuple[Text, ...], MinLen(1), MaxLen(127)]] = field(default_factory=dict)
     """Names of the values of a label, counted from 0. Such a label is stored as int8 and gets class weights."""
     scaling: ScalingRules = ScalingRules()
@@ -68,12 +72,18 @@ class Constituents:
 
     def __post_init__(self) -> None:
         no_repeats("variables", self.variables)
-        no_repeats("labels", self.labels)
+        no_repeats("labels", [label.name for label in self.labels])
+
+    @property
+    def label_sources(self) -> Mapping[str, str]:
+        """Label to the variable that it is made from."""
+        return sources(self.labels)
 
     @property
     def used(self) -> list[str]:
         """Names that expressions and transforms use."""
-        texts = [*self.define.values(), *self.select, *([self.sort_by] if self.sort_by else [])]
+        cuts = [*self.select, *self.select_after_transforms]
+        texts = [*self.define.values(), *cuts, *([self.sort_by] if self.sort_by else [])]
         in_expressions = [name for text in texts for name in sorted(Expression(text).names)]
         return list(dict.fromkeys([*in_expressions, *(n for step in self.transforms for n in step.inputs(TRANSFORMS))]))
 
@@ -85,7 +95,7 @@ class Constituents:
     @property
     def read(self) -> list[str]:
         """Names of the variables to read from the files; ``jet_<name>`` is a variable of the jets."""
-        return self.read_for([*self.variables, *self.labels, *self.used])
+        return self.read_for([*self.variables, *self.label_sources.values(), *self.used])
 
     @property
     def of_jets(self) -> list[str]:

@@ -25,6 +25,8 @@ class Content:
         Variables of jets to put before those of constituents.
     conditional
         Variables of jets to repeat in a dataset of their own.
+    targets
+        Additional labels to repeat in a dataset of their own.
     precision
         ``float32`` or ``float16``, the type of scaled inputs.
     """
@@ -35,4 +37,5 @@ class Content:
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     concat_jets: Sequence[str]
     conditional: Sequence[str]
+    targets: Sequence[str]
     precision: str

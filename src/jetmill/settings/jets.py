@@ -1,10 +1,12 @@
 """Section ``jets``: which jets are kept, and which of their variables are used."""
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
+from jetmill.settings.labels import Labels, sources
 from jetmill.settings.steps import MissingValues, Steps
 from jetmill.settings.types import Before, Expr, Factor, Name, Names, PathText, no_repeats, section
 
@@ -83,11 +85,21 @@ class Jets:
     variables: Annotated[Names, MinLen(1)]
     """Inputs of the tagger, in this order. track_{0..5} stands for track_0 to track_5."""
     spectators: Names = ()
-    """Variables that are passed through as they are, such as the outputs of existing taggers."""
-    additional_labels: Names = ()
-    """Further truth, such as targets of a regression, from the files or computed (float32). Labels are not scaled and
+    """Variables that are written but not scaled, float32, such as the outputs of existing taggers."""
+    additional_labels: Labels = ()
+    """Further truth, from the files or computed (float32): names, or {name, variable, values} for another name or other
+    values, such as {name: flavour, variable: hadronFlavour, values: {0: 0, 4: 1, 5: 2}}. Labels are not scaled and
     keep their type unless units changes it. A missing one is 0 in arrays, NaN in records and Parquet."""
+    targets: Names = ()
+    """Targets of a regression, among additional_labels: in arrays also together as jets/targets, float32 (n_jets,
+    n_targets), NaN where missing."""
 
     def __post_init__(self) -> None:
-        for key in ("variables", "spectators", "additional_labels"):
+        for key in ("variables", "spectators", "targets"):
             no_repeats(key, getattr(self, key))
+        no_repeats("additional_labels", [label.name for label in self.additional_labels])
+
+    @property
+    def label_sources(self) -> Mapping[str, str]:
+        """Additional label to the variable that it is made from."""
+        return sources(self.additional_labels)

@@ -136,7 +136,7 @@ def parses(text: str) -> str:
     return text
 
 
-def _expand(names: Any) -> Any:
+def expand(names: Any) -> Any:
     """Read ``track_{0..5}`` in a list of names as ``track_0`` to ``track_5``."""
     if not isinstance(names, list | tuple):
         return names
@@ -194,7 +194,7 @@ Expr = Annotated[str, After(parses)]
 Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$"), MaxLen(200)]
 # What goes before names; may be empty.
 Prefix = Annotated[str, Pattern(r"^([A-Za-z_][A-Za-z0-9_]*)?$"), MaxLen(200)]
-Names = Annotated[tuple[Name, ...], Before(_expand, also=list[str])]
+Names = Annotated[tuple[Name, ...], Before(expand, also=list[str])]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 Value = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
 Factor = Annotated[Value, After(_is_factor)]

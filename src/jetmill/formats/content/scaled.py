@@ -99,7 +99,11 @@ def scaled_rows(
     rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
     for kind, group in ((Kind.SPECTATOR, layout.SPECTATORS), (Kind.EVENT, layout.EVENT)):
         rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind).items()}
-    for name, values in passed_through(jets, Kind.ADDITIONAL_LABEL).items():
+    further_truth = passed_through(jets, Kind.ADDITIONAL_LABEL)
+    if content.targets:
+        targets = np.stack([further_truth[name] for name in content.targets], axis=1)
+        rows[layout.TARGETS] = targets.astype(np.float32)
+    for name, values in further_truth.items():
         rows[f"{layout.ADDITIONAL_LABELS}/{name}"] = np.where(np.isfinite(values), values, values.dtype.type(0))
     places = list(of_jets)
     if content.conditional:
@@ -135,6 +139,8 @@ def attributes(
     }
     if content.conditional:
         found[layout.CONDITIONAL] = {"jet_variables": list(content.conditional)}
+    if content.targets:
+        found[layout.TARGETS] = {"targets": list(content.targets)}
     for collection in content.slots:
         variables = {f"jet_{name}": of_jets[name] for name in content.concat_jets} | dict(scalers[collection])
         found[layout.constituent_inputs(collection)] = {"variables": list(variables)} | _applied(variables)
@@ -214,7 +220,7 @@ def constituent_counts(jets: Sequence[Jets], collection: str) -> np.ndarray:
 def constituent_labels(
     jets: Sequence[Jets], collection: str, content: Content, counts: np.ndarray
 ) -> dict[str, Ragged]:
-    """Return the labels of constituents, int32, -1 in empty slots, by dataset.
+    """Return the labels of constituents by dataset: int32, -1 in empty slots, or float32, NaN in empty slots.
 
     Raises
     ------
@@ -229,12 +235,17 @@ def constituent_labels(
         values = np.concatenate([of_jets[i] for of_jets in columns])
         if names:
             check_label(collection, label, values, len(names))
-        rows[layout.constituent_label(collection, label)] = Ragged.of(values, counts, length, -1)
+        empty = np.nan if values.dtype.kind == "f" else -1
+        rows[layout.constituent_label(collection, label)] = Ragged.of(values, counts, length, empty)
     return rows
 
 
 def check_label(collection: str, label: str, values: np.ndarray, n_names: int) -> None:
     """Raise JetmillError if values (n,) of a label are not 0 to `n_names` - 1, or -1 or -2 if they are not known."""
+    if values.dtype.kind == "f":
+        raise JetmillError(
+            f"constituents.{collection}.label_classes.{label} names values of floats; integers have names"
+        )
     if values.size and not -2 <= values.min() <= values.max() < n_names:
         raise JetmillError(
             f"constituents.{collection}.label_classes.{label} names {n_names} values, 0 to {n_names - 1};"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/conditional"
 LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
+TARGETS = "jets/targets"
 WEIGHT, BINS, SAMPLE = "jets/weight", "jets/bins", "jets/sample"
 SPECTATORS, EVENT = "jets/spectators", "jets/event"
 
