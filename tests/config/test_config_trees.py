@@ -121,15 +121,13 @@ OF = "constituents.clusters"
         (f"{OF}.define", {"delta_r": "pt"}, f"{OF}: 'delta_r' is made more than once"),
         (f"{OF}.transforms.0", "delta_r", f"{OF}: 'delta_r' is made more than once"),
         # Computed, where it must be of the files.
-        ("jets.spectators", ["px"], "jets.spectators: 'px' is computed; it must be a variable of the files"),
         ("input.event_id", ["x"], "input.event_id: 'x' is computed"),
-        ("jets.spectators", ["abs_eta"], "jets.spectators: 'abs_eta' is one of jets.define"),
+        ("input.event_id", ["abs_eta"], "input.event_id: 'abs_eta' is one of jets.define"),
         # Units.
         ("jets.units", {"ptt": 0.001}, "jets.units: nothing reads a variable 'ptt'. Did you mean 'pt'?"),
         ("jets.units", {"px": 0.001}, "jets.units: nothing reads a variable 'px'"),
         ("jets.units", {"pt": "GeV"}, "jets.units.pt: "),
         ("jets.units", {"event": 0.001}, "jets.units: 'event' identifies the event (input.event_id) and has no unit"),
-        (f"{OF}.labels", ["pt"], f"{OF}.units: 'pt' is one of labels, which are integers and have no unit"),
         (f"{OF}.units", {"e": 0.001}, f"{OF}.units: nothing reads a variable 'e'"),
         (f"{OF}.units", {"half": 0.001}, f"{OF}.units: nothing reads a variable 'half'"),
         # Expressions.

@@ -62,13 +62,18 @@ def test_labels_with_another_name_and_other_values(dump, tmp_path):
 
 
 def test_targets_are_in_one_array_and_nan_where_missing(dump, tmp_path):
-    labels = {"define": {"ratio": "mass / pt"}, "additional_labels": ["mass", "ratio", "flavour"]}
+    labels = {
+        "define": {"ratio": "mass / pt"},
+        "additional_labels": ["mass", "ratio", "flavour"],
+        "spectators": ["ratio"],
+    }
     out = run_stages(config(dump, tmp_path, targets=["ratio", "flavour"], **labels))
     jets = load(out / "test.h5")
     expected, _ = of_test(dump, jets)
     wanted = np.stack([expected["mass"] / expected["pt"], expected["flavour"]], axis=1)
     np.testing.assert_array_equal(jets.targets, wanted.astype(np.float32))
     assert np.isnan(jets.targets[:, 0]).any()
+    np.testing.assert_array_equal(jets.spectators["ratio"], jets.targets[:, 0])
     with h5py.File(out / "test.h5") as file:
         assert file["jets/targets"].attrs["targets"].tolist() == ["ratio", "flavour"]
 
@@ -79,6 +84,7 @@ def of_constituents(dump, tmp_path_factory):
     raw["constituents"] = {
         "hadrons": {
             "variables": ["dr"],
+            "units": {"pt": 0.001},
             "define": {"charge": "pdg > 0"},
             "labels": [
                 "pt",
@@ -98,7 +104,7 @@ def test_labels_of_constituents(dump, of_constituents):
     _, expected = of_test(dump, jets)
     found, used = jets.constituents["hadrons"].labels, expected["valid"]
     wanted = {
-        "pt": np.where(used, expected["pt"], np.nan).astype(np.float32),
+        "pt": np.where(used, expected["pt"] * 0.001, np.nan).astype(np.float32),
         "fromB": np.where(used, expected["fromB"], -1),
         "charge": np.where(used, expected["pdg"] > 0, -1),
         "kind": np.where(used, expected["pdg"] == 421, -1),
