@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
+from jetmill.errors import JetmillError
 
 METHODS = [("average", None), ("flat", None), ("reference", 2)]
 
@@ -139,3 +140,20 @@ def test_class_totals():
     n = np.random.default_rng(4).integers(0, 9, size=(3, 2, 5, 2))
     assert class_totals(n).tolist() == [int(table.sum()) for table in n]
     assert class_totals(np.arange(3)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("method", ["mean", "min", "max", "uniform"])
+def test_targets_by_counts_are_those_of_upp(method):
+    n = np.random.default_rng(5).integers(0, 6, size=(3, 5, 4))
+    n = np.concatenate([n, np.zeros((1, 5, 4), dtype=int)])  # a class without jets has no say
+    table = weight_table(n, method)
+    for i, j in np.ndindex(5, 4):
+        column = n[:3, i, j].tolist()
+        target = {"mean": sum(column) / 3, "min": min(column), "max": max(column), "uniform": 1}[method]
+        expected = [target / k for k in column] if all(column) else [0, 0, 0]
+        np.testing.assert_allclose(table[:, i, j], [*expected, 0])
+
+
+def test_targets_by_counts_need_a_bin_of_all_classes():
+    with pytest.raises(JetmillError, match=r"balance\.weights: min: no bin has jets of all classes; take wider bins"):
+        weight_table(np.array([[1, 0], [0, 1]]), "min")

@@ -34,6 +34,11 @@ class Component:
         Size of this component relative to the others, positive; None for as large as possible.
     max_jets
         Jets of this component, at most.
+    num_jets
+        Jets of this component: of all classes together, or of each class, those with 0 left out; given for all
+        components or for none.
+    equal_samples
+        Whether each of the samples gives as many jets as the one with the fewest.
     """
 
     name: str
@@ -41,6 +46,51 @@ class Component:
     bins: np.ndarray
     fraction: float | None = None
     max_jets: int | None = None
+    num_jets: int | Sequence[int] | None = None
+    equal_samples: bool = False
+
+    def available(self, counts: np.ndarray) -> np.ndarray:
+        """Return the jets that each sample of the component gives, at most.
+
+        With `equal_samples` these are for each sample as many as the smallest one has in all classes together, in its
+        own proportions, in whole jets.
+
+        Parameters
+        ----------
+        counts : ndarray of int64, shape (n_samples, n_classes, *bins)
+            Of all samples there are.
+
+        Returns
+        -------
+        ndarray of int64, shape (samples of the component, n_classes, *bins)
+        """
+        there: np.ndarray = counts[list(self.samples)] * self.bins
+        if isinstance(self.num_jets, Sequence):
+            there = there * (np.asarray(self.num_jets) > 0).reshape(-1, *[1] * self.bins.ndim)
+        if not self.equal_samples:
+            return there
+        flat = there.reshape(len(there), -1)
+        size = flat.sum(axis=1)
+        least = np.full(len(flat), size.min(), dtype=np.int64)
+        scaled = flat * (least / np.maximum(size, 1))[:, None]
+        return round_to_total(scaled, least).reshape(there.shape)
+
+    def by_sample(self, quota: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Divide the quotas of the component between its samples, in proportion to what each gives.
+
+        Parameters
+        ----------
+        quota : ndarray of int64, shape (n_classes, *bins)
+        counts
+            See `available`.
+
+        Returns
+        -------
+        ndarray of int64, shape (samples of the component, n_classes, *bins)
+        """
+        available = self.available(counts)
+        share = available / np.maximum(available.sum(axis=0), 1)
+        return np.moveaxis(round_to_total(np.moveaxis(share * quota, 0, -1), quota), -1, 0)
 
 
 def component_of_bins(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
@@ -124,7 +174,8 @@ def quotas(
     """
     each = np.ones(len(classes)) if shares is None else np.asarray(shares, dtype=np.float64)
     pools = [
-        Pool(_flat_counts(counts, component), each, target, max_upsampling, max_repeats) for component in components
+        Pool(_flat_counts(counts, component), _shares(component, each), target, max_upsampling, max_repeats)
+        for component in components
     ]
     for component, pool in zip(components, pools, strict=True):
         if isinstance(target, int) and pool.counts.any() and not pool.counts[target].any():
@@ -132,15 +183,18 @@ def quotas(
             raise JetmillError(f"class '{classes[target]}', the target of resampling, has no jets{of}")
     found = [largest(method, pool) for pool in pools]
     table, totals = np.stack([f.table for f in found]), np.stack([f.totals for f in found])
+    available = sum(int(pool.counts.sum()) for pool in pools)
+    if components[0].num_jets is not None:
+        of_class = _of_components(found, components, method, classes)
+        _refuse_too_many(of_class.sum(), available)
+        scale = np.divide(of_class, totals, out=np.zeros_like(totals), where=totals > 0)
+        return round_to_total(scale[..., None] * table, of_class).reshape(len(components), *counts.shape[1:])
     size = totals.sum(axis=1)
     scale = _obey_fractions(size, components)
     possible = (scale * size).sum()
-    written, available = possible if num_jets is None else num_jets, sum(int(pool.counts.sum()) for pool in pools)
-    if possible >= written > MAX_TIMES * available > 0:
-        raise JetmillError(
-            f"{written:.4g} jets would be written of the {available} there are, more than {MAX_TIMES} times each."
-            " Lower max_upsampling or the largest of shares, or set num_jets"
-        )
+    written = possible if num_jets is None else num_jets
+    if possible >= written:
+        _refuse_too_many(written, available)
     maximum = int(np.floor(_snap(possible)))
     of_class = np.floor(_snap(scale[:, None] * totals)).astype(np.int64)
     by = _limits(found, components, classes)
@@ -186,8 +240,49 @@ def round_to_total(real: np.ndarray, total: np.ndarray | np.int64) -> np.ndarray
 
 def _flat_counts(counts: np.ndarray, component: Component) -> np.ndarray:
     """Return the counts of a component, int64 (n_classes, n_bins)."""
-    of_classes: np.ndarray = counts[list(component.samples)].sum(axis=0) * component.bins
+    of_classes: np.ndarray = component.available(counts).sum(axis=0)
     return of_classes.reshape(counts.shape[1], -1)
+
+
+def _shares(component: Component, shares: np.ndarray) -> np.ndarray:
+    """Return the shares of the classes in a component: its numbers of jets, if it has those of each class."""
+    if not isinstance(component.num_jets, Sequence):
+        return shares
+    # A class without jets wanted has none to take, so that its share does not matter.
+    return np.maximum(np.asarray(component.num_jets, dtype=np.float64), 1)
+
+
+def _of_components(
+    found: Sequence[Largest], components: Sequence[Component], method: str, classes: Sequence[str]
+) -> np.ndarray:
+    """Return the jets of each class in each component, int64 (n_components, n_classes), from their `num_jets`."""
+    of_class = np.zeros((len(components), len(classes)), dtype=np.int64)
+    for row, largest_of, component in zip(of_class, found, components, strict=True):
+        by = f"possible with resampling by '{method}', limited by {_limits([largest_of], [component], classes)}"
+        of = f" of component '{component.name}'" if len(components) > 1 else ""
+        if isinstance(component.num_jets, Sequence):
+            row[:] = component.num_jets
+            possible = np.floor(_snap(largest_of.totals)).astype(np.int64)
+            if (row > possible).any():
+                limit = largest_of.limit
+                worst = limit if limit is not None and row[limit] > possible[limit] else int((row - possible).argmax())
+                wanted = f"{row[worst]} jets of class '{classes[worst]}'{of} are wanted"
+                raise JetmillError(f"{wanted} and {possible[worst]} {by}")
+        else:
+            size = largest_of.totals.sum()
+            most = int(np.floor(_snap(size)))
+            if component.num_jets is None or component.num_jets > most:
+                raise JetmillError(f"{component.num_jets} jets{of} are wanted and {most} {by}")
+            row[:] = round_to_total(largest_of.totals * (component.num_jets / size), np.int64(component.num_jets))
+    return of_class
+
+
+def _refuse_too_many(written: float, available: int) -> None:
+    if written > MAX_TIMES * available > 0:
+        raise JetmillError(
+            f"{written:.4g} jets would be written of the {available} there are, more than {MAX_TIMES} times each."
+            " Lower max_upsampling or the largest of shares, or set num_jets"
+        )
 
 
 def _obey_fractions(size: np.ndarray, components: Sequence[Component]) -> np.ndarray:

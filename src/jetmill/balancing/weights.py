@@ -4,9 +4,20 @@ Counts are arrays of shape (n_classes, *bins): jets of a class in a bin of the h
 their sum. Every decision here is taken from counts alone, once, and is therefore exact.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from jetmill.balancing.resampling import target_spectrum
+from jetmill.errors import JetmillError
+
+# From the counts of the classes in each bin to those that all of them are to have.
+BY_COUNTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda counts: counts.mean(axis=0),
+    "min": lambda counts: counts.min(axis=0),
+    "max": lambda counts: counts.max(axis=0),
+    "uniform": lambda counts: np.ones(counts.shape[1]),
+}
 
 
 def class_totals(table: np.ndarray) -> np.ndarray:
@@ -30,6 +41,10 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     without jets of a class gets weight 0 for it (the plain formula divides by zero), and what the
     class cannot reach there is spread over its other bins, so that the totals stay equal.
 
+    ``mean``, ``min``, ``max`` and ``uniform`` are the targets of UPP (stages/reweight.py): the mean, smallest or
+    largest number of jets of all classes in the bin, or the same in each, over the number of jets of the class. All
+    classes get weight 0 where one of them has no jets.
+
     Parameters
     ----------
     counts : ndarray of integers or float64, shape (n_classes, *bins)
@@ -38,8 +53,20 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     Returns
     -------
     ndarray of float64, shape (n_classes, *bins)
+
+    Raises
+    ------
+    JetmillError
+        If no bin has jets of all classes, for the targets of UPP.
     """
     flat = np.asarray(counts, dtype=np.float64).reshape(len(counts), -1)
+    if method in BY_COUNTS:
+        present = flat[flat.any(axis=1)]
+        common = (present > 0).all(axis=0)
+        if not common.any():
+            raise JetmillError(f"balance.weights: {method}: no bin has jets of all classes; take wider bins")
+        target = np.where(common, BY_COUNTS[method](present), 0)
+        return np.divide(target, flat, out=np.zeros_like(flat), where=flat > 0).reshape(np.shape(counts))
     total = flat.sum(axis=1, keepdims=True)
     spectrum = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)

@@ -50,6 +50,13 @@ def _resampling(config: Config) -> Problems:
     if resampling.method == "none" and resampling.shares:
         yield key, "shares: method: none takes classes as they are"
     yield from among(f"{key}.shares", resampling.shares, "classes", config.classes)
+    places = {key: resampling} | {f"{key}.components.{n}": c for n, c in enumerate(resampling.components)}
+    for place, sized in places.items():
+        for name in ("num_jets", "num_jets_validation"):
+            if isinstance(numbers := getattr(sized, name), dict):
+                yield from among(f"{place}.{name}", numbers, "classes", config.classes)
+                if resampling.shares:
+                    yield f"{key}.shares", f"has no meaning beside {name} of each class"
     if resampling.target in ("average", "flat") and resampling.target in config.classes:
         yield f"{key}.target", f"'{resampling.target}' is a class and a shape; give the class another name"
     if has_target and resampling.target is not None:

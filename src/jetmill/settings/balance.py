@@ -46,11 +46,17 @@ Segments = Annotated[
 
 def _is_weight(weight: Any) -> Any:
     if isinstance(weight, dict) and list(weight) != ["reference"]:
-        raise ValueError("must be average, flat or {reference: class}")
+        raise ValueError("must be average, flat, mean, min, max, uniform or {reference: class}")
     return weight
 
 
-Weight = Annotated[Literal["average", "flat"] | dict[Literal["reference"], Name], Before(_is_weight)]
+Weight = Annotated[
+    Literal["average", "flat", "mean", "min", "max", "uniform"] | dict[Literal["reference"], Name], Before(_is_weight)
+]
+
+
+# Of all classes together, or of each.
+JetsOfClasses = NumberOfJets | Annotated[dict[Name, NumberOfJets], MinLen(1)]
 
 
 def weight_name(weight: str | Mapping[Any, str]) -> str:
@@ -71,6 +77,20 @@ class Component:
     """Share of this component among all jets, to be given for all components or for none."""
     max_jets: NumberOfJets | None = None
     """Largest number of jets of this component."""
+    num_jets: JetsOfClasses | None = None
+    """Number of training jets of this component, to be given for all components or for none: of all classes together,
+    in their shares, or {class: number} for each. Jets of classes that are not named are left out of the component."""
+    num_jets_validation: JetsOfClasses | None = None
+    """The same for resampled validation jets."""
+    equal_samples: bool = False
+    """Whether each of the samples gives as many jets as the smallest one in the bins of the component, so that none of
+    them, such as a slice of jet pT with many events, outnumbers the others."""
+
+    def __post_init__(self) -> None:
+        if self.num_jets is not None and (self.fraction is not None or self.max_jets is not None):
+            raise ValueError("num_jets: is the size of the component, which then has no fraction and no max_jets")
+        if self.num_jets_validation is not None and self.num_jets is None:
+            raise ValueError("num_jets_validation: give num_jets too")
 
 
 @section
@@ -90,14 +110,15 @@ class Resampling:
     max_repeats: Annotated[int, Ge(1), Le(1_000_000)] | None = None
     """How often each single jet is written, at most (pdf and countup). Where the target wants more from a bin, all
     classes get fewer jets, so that shapes and shares stay as they are."""
-    num_jets: NumberOfJets | Literal["auto"] = "auto"
-    """Number of training jets to write, all classes together; auto means as many as possible."""
+    num_jets: NumberOfJets | Literal["auto"] | Annotated[dict[Name, NumberOfJets], MinLen(1)] = "auto"
+    """Number of training jets to write, all classes together, or {class: number} for each; auto means as many as
+    possible. Classes that are not named are left out."""
     components: tuple[Component, ...] = ()
     """Components that the jets are taken from; by default one of all samples and bins."""
     validation: bool = False
     """Whether to write validation jets that are resampled in the same way as well, as val_resampled.h5."""
-    num_jets_validation: NumberOfJets | Literal["auto"] = "auto"
-    """Number of resampled validation jets to write; auto means as many as possible."""
+    num_jets_validation: NumberOfJets | Literal["auto"] | Annotated[dict[Name, NumberOfJets], MinLen(1)] = "auto"
+    """Number of resampled validation jets to write, as num_jets."""
 
     def __post_init__(self) -> None:
         if self.num_jets_validation != "auto" and not self.validation:
@@ -107,6 +128,17 @@ class Resampling:
         given = [component.fraction is not None for component in self.components]
         if any(given) and not all(given):
             raise ValueError("components: give all of them a fraction or none")
+        sized = [component.num_jets is not None for component in self.components]
+        if any(sized) and not all(sized):
+            raise ValueError("components: give all of them num_jets or none")
+        if any(sized) and (self.num_jets, self.num_jets_validation) != ("auto", "auto"):
+            raise ValueError("components: their num_jets add up to all jets, so that num_jets is not given beside them")
+        if any(sized) and self.validation != all(c.num_jets_validation is not None for c in self.components):
+            raise ValueError("components: num_jets_validation goes with num_jets and validation: true")
+        if self.components and not isinstance(self.num_jets, int | str):
+            raise ValueError("num_jets: with components, give each of them its number of jets of each class")
+        if self.validation and isinstance(self.num_jets, int | str) != isinstance(self.num_jets_validation, int | str):
+            raise ValueError("num_jets_validation: give it for each class too, or for none")
 
     @property
     def resamples(self) -> bool:
@@ -116,7 +148,8 @@ class Resampling:
     @property
     def pools(self) -> int:
         """Number of the components that jets are taken from; all of them are one if none are given."""
-        return max(1, len(self.components)) if self.resamples else 0
+        of_each = [len(c.samples) if c.equal_samples else 1 for c in self.components]
+        return max(1, sum(of_each)) if self.resamples else 0
 
 
 @section
@@ -130,7 +163,9 @@ class Balance:
     """What to do with training jets outside the bins, or that miss a variable of them: stop with an error, or drop
     them. Validation and test jets outside the bins are always written, with weight 0 and bin -1."""
     weights: tuple[Weight, ...] = ()
-    """Weight tables: average, flat or {reference: class}. The first one becomes jets/weight."""
+    """Weight tables, of which the first one becomes jets/weight. average, flat and {reference: class} give all classes
+    the mean spectrum, a flat one or that of a class. mean, min and max give them in each bin the mean, smallest or
+    largest number of jets of all classes, uniform the same in each; bins in which a class has no jets get weight 0."""
     event_weights: Names = ()
     """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
     weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""

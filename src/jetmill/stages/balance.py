@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -229,6 +231,7 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
             bins_between(axes, c.bins),
             c.fraction,
             c.max_jets,
+            equal_samples=c.equal_samples,
         )
         for c in resampling.components
     ]
@@ -252,6 +255,7 @@ def _resample(
     there = counts[:, split]
     target = resampling.target if resampling.target not in classes else classes.index(resampling.target)
     wanted = resampling.num_jets if output == "train" else resampling.num_jets_validation
+    components = [_sized(component, resampling, n, output, classes) for n, component in enumerate(components)]
     try:
         quota = quotas(
             there,
@@ -262,13 +266,22 @@ def _resample(
             shares=[resampling.shares.get(name, 1.0) for name in classes],
             max_upsampling=resampling.max_upsampling,
             max_repeats=resampling.max_repeats,
-            num_jets=None if wanted == "auto" else wanted,
+            num_jets=wanted if isinstance(wanted, int) else None,
         )
     except JetmillError as error:
         key = "num_jets" if output == "train" else "num_jets_validation"
-        advice = "" if wanted == "auto" else f". Lower balance.resampling.{key}, or write auto for as many as possible"
+        advice = (
+            ""
+            if not isinstance(wanted, int)
+            else f". Lower balance.resampling.{key}, or write auto for as many as possible"
+        )
         raise JetmillError(f"balance.resampling, {output}: {error}{advice}") from None
-    total = np.stack([there[list(c.samples)].sum(axis=0) * c.bins for c in components])
+    available = [component.available(there).sum(axis=0) for component in components]
+    in_component, pools = quota, components
+    if any(component.equal_samples for component in components):
+        pools, quota = _by_sample(components, quota, there)
+        of_bins = component_of_bins(pools, samples)
+    total = np.stack([there[list(c.samples)].sum(axis=0) * c.bins for c in pools])
     repeats, more = np.divmod(quota, np.maximum(total, 1))
     n_bins = int(np.prod(total.shape[2:]))
 
@@ -292,15 +305,40 @@ def _resample(
     put(file, f"{KEPT}/{output}", kept)
     put(file, f"{REPEAT_HISTOGRAM}/{output}", times)
     if target is not None:
-        spectra = [target_spectrum(n, target) * c.bins for n, c in zip(total, components, strict=True)]
+        spectra = [target_spectrum(n, target) * c.bins for n, c in zip(available, components, strict=True)]
         put(
             file,
             f"{TARGET}/{output}",
-            sum(s / s.sum() * q.sum() for s, q in zip(spectra, quota, strict=True) if s.any()),
+            sum(s / s.sum() * q.sum() for s, q in zip(spectra, in_component, strict=True) if s.any()),
         )
     _warn(repeat_warnings(output, classes, times))
     unique = times[:, 1:].sum()
     logger.info("%12d jets in %s, %d unique ones of %d", kept.sum(), output, unique, there.sum())
-    for component, in_component, n in zip(components, quota, total, strict=True):
-        if n.any() and not in_component.any():
+    for component, taken, n in zip(components, in_component, available, strict=True):
+        if n.any() and not taken.any():
             logger.warning("no jet of component '%s' is taken", component.name)
+
+
+def _sized(component: Component, resampling: Resampling, number: int, output: str, classes: Sequence[str]) -> Component:
+    """Return a component with the number of its jets in an output, if the configuration gives it."""
+    given: Any = resampling.components[number] if resampling.components else resampling
+    wanted = given.num_jets if output == "train" else given.num_jets_validation
+    if isinstance(wanted, Mapping):
+        return replace(component, num_jets=[wanted.get(name, 0) for name in classes])
+    return replace(component, num_jets=wanted) if resampling.components else component
+
+
+def _by_sample(
+    components: Sequence[Component], quota: np.ndarray, counts: np.ndarray
+) -> tuple[list[Component], np.ndarray]:
+    """Divide components of equal samples into one for each sample; return them and their quotas."""
+    pools: list[Component] = []
+    quotas_of: list[np.ndarray] = []
+    for component, of_component in zip(components, quota, strict=True):
+        if component.equal_samples:
+            pools += [replace(component, samples=[sample]) for sample in component.samples]
+            quotas_of += list(component.by_sample(of_component, counts))
+        else:
+            pools.append(component)
+            quotas_of.append(of_component)
+    return pools, np.stack(quotas_of)
