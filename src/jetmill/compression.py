@@ -3,7 +3,6 @@
 from contextlib import suppress
 from typing import Any
 
-from jetmill.errors import JetmillError
 from jetmill.packages import COMPRESSION
 
 
@@ -15,17 +14,15 @@ def filters(compression: str) -> dict[str, Any]:
     JetmillError
         If it needs hdf5plugin and that is not installed.
     """
-    if compression == "none":
-        return {}
-    if compression in ("gzip", "lzf"):
-        return {"compression": compression, "shuffle": True} | (
-            {"compression_opts": 1} if compression == "gzip" else {}
-        )
-    try:
-        import hdf5plugin
-    except ModuleNotFoundError:
-        raise JetmillError(str(COMPRESSION[compression])) from None
-    return {"lz4": hdf5plugin.LZ4(), "zstd": hdf5plugin.Zstd(clevel=3)}[compression]
+    match compression:
+        case "none":
+            return {}
+        case "gzip":
+            return {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        case "lzf":
+            return {"compression": "lzf", "shuffle": True}
+    hdf5plugin = COMPRESSION[compression].load()
+    return {**(hdf5plugin.LZ4() if compression == "lz4" else hdf5plugin.Zstd(clevel=3))}
 
 
 def know_all_filters() -> None:

@@ -1,7 +1,11 @@
 """Packages that only some configurations need: what needs them, and what to do where they are not installed."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
+
+from jetmill.errors import JetmillError
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,13 @@ class Package:
     def installed(self) -> bool:
         """Whether it can be found; to import it would take seconds for some."""
         return all(find_spec(module) is not None for module in self.modules)
+
+    def load(self, module: str = "") -> Any:
+        """Import a module of it, the first by default, or raise JetmillError that says what to install."""
+        try:
+            return import_module(module or self.modules[0])
+        except ModuleNotFoundError:
+            raise JetmillError(str(self)) from None
 
 
 COMPRESSION = {

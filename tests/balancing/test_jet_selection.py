@@ -3,10 +3,9 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from batches import at, write_batch
+from batches import at, cleaned, write_batch
 
 from jetmill.balancing.selection import PartSpec, final_order, select_jets
-from jetmill.columns.batch_file import Batch
 from jetmill.randomness import mix, selection_key
 from jetmill.splitting import SPLITS
 
@@ -38,9 +37,9 @@ class Store:
                 columns["variables/x"], columns["variables/y"] = bin_index // 3 + 0.5, bin_index % 3 + 0.5
                 columns["constituents/tracks/offsets"] = np.concatenate([[0], np.cumsum(counts)])
                 columns["constituents/tracks/variables/of"] = np.repeat(columns["variables/number"], counts)
-                self.batches.append((sample, directory / f"{sample}_{batch}.h5"))
+                self.batches.append(cleaned(sample, directory / f"{sample}_{batch}.h5"))
                 splits = np.bincount(split[places], minlength=3)
-                write_batch(self.batches[-1][1], iter(columns.items()), {"splits": splits})
+                write_batch(self.batches[-1].path, iter(columns.items()), {"splits": splits})
 
     def part(self, output="train", number=0, n_parts=1):
         return PartSpec(output, (number, n_parts), self.batches)
@@ -48,12 +47,12 @@ class Store:
     def columns(self, split):
         """Return sample, key, label, bin and number of all jets of a split."""
         found = []
-        for sample, path in self.batches:
-            with Batch(path) as batch:
+        for listed in self.batches:
+            with listed.open() as batch:
                 rows = batch.rows(SPLITS.index(split))
                 columns = [batch.read(at(name), rows) for name in ("key", "label", "variables/number")]
                 x, y = (np.floor(batch.read(at(f"variables/{name}"), rows)) for name in "xy")
-                found.append([np.full(len(columns[0]), sample), *columns, (3 * x + y).astype(np.uint32)])
+                found.append([np.full(len(columns[0]), listed.sample), *columns, (3 * x + y).astype(np.uint32)])
         return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
@@ -147,7 +146,7 @@ def test_constituents_stay_with_their_jets(jets, balance_file):
             )
             np.testing.assert_array_equal(np.repeat(number, counts), of)
             # By the rows of the batch, one after the other.
-            with Batch(p.path) as batch:
+            with p.batch.open() as batch:
                 all_counts = np.diff(batch.read(at("constituents/tracks/offsets")))
                 rows = {int(n): int(c) for n, c in zip(batch.read(at("variables/number")), all_counts, strict=True)}
             assert counts.tolist() == [rows[int(n)] for n in number]
@@ -156,7 +155,7 @@ def test_constituents_stay_with_their_jets(jets, balance_file):
 def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path):
     source = jets.part()
     source = replace(source, batches=source.batches[:1])
-    with Batch(source.batches[0][1]) as batch, h5py.File(tmp_path / "b.h5", "w") as file:
+    with source.batches[0].open() as batch, h5py.File(tmp_path / "b.h5", "w") as file:
         key, label = (batch.read(at(name), batch.rows(0)) for name in ("key", "label"))
         file.attrs["classes"], file.attrs["variables"] = ["b", "light"], ["x", "y"]
         file["edges/x"], file["edges/y"] = np.arange(3.0), np.arange(4.0)

@@ -31,22 +31,21 @@ from jetmill.balancing.selection import PartSpec, select_jets
 
 step, directory, (bins, resampling, columns) = sys.argv[1], Path(sys.argv[2]), map(json.loads, sys.argv[3:])
 batches = read_batch_list(directory / "batches.json")
-sources = [(batch.sample, batch.path) for batch in batches]
 tables = directory / "balance.h5"
 if step == "bin":
     settings = BinSettings(bins=bins, n_classes=3, outside="error", event_weights=columns)
-    bin_jets(sources, directory / "bins.h5", settings)
+    bin_jets(batches, directory / "bins.h5", settings)
 if step == "balance":
     weights = {name: {"method": name} for name in ("average", "flat")}
     components = [Component(**component) for component in resampling.pop("components", [])]
     settings = BalanceSettings(
         bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"], weights=weights, event_weights=columns,
         resampling=Resampling(components=components, **resampling), strict=True)
-    balance(sources, [directory / "bins.h5"], tables, settings)
+    balance(batches, [directory / "bins.h5"], tables, settings)
 if step == "select":
     with h5py.File(tables) as file:
         weights = {name: table[()] for name, table in file["weights"].items()}
-        list(select_jets(PartSpec("train", (0, 1), sources), file))
+        list(select_jets(PartSpec("train", (0, 1), batches), file))
 if step == "plot":
     plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)

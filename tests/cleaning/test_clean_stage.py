@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from batches import at
+from batches import at, clean_batch
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
@@ -16,7 +16,6 @@ from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources.trees import reader as root
 from jetmill.splitting import TRAIN
-from jetmill.stages.clean import clean_batch
 
 NAN = np.nan
 

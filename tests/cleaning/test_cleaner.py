@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from batches import clean_batch
 
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources.datasets import reader as hdf5
 from jetmill.sources.trees import reader as root
-from jetmill.stages.clean import clean_batch
 from jetmill.toys.dumps import toy_dump
 
 NAN = float("nan")

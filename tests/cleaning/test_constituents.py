@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from batches import at
+from batches import at, clean_batch, cleaned
 
 from jetmill.balancing.selection import SelectedJets
 from jetmill.cleaning.column_buffer import ColumnBuffer
@@ -13,7 +13,6 @@ from jetmill.columns.schema import KEY, constituent_label
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.sources.datasets import reader as hdf5
-from jetmill.stages.clean import clean_batch
 
 N, SLOTS = 400, 8
 
@@ -311,7 +310,7 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
             middle = slice(rows.start + 3, rows.start + 9)
             repeat = np.array([0, 0, 2, 5, 5, 5])
             nothing = np.zeros(6)
-            picked = SelectedJets(path, "tt", middle, repeat, nothing, nothing, nothing)
+            picked = SelectedJets(cleaned("tt", path), middle, repeat, nothing, nothing, nothing)
             counts, (number,) = picked.read_constituents("tracks", [at("constituents/tracks/variables/number")])
             found = [x.tolist() for x in np.split(number, np.cumsum(counts)[:-1])]
             assert found == [[r[2] for r in wanted[e]] for e in event[3:9][repeat].tolist()]

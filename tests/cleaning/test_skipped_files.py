@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import uproot
+from batches import clean_batch
 from damaged_inputs import (
     CONFIG,
     ROOT,
@@ -31,7 +32,6 @@ from jetmill.sources import UnreadableError
 from jetmill.sources.datasets import reader as hdf5
 from jetmill.sources.root import open_root
 from jetmill.sources.trees import reader as root
-from jetmill.stages.clean import clean_batch
 from jetmill.stages.make_toy import write_toy_file
 
 COMMON = {

@@ -5,6 +5,7 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
+from batches import clean_batch
 from stage_runs import run_stages
 
 from jetmill.cleaning import column_buffer
@@ -16,7 +17,6 @@ from jetmill.config.load import load
 from jetmill.stages import balance as balance_stage
 from jetmill.stages import bin_jets as bin_jets_stage
 from jetmill.stages import export as export_stage
-from jetmill.stages.clean import clean_batch
 
 SPLITS = {
     "event": {"by": "event", "test": 0.3, "val": 0.2},

@@ -6,10 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import uproot
-from batches import write_batch
+from batches import clean_batch, write_batch
 
 from jetmill.config.load import load
-from jetmill.stages.clean import clean_batch
 from jetmill.stages.list_batches import list_batches
 from jetmill.stages.make_toy import write_toy_file
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from batches import cleaned
 from scipy.stats import binned_statistic_2d
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -22,6 +23,7 @@ import jetmill
 from jetmill.balancing.binning import Axis
 from jetmill.balancing.selection import PartSpec
 from jetmill.balancing.weights import mean_one, weight_table
+from jetmill.columns.batch_list import CleanedBatch
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
@@ -85,14 +87,13 @@ class Mill:
         return [self.directory / "clean" / b.sample / f"{b.number}.h5" for b in self.plan.batches]
 
     @property
-    def sources(self) -> list[tuple[str, Path]]:
-        return [(batch.sample, path) for batch, path in zip(self.plan.batches, self.batch_files, strict=True)]
+    def sources(self) -> list[CleanedBatch]:
+        return [cleaned(batch.sample, path) for batch, path in zip(self.plan.batches, self.batch_files, strict=True)]
 
     def clean(self) -> None:
         for batch, path in zip(self.plan.batches, self.batch_files, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
-            settings = self.config.cleaning
-            clean_batch(batch.files, path, settings=settings, sample=batch.sample, first_file=batch.first_file)
+            clean_batch(batch, path, self.config.cleaning)
 
     def scale(self) -> dict[str, dict[str, float]]:
         ranges = [self.directory / f"range_{number}.json" for number in self.plan.range_numbers]
@@ -525,7 +526,7 @@ def test_b16_a_range_reads_its_own_columns_and_root_is_read_once(tmp_path):
         with h5py.File(alone, "a") as file:
             for name in {*names, "eta", "pt"} - set(settings.variables):
                 del file[f"variables/{name}"]
-        fit_scalers([("top", alone)], tmp_path / f"alone_{number}.json", settings)
+        fit_scalers([cleaned("top", alone)], tmp_path / f"alone_{number}.json", settings)
     scalers = mill.scale()
     alone = [json.loads((tmp_path / f"alone_{number}.json").read_text())["jets"] for number in range(3)]
     for (_, variables), found in zip(mill.plan.ranges, alone, strict=True):

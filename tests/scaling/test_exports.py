@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from batches import write_batch
+from batches import cleaned, write_batch
 from blocks import statistics_of
 
 from jetmill.balancing.selection import PartSpec
@@ -106,7 +106,7 @@ def inputs(tmp_path, known, scalers):
         columns["constituents/tracks/labels/origin"] = np.array(origin, dtype=np.int32)
         # The last jet, of origin 3 in the first batch, is for validation.
         write_batch(path, iter(columns.items()), {"splits": np.array([n_jets - 1, 1, 0])})
-    source = PartSpec("train", (0, 1), [("tt", path) for path in batches])
+    source = PartSpec("train", (0, 1), [cleaned("tt", path) for path in batches])
     return source, ranges, tmp_path / "scalers.json", tmp_path / "balance.h5"
 
 
@@ -129,7 +129,7 @@ def test_the_stage_writes_all_three(tmp_path, inputs, scalers, known, caplog):
 
 def test_without_labels_no_batch_is_read(tmp_path, inputs, scalers):
     paths = outputs(tmp_path / "out")
-    export(PartSpec("train", (0, 1), [("tt", "gone.h5")]), *inputs[1:], *paths, labels={})
+    export(PartSpec("train", (0, 1), [cleaned("tt", "gone.h5")]), *inputs[1:], *paths, labels={})
     assert json.loads(paths[0].read_text()) == scale_dict(scalers, {})
     assert yaml.safe_load(paths[2].read_text()) == {"jets": {"flavour_label": [2, 10, 1]}}
 

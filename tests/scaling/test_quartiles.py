@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from batches import write_batch
+from batches import cleaned, write_batch
 from blocks import exact_quartiles, statistics_of
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -215,7 +215,7 @@ def batch_of_tracks(path, counts, values, *, splits):
 
 
 def fitted(tmp_path, batches, settings):
-    sources = [("tt", path) for path in batches]
+    sources = [cleaned("tt", path) for path in batches]
     fit_scalers(sources, tmp_path / "range.json", FitSettings.from_rules("tracks", ("d0",), settings))
     merged = MergeSettings(rules={"tracks": settings}, strict=False)
     merge_scalers([tmp_path / "range.json"], tmp_path / "s.json", merged)

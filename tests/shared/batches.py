@@ -1,10 +1,24 @@
 """Column files for tests."""
 
 from jetmill.columns import batch_file
+from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.promotion import Types
 from jetmill.columns.schema import Column
+from jetmill.settings.clean import InputBatch
+from jetmill.stages import clean
 
 at = Column.from_path
+
+
+def clean_batch(files, output, *, settings, sample, first_file, checksums=None):
+    """Clean files that are the whole of a batch."""
+    batch = InputBatch(sample, "0000", tuple(map(str, files)), first_file, checksums or {})
+    clean.clean_batch(batch, output, settings)
+
+
+def cleaned(sample, path, types=None):
+    """Return a batch of which only the column file is known."""
+    return CleanedBatch(sample, str(path), 0, [], [], {}, [], [], types or {})
 
 
 def write_batch(path, whole_columns, attributes):

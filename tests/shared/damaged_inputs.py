@@ -4,10 +4,10 @@ import awkward as ak
 import h5py
 import numpy as np
 import uproot
+from batches import clean_batch
 
 from jetmill.columns.batch_file import Batch
 from jetmill.config.load import load
-from jetmill.stages.clean import clean_batch
 
 N_EVENTS, N_JETS = 2000, 6000
 

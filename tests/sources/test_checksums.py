@@ -8,6 +8,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
+from batches import clean_batch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from jetmill.inputs.checksum_lists import match, parse, read_checksums
 from jetmill.plan import Plan
 from jetmill.sources import UnreadableError
 from jetmill.sources.checksums import check_bytes
-from jetmill.stages.clean import clean_batch
 from jetmill.workflow.messages import summary
 
 SHA, MD5, ADLER = "a1" * 32, "b2" * 16, "0c3d4e5f"

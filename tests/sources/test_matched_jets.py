@@ -5,13 +5,13 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from batches import clean_batch
 
 from jetmill.config.load import adapter, load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import open_source
 from jetmill.sources.trees import reader as root
-from jetmill.stages.clean import clean_batch
 
 MATCHED = {"gen": {"branches": "GenJet", "index": "genJetIdx"}}
 NAN = float("nan")

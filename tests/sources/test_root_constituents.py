@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 import uproot
+from batches import clean_batch
 
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 from jetmill.settings.constituents import Constituents, Origin
 from jetmill.settings.input import Input
 from jetmill.sources.trees import reader as root
-from jetmill.stages.clean import clean_batch
 
 N_EVENTS = 20
 TYPES = {"pt": np.float32, "d0": np.float64, "charge": np.int32, "hits": np.uint8, "good": np.bool_}

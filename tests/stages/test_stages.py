@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from batches import at, write_batch
+from batches import at, clean_batch, cleaned, write_batch
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 from written_files import write_part
@@ -36,7 +36,6 @@ from jetmill.stages import fit_scalers as fit_scalers_module
 from jetmill.stages import plot_closure as plot_closure_module
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
-from jetmill.stages.clean import clean_batch
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.make_toy import write_toy_file
 from jetmill.stages.merge_scalers import merge_scalers
@@ -104,8 +103,8 @@ class Run:
         self.repeated = self.balanced(method="pdf", target="flat", max_upsampling=3)
 
     def sources(self, names=None):
-        """Return sample and column file of some batches, or of all."""
-        return [(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
+        """Return some batches, or all."""
+        return [cleaned(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
 
     def scale(self, output, *, width, order=1, settings=ScalingRules(), balance_path=None):  # noqa: B008
         paths = []
@@ -176,8 +175,8 @@ def rows(file_or_files, *names):
 def test_cells_and_counts(run):
     expected = {}
     edges = [np.arange(n + 1) - 0.5 for n in (3, 4, *SHAPE)]
-    for number, (sample, path) in enumerate(run.sources()):
-        with Batch(path) as batch:
+    for number, listed in enumerate(run.sources()):
+        with listed.open() as batch:
             eta, pt = batch.read(at("variables/eta")).astype(float), batch.read(at("variables/pt")).astype(float)
             split, label = batch.split_codes(), batch.read(at("label"))
             bin_index = read_bins(batch, axes_of(BINS))
@@ -185,7 +184,9 @@ def test_cells_and_counts(run):
         bins = stats.binned_statistic_dd([eta, pt], None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
         np.testing.assert_array_equal(np.unravel_index(bin_index, SHAPE), bins)
         group = expected.setdefault(min(number, 1), {})
-        group[sample] = group.get(sample, 0) + np.histogramdd(np.stack([split, label, *bins], axis=1), edges)[0]
+        group[listed.sample] = (
+            group.get(listed.sample, 0) + np.histogramdd(np.stack([split, label, *bins], axis=1), edges)[0]
+        )
     assert [set(group) for group in expected.values()][-1] == {"tt", "qcd"}
     for path, group in zip(run.bins, expected.values(), strict=True):
         with h5py.File(path) as file:
@@ -202,14 +203,14 @@ def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
     columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
     with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 training jets are outside the bins of 'pt'"):
-        bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
+        bin_jets([cleaned("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
     assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):
     columns = {"label": np.zeros(0, np.uint8), "variables/eta": np.zeros(0), "variables/pt": np.zeros(0)}
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([0, 0, 0])})
-    bin_jets([("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
+    bin_jets([cleaned("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
     with h5py.File(tmp_path / "o.h5") as file:
         assert file["counts/tt"].shape == (3, 4, *SHAPE)
         assert not file["counts/tt"][()].any()
@@ -262,7 +263,7 @@ def bad_ranges(tmp_path):
     write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 1])})
     names = ["gone", "same", "good"]
     settings = FitSettings.from_rules("jets", names, ScalingRules())
-    fit_scalers([("tt", tmp_path / "b.h5")], tmp_path / "r.json", settings)
+    fit_scalers([cleaned("tt", tmp_path / "b.h5")], tmp_path / "r.json", settings)
     return [tmp_path / "r.json"], tmp_path / "s.json"
 
 
@@ -313,14 +314,16 @@ def taken(run, path, output="train"):
     table, times = np.zeros((4, *SHAPE), dtype=int), np.zeros((4, 1000), dtype=int)
     split = {"train": 0, "val_resampled": 1}[output]
     with h5py.File(path) as file:
-        for sample, batch_path in run.sources():
-            with Batch(batch_path) as batch:
+        for listed in run.sources():
+            with listed.open() as batch:
                 rows_ = batch.rows(split)
                 key, label = batch.read(at("key"), rows_), batch.read(at("label"), rows_)
                 columns = [batch.read(at(f"variables/{name}"), rows_).astype(float) for name in ("eta", "pt")]
             bins = stats.binned_statistic_dd(columns, None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
             place = (label, *bins)
-            copies, threshold = (file[f"{name}/{output}/{sample}"][()][place] for name in ("repeats", "threshold"))
+            copies, threshold = (
+                file[f"{name}/{output}/{listed.sample}"][()][place] for name in ("repeats", "threshold")
+            )
             copies = copies + (selection_key(key) < threshold)
             np.add.at(table, place, copies)
             np.add.at(times, (label, copies), 1)

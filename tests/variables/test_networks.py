@@ -3,13 +3,13 @@
 import h5py
 import numpy as np
 import pytest
+from batches import clean_batch
 
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.columns.schema import variable
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources.datasets import reader as hdf5
-from jetmill.stages.clean import clean_batch
 from jetmill.variables import networks
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 

@@ -1,7 +1,7 @@
 """Which jets of each batch a part takes, how often and in which order, and their columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -12,7 +12,7 @@ from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, REPEATS, THRESHOLD
 from jetmill.balancing.thresholds import repeats
 from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.batch_list import read_sources
+from jetmill.columns.batch_list import CleanedBatch, read_batch_list
 from jetmill.columns.schema import KEY, LABEL, Column, Kind, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
@@ -31,23 +31,19 @@ class PartSpec:
     slice_of_keys
         Number k, of how many n: the part takes the k-th of n equal ranges of keys of each batch.
     batches
-        Sample and column file of each batch.
-    types
-        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
+        Batches that the jets are drawn from.
     """
 
     output: str
     slice_of_keys: tuple[int, int]
-    batches: Sequence[tuple[str, str | Path]]
-    types: Mapping[Column, str] = field(default_factory=dict)
+    batches: Sequence[CleanedBatch]
 
     @classmethod
     def from_batch_list(
         cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
     ) -> "PartSpec":
         """Return a part that is drawn from some of the listed batches."""
-        found, types = read_sources(batch_list)
-        return cls(output, slice_of_keys, found[batches], types)
+        return cls(output, slice_of_keys, read_batch_list(batch_list)[batches])
 
 
 @dataclass(frozen=True)
@@ -56,8 +52,8 @@ class SelectedJets:
 
     Attributes
     ----------
-    sample
-        Name of their sample.
+    batch
+        The batch.
     rows
         Rows of the batch, in one piece.
     repeat : ndarray of int64, shape (n,), or None
@@ -66,36 +62,37 @@ class SelectedJets:
     order : ndarray of uint64, shape (n,)
         Key by which the part is shuffled.
     label : ndarray of uint8; bin_index : ndarray of int32, -1 outside the bins; both shape (n,)
-    types
-        Column to the type that it is read in.
     """
 
-    path: str | Path
-    sample: str
+    batch: CleanedBatch
     rows: slice
     repeat: np.ndarray | None
     order: np.ndarray
     label: np.ndarray
     bin_index: np.ndarray
-    types: Mapping[Column, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def sample(self) -> str:
+        """Name of their sample."""
+        return self.batch.sample
+
     def of_kind(self, kind: Kind) -> list[Column]:
         """Return the columns of a kind."""
-        with Batch(self.path, self.types) as batch:
+        with self.batch.open() as batch:
             return batch.columns(kind)
 
     def read(self, columns: Sequence[Column]) -> list[np.ndarray]:
         """Read columns of the selected jets, each (n,)."""
-        with Batch(self.path, self.types) as batch:
+        with self.batch.open() as batch:
             found = [batch.read(column, self.rows) for column in columns]
         return found if self.repeat is None else [values[self.repeat] for values in found]
 
     def read_constituents(self, collection: str, columns: Sequence[Column]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Read the number of constituents per jet, and columns of the collection."""
-        with Batch(self.path, self.types) as batch:
+        with self.batch.open() as batch:
             counts, rows = batch.constituents(collection, self.rows)
             found = [batch.read(column, rows) for column in columns]
         if self.repeat is None:
@@ -169,15 +166,15 @@ class SelectedRows:
 
 def select_jets(source: PartSpec, balance_file: h5py.File) -> Iterator[SelectedJets]:
     """Decide, batch by batch, which jets are in a part and how often."""
-    for sample, path, rows, found in _selected_rows(source, balance_file):
+    for listed, rows, found in _selected_rows(source, balance_file):
         key, label, bin_index, times = found.key, found.label, found.bin_index, found.times
         if times is None:
-            yield SelectedJets(path, sample, rows, None, mix(key), label, bin_index, source.types)
+            yield SelectedJets(listed, rows, None, mix(key), label, bin_index)
             continue
         repeat = np.repeat(np.arange(len(key)), times)
         copy = np.arange(len(repeat)) - np.repeat(np.cumsum(times) - times, times)
         order = mix(key[repeat] + copy.astype(np.uint64))
-        yield SelectedJets(path, sample, rows, repeat, order, label[repeat], bin_index[repeat], source.types)
+        yield SelectedJets(listed, rows, repeat, order, label[repeat], bin_index[repeat])
 
 
 def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np.ndarray:
@@ -195,46 +192,41 @@ def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np
     return total
 
 
-def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[str, str | Path, slice, SelectedRows]]:
-    """Yield sample and path of each batch of a part, its rows in the range of keys, and how often each is taken."""
+def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[CleanedBatch, slice, SelectedRows]]:
+    """Yield each batch of a part, its rows in the range of keys, and how often each is taken."""
     split = SPLITS.index(split_of(source.output))
-    for sample, path in source.batches:
-        tables = SelectionTables.read(balance_file, source.output, sample)
-        with Batch(path, source.types) as batch:
+    for listed in source.batches:
+        tables = SelectionTables.read(balance_file, source.output, listed.sample)
+        with listed.open() as batch:
             rows = batch.rows_with_keys(split, *source.slice_of_keys)
             found = tables.select(batch, rows)
-        yield sample, path, rows, found
+        yield listed, rows, found
 
 
 def training_blocks(
-    batches: Sequence[tuple[str, str | Path]],
+    batches: Sequence[CleanedBatch],
     balance_file: h5py.File | None,
-    types: Mapping[Column, str] | None,
     collection: str | None,
     columns: Sequence[Column],
     n_jets: int,
 ) -> Iterator[tuple[Column, np.ndarray, np.ndarray | None]]:
-    """Yield columns of the training jets, some jets at a time.
+    """Yield columns of the training jets, `n_jets` at a time.
 
     Parameters
     ----------
     balance_file
         Balance tables that say how often a jet is written; None if each counts once.
-    types
-        Column to the type that it is read in.
     collection
         Whose constituents the columns are of, None for jets.
-    n_jets
-        Jets at a time.
 
     Yields
     ------
     Column, ndarray of shape (n,), ndarray of int64 of shape (n,) or None
         Column, values, and how often each counts (None: once).
     """
-    for sample, path in batches if columns else ():
-        tables = None if balance_file is None else SelectionTables.read(balance_file, "train", sample)
-        with Batch(path, types) as batch:
+    for listed in batches if columns else ():
+        tables = None if balance_file is None else SelectionTables.read(balance_file, "train", listed.sample)
+        with listed.open() as batch:
             for rows in in_blocks(batch.rows(TRAIN), n_jets):
                 times = None if tables is None else tables.select(batch, rows).times
                 if collection is not None:

@@ -48,6 +48,10 @@ class CleanedBatch:
     warnings: list[str]
     types: dict[Column, str]
 
+    def open(self) -> Batch:
+        """Open the column file for reading."""
+        return Batch(self.path, self.types)
+
 
 def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[CleanedBatch]:
     """Write the list of column files as JSON, and return it; paths are relative to the list.
@@ -71,12 +75,6 @@ def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     base, found = Path(path).parent, read_json(path)
     types = {Column.from_path(column): dtype for column, dtype in found["types"].items()}
     return [CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=types) for entry in found["batches"]]
-
-
-def read_sources(path: str | Path) -> tuple[list[tuple[str, str]], dict[Column, str]]:
-    """Read sample and column file of each listed batch, and the types of the columns."""
-    listed = read_batch_list(path)
-    return [(batch.sample, batch.path) for batch in listed], listed[0].types
 
 
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:

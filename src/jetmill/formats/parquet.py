@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, origin
 from jetmill.formats.format import Format
 from jetmill.packages import Package
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from jetmill.formats.content.part import Part
 
 PACKAGE = Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow")
@@ -32,14 +29,9 @@ def write(part: "Part", output: str | Path) -> None:
     JetmillError
         If pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise JetmillError(str(PACKAGE)) from None
-
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 
+    pa, pq = PACKAGE.load(), PACKAGE.load("pyarrow.parquet")
     jets = jet_fields(part.jets, part.tables, part.scalers["jets"], part.content)
     flavour = jets[FLAVOUR]
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}
@@ -50,7 +42,7 @@ def write(part: "Part", output: str | Path) -> None:
     }
     order = part.order
 
-    def table(rows: np.ndarray) -> "pa.Table":
+    def table(rows: np.ndarray) -> Any:
         columns = {name: pa.array(values.take(rows)) for name, values in jets.items()}
         for name, values in ragged.items():
             ends = np.concatenate([[0], np.cumsum(values.counts[rows])]).astype(np.int32)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jetmill.errors import JetmillError
 from jetmill.files import atomic_write
 from jetmill.formats.files import layout
 from jetmill.formats.format import Format
@@ -31,10 +30,7 @@ def write(part: str | Path, output: str | Path) -> None:
     JetmillError
         If PyTorch is not installed.
     """
-    try:
-        import torch
-    except ModuleNotFoundError:
-        raise JetmillError(str(PACKAGE)) from None
+    torch = PACKAGE.load()
     with layout.reopen_finished(part) as file:
         arrays = {
             "inputs": file[layout.INPUTS][()],

@@ -63,7 +63,8 @@ class DumpStream:
         for number, path in enumerate(self._files):
             with cleaner.open(path, number) as file:
                 # The types of the run, unless those of the file hold more.
-                types = {c: t for c, t in run.column_types.items() if c in file.types and np.can_cast(file.types[c], t)}
+                known = run.batches[0].types.items()
+                types = {c: t for c, t in known if c in file.types and np.can_cast(file.types[c], t)}
                 for chunk, cleaned, _ in file.chunks():
                     if not len(chunk.entry):
                         continue

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jetmill.columns.batch_list import read_sources
-from jetmill.columns.schema import Column
+from jetmill.columns.batch_list import CleanedBatch, read_batch_list
 from jetmill.config.load import load
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
@@ -59,8 +58,7 @@ class Run:
     balance: Path
     tables: Tables
     scalers: Mapping[str, Mapping[str, Scaler]]
-    batches: list[tuple[str, str]]
-    column_types: Mapping[Column, str]
+    batches: list[CleanedBatch]
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Run":
@@ -74,10 +72,10 @@ class Run:
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
         with open_intermediate_file(balance) as file:
             tables = Tables.read(file)
-        found, types = read_sources(batches)
-        if gone := [path for _, path in found if not Path(path).exists()]:
+        listed = read_batch_list(batches)
+        if gone := [batch.path for batch in listed if not Path(batch.path).exists()]:
             raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
-        return cls(config, balance, tables, read_scalers(scalers), found, types)
+        return cls(config, balance, tables, read_scalers(scalers), listed)
 
     @property
     def types(self) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Stream:
             return jets_of_keys(self._part(0, 1), file, KEY_RANGES)
 
     def _part(self, k: int, n_slices: int) -> PartSpec:
-        return PartSpec(self._output, (k, n_slices), self._run.batches, self._run.column_types)
+        return PartSpec(self._output, (k, n_slices), self._run.batches)
 
     def _slices(self, epoch: int, at_least: int, start: int, stop: int) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         """Yield the slices of an epoch, as far as they are among the jets from `start` to `stop`."""

@@ -23,16 +23,15 @@ class BinSettings:
         ``error`` or ``drop``, what to do with training jets outside the bins.
     event_weights
         Variables whose product is the event weight.
-    first_batch, last_batch
-        Which of the listed batches to count: from the first one up to, but without, the last one.
+    batches
+        First of the listed batches to count, and the one after the last.
     """
 
     bins: Mapping[str, tuple[Segment, ...]]
     n_classes: int
     outside: str
     event_weights: tuple[str, ...] = ()
-    first_batch: int = 0
-    last_batch: int | None = None
+    batches: tuple[int, int | None] = (0, None)
 
     @classmethod
     def from_config(cls, config: Config, batches: slice = slice(None)) -> "BinSettings":
@@ -43,8 +42,7 @@ class BinSettings:
             n_classes=len(config.classes),
             outside=balance.outside,
             event_weights=balance.event_weights,
-            first_batch=batches.start or 0,
-            last_batch=batches.stop,
+            batches=(batches.start or 0, batches.stop),
         )
 
 

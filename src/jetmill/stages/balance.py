@@ -35,8 +35,9 @@ from jetmill.balancing.tables import (
 )
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
-from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.schema import KEY, LABEL, Column
+from jetmill.columns.batch_file import in_blocks
+from jetmill.columns.batch_list import CleanedBatch
+from jetmill.columns.schema import KEY, LABEL
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
 from jetmill.logs import warnings_kept
@@ -52,23 +53,16 @@ logger = logging.getLogger(__name__)
 
 
 def balance(
-    batches: Sequence[tuple[str, str | Path]],
-    counted: Sequence[str | Path],
-    output: str | Path,
-    settings: BalanceSettings,
-    *,
-    types: Mapping[Column, str] | None = None,
+    batches: Sequence[CleanedBatch], counted: Sequence[str | Path], output: str | Path, settings: BalanceSettings
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
     Parameters
     ----------
     batches
-        Sample and column file of each batch; they are read for resampling only, once more with event weights.
+        They are read for resampling only, once more with event weights.
     counted
         Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
-    types
-        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------
@@ -99,7 +93,7 @@ def balance(
         cleaned, lost = cleaned_jets(file), outside_jets(file)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
-                _resample(file, name, batches, axes, counts, components, of_bins, resampling, classes, samples, types)
+                _resample(file, name, batches, axes, counts, components, of_bins, settings)
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
@@ -107,7 +101,7 @@ def balance(
             sums = _add_up_weights(counted, kept.shape)
             write_table(file, f"{SUMS}/cleaned", sums)
             if resampling.resamples:
-                sums = _weights_of_written(file, batches, settings.event_weights, types).reshape(kept.shape)
+                sums = _weights_of_written(file, batches, settings.event_weights).reshape(kept.shape)
             write_table(file, f"{SUMS}/train", sums)
         weighed = (
             _positive(sums, kept, classes, weights, settings.strict) if settings.event_weights and weights else kept
@@ -154,17 +148,12 @@ def _add_up_weights(paths: Sequence[str | Path], table: tuple[int, ...]) -> np.n
     return sums.result().reshape(table)
 
 
-def _weights_of_written(
-    file: h5py.File,
-    batches: Sequence[tuple[str, str | Path]],
-    names: Sequence[str],
-    types: Mapping[Column, str] | None,
-) -> np.ndarray:
+def _weights_of_written(file: h5py.File, batches: Sequence[CleanedBatch], names: Sequence[str]) -> np.ndarray:
     """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_bins,)."""
     sums = ExactSums(file[f"{KEPT}/train"].size)
-    for sample, path in batches:
-        tables = SelectionTables.read(file, "train", sample)
-        with Batch(path, types) as batch:
+    for listed in batches:
+        tables = SelectionTables.read(file, "train", listed.sample)
+        with listed.open() as batch:
             for rows in in_blocks(batch.rows(TRAIN), BLOCK_ROWS):
                 found = tables.select(batch, rows)
                 times = np.ones(len(found.key), dtype=np.int64) if found.times is None else found.times
@@ -240,17 +229,15 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
 def _resample(
     file: h5py.File,
     output: str,
-    batches: Sequence[tuple[str, str | Path]],
+    batches: Sequence[CleanedBatch],
     axes: Sequence[Axis],
     counts: np.ndarray,
     components: Sequence[Component],
     of_bins: np.ndarray,
-    resampling: Resampling,
-    classes: Sequence[str],
-    samples: Sequence[str],
-    types: Mapping[Column, str] | None,
+    settings: BalanceSettings,
 ) -> None:
     """Decide how often each jet of an output is taken, and write the tables that say so."""
+    resampling, classes, samples = settings.resampling, settings.classes, settings.samples
     split = SPLITS.index(split_of(output))
     there = counts[:, split]
     target = resampling.target if resampling.target not in classes else classes.index(resampling.target)
@@ -287,11 +274,11 @@ def _resample(
 
     def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield group (component, class, bin) and selection key of the jets of each batch."""
-        for sample, path in batches:
-            with Batch(path, types) as batch:
+        for listed in batches:
+            with listed.open() as batch:
                 for rows in in_blocks(batch.rows(split), BLOCK_ROWS):
                     label, bin_index, key = batch.read(LABEL, rows), read_bins(batch, axes, rows), batch.read(KEY, rows)
-                    component = of_bins[samples.index(sample)].reshape(-1)[bin_index]
+                    component = of_bins[samples.index(listed.sample)].reshape(-1)[bin_index]
                     group = (component * len(classes) + label) * n_bins + bin_index
                     used = (component >= 0) & (bin_index >= 0)
                     yield group[used], selection_key(key[used])

@@ -1,7 +1,7 @@
 """How many jets of some batches are in each bin of the balancing histogram."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.selection import event_weights, read_bins
 from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
 from jetmill.columns.batch_file import Batch, in_blocks
-from jetmill.columns.schema import LABEL, Column, variable
+from jetmill.columns.batch_list import CleanedBatch
+from jetmill.columns.schema import LABEL, variable
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, put
 from jetmill.settings.stages import BinSettings
@@ -23,21 +24,8 @@ BLOCK_ROWS = 2**21
 logger = logging.getLogger(__name__)
 
 
-def bin_jets(
-    batches: Sequence[tuple[str, str | Path]],
-    output: str | Path,
-    settings: BinSettings,
-    *,
-    types: Mapping[Column, str] | None = None,
-) -> None:
-    """Write the counts of each sample, see `jetmill.balancing.tables`.
-
-    Parameters
-    ----------
-    batches
-        Sample and column file of each batch.
-    types
-        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
+def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinSettings) -> None:
+    """Write the counts of the jets of each sample, see `jetmill.balancing.tables`.
 
     Raises
     ------
@@ -49,12 +37,13 @@ def bin_jets(
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
     sums: dict[str, ExactSums] = {}
-    for sample, path in batches:
+    for listed in batches:
+        sample = listed.sample
         table = counts.setdefault(sample, np.zeros(n_groups * n_bins, dtype=np.int64))
         table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
         weights = sums.setdefault(sample, ExactSums(n_classes * n_bins))
         used, n_inside = np.zeros(n_bins, dtype=bool), 0
-        with Batch(path, types) as batch:
+        with listed.open() as batch:
             split = batch.split_codes()
             for rows in in_blocks(slice(0, len(split)), BLOCK_ROWS):
                 bin_index, of_rows = read_bins(batch, axes, rows), split[rows]
@@ -71,7 +60,7 @@ def bin_jets(
                     of_train = inside & (of_rows == TRAIN)
                     weight = event_weights(batch, settings.event_weights, rows, of_train)
                     weights.add(group[of_train] * n_bins + bin_index[of_train], weight)
-        logger.info("%12d jets in %d of %d bins  %s", n_inside, used.sum(), n_bins, path)
+        logger.info("%12d jets in %d of %d bins  %s", n_inside, used.sum(), n_bins, listed.path)
     with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))

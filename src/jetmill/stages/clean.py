@@ -5,7 +5,7 @@ written one by one in their final order.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from jetmill.columns.batch_file import write_batch
 from jetmill.errors import JetmillError
 from jetmill.files import unwritable_named
 from jetmill.logs import warnings_kept
-from jetmill.settings.clean import CleanSettings
+from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.sources import UnreadableError
 from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
@@ -26,52 +26,30 @@ from jetmill.splitting import SPLITS
 logger = logging.getLogger(__name__)
 
 
-def clean_batch(
-    files: Sequence[str | Path],
-    output: str | Path,
-    *,
-    settings: CleanSettings,
-    sample: str,
-    first_file: int,
-    checksums: Mapping[str, Mapping[str, str]] | None = None,
-) -> None:
-    """Clean the files of one batch into a column file.
+def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings) -> None:
+    """Clean the files of one batch into a column file (`jetmill.columns`).
 
     A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so.
-
-    Parameters
-    ----------
-    files
-        Input files or their URLs, in the order of the sample.
-    output
-        The column file, see `jetmill.columns`.
-    sample
-        Name of the sample.
-    first_file
-        Position of ``files[0]`` in the list of the sample.
-    checksums
-        File to algorithm to the checksum it must have, see `jetmill.sources.checksums`.
 
     Raises
     ------
     UnreadableError
-        If a file cannot be read or has another checksum, unless such files are skipped.
+        If a file cannot be read or has another checksum than expected, unless such files are skipped.
     JetmillError
         If a branch is missing, or its type is not that of the other files.
     """
-    cleaner = Cleaner(settings, sample)
+    cleaner = Cleaner(settings, batch.sample)
     counts, inputs = cleaner.no_counts, []
-    before = {path: _state(path) for path in map(str, files)}
+    before = {path: _state(path) for path in batch.files}
     with (
         unwritable_named(Path(output)),
         ColumnBuffer(Path(output).parent, cleaner.own_types) as buffer,
         warnings_kept() as warnings,
     ):
-        for number, path in enumerate(map(str, files), start=first_file):
+        for number, path in enumerate(batch.files, start=batch.first_file):
             buffer.mark()
             try:
-                expected = (checksums or {}).get(path, {})
-                checksum = _check(path, expected, settings)
+                checksum = _check(path, batch.checksums.get(path, {}), settings)
                 identity, of_file = _clean_file(path, number, buffer, cleaner)
             except UnreadableError as error:
                 if settings.input.unreadable == "error":
@@ -90,7 +68,7 @@ def clean_batch(
             buffer.expect(cleaner.types_without_files)
         _log(counts)
         attributes = {
-            "sample": sample,
+            "sample": batch.sample,
             "cutflow": list(zip(cleaner.cutflow, counts.flow.tolist(), strict=True)),
             "constituents": {name: counted.tolist() for name, counted in counts.constituents.items()},
             "inputs": inputs,

@@ -75,7 +75,7 @@ def _count(
     counts = {of: {name: np.zeros(n, dtype=np.int64) for name, n in rows.items()} for of, rows in labels.items()}
     for of, rows in counts.items():
         columns = {constituent_label(of, name): name for name in rows}
-        blocks = training_blocks(source.batches, balance_file, source.types, of, list(columns), BLOCK_JETS)
+        blocks = training_blocks(source.batches, balance_file, of, list(columns), BLOCK_JETS)
         for column, values, times in blocks:
             name = columns[column]
             table, known = rows[name], values >= 0

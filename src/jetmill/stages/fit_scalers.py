@@ -1,7 +1,7 @@
 """Statistics of a range of variables, from the training jets of all batches."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from jetmill.balancing.selection import training_blocks
-from jetmill.columns.schema import Column, constituent, variable
+from jetmill.columns.batch_list import CleanedBatch
+from jetmill.columns.schema import constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.methods import METHODS
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
@@ -24,25 +25,20 @@ logger = logging.getLogger(__name__)
 
 
 def fit_scalers(
-    batches: Sequence[tuple[str, str | Path]],
+    batches: Sequence[CleanedBatch],
     output: str | Path,
     settings: FitSettings,
     *,
     balance_path: str | Path | None = None,
-    types: Mapping[Column, str] | None = None,
 ) -> None:
     """Go through some variables of the training jets, block by block, in constant memory.
 
     Parameters
     ----------
-    batches
-        Sample and column file of all batches.
     output
         JSON file, see `jetmill.scaling.moments.write_statistics`.
     balance_path
         Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
-    types
-        Column to the type that it is read in (`jetmill.columns.batch_list.CleanedBatch`).
     """
     of, variables, rules = settings.of, settings.variables, settings.rules
     needs_quartiles = METHODS[rules.method].quartiles
@@ -53,10 +49,10 @@ def fit_scalers(
                 name: Accumulator(log=name in rules.log, quartiles=needs_quartiles and rules.is_scaled(name))
                 for name in variables[start : start + TOGETHER]
             }
-            for name, values, times in _blocks(batches, of, list(together), balance_file, types):
+            for name, values, times in _blocks(batches, of, list(together), balance_file):
                 together[name].add(values, times)
             again = [name for name, statistics in together.items() if statistics.look_closer()]
-            for name, values, times in _blocks(batches, of, again, balance_file, types):
+            for name, values, times in _blocks(batches, of, again, balance_file):
                 together[name].add_again(values, times)
             found |= {name: statistics.result() for name, statistics in together.items()}
     for name, statistics in found.items():
@@ -65,11 +61,7 @@ def fit_scalers(
 
 
 def _blocks(
-    batches: Sequence[tuple[str, str | Path]],
-    of: str,
-    variables: Sequence[str],
-    balance_file: h5py.File | None,
-    types: Mapping[Column, str] | None,
+    batches: Sequence[CleanedBatch], of: str, variables: Sequence[str], balance_file: h5py.File | None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
     if of == "jets":
@@ -77,5 +69,5 @@ def _blocks(
     else:
         columns = {constituent(of, name): name for name in variables}
         collection, n_jets = of, BLOCK_ROWS_OF_CONSTITUENTS
-    for column, values, times in training_blocks(batches, balance_file, types, collection, list(columns), n_jets):
+    for column, values, times in training_blocks(batches, balance_file, collection, list(columns), n_jets):
         yield columns[column], values, times

@@ -20,10 +20,7 @@ class _Model:
     """An ONNX file whose first output has one row for each jet."""
 
     def __init__(self, path: str | Path):
-        try:
-            import onnxruntime
-        except ModuleNotFoundError:
-            raise JetmillError(str(NETWORKS)) from None
+        onnxruntime = NETWORKS.load()
         options = onnxruntime.SessionOptions()
         # A job has one core; several jobs run beside it.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

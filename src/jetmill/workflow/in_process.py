@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jetmill.balancing.selection import PartSpec
-from jetmill.columns.batch_list import read_batch_list, read_sources
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.formats.content.part import Part
 from jetmill.formats.registry import FORMATS
@@ -81,14 +81,7 @@ def _clean(plan: Plan) -> None:
     for variation, settings in plan.cleaning.items():
         for batch in plan.batches:
             path = _at(plan, paths.CLEANED, variation=variation, sample=batch.sample, batch=batch.number)
-            clean_batch(
-                batch.files,
-                path,
-                settings=settings,
-                sample=batch.sample,
-                first_file=batch.first_file,
-                checksums=batch.checksums,
-            )
+            clean_batch(batch, path, settings)
 
 
 def _list_batches(plan: Plan) -> None:
@@ -98,23 +91,21 @@ def _list_batches(plan: Plan) -> None:
 
 
 def _bin_jets(plan: Plan) -> None:
-    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
+    batches = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
     for group, settings in plan.bin_settings.items():
-        of_group = batches[settings.first_batch : settings.last_batch]
-        bin_jets(of_group, _at(plan, paths.BINS, group=group), settings, types=types)
+        bin_jets(batches[slice(*settings.batches)], _at(plan, paths.BINS, group=group), settings)
 
 
 def _balance(plan: Plan) -> None:
-    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
-    binned = _all_at(plan, paths.bin_files(plan))
-    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings, types=types)
+    batches, binned = read_batch_list(_at(plan, paths.NOMINAL_BATCHES)), _all_at(plan, paths.bin_files(plan))
+    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings)
 
 
 def _fit_scalers(plan: Plan) -> None:
-    batches, types = read_sources(_at(plan, paths.NOMINAL_BATCHES))
+    batches = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
     tables = _at(plan, paths.BALANCE) if plan.scalers_need_balance else None
     for path, settings in zip(_all_at(plan, paths.range_files(plan)), plan.fit_settings, strict=True):
-        fit_scalers(batches, path, settings, balance_path=tables, types=types)
+        fit_scalers(batches, path, settings, balance_path=tables)
 
 
 def _merge_scalers(plan: Plan) -> None:

@@ -47,7 +47,7 @@ class RecordWriter(AbstractContextManager["RecordWriter"]):
     """
 
     def __init__(self, path: str | Path):
-        self._checksum = _checksum()
+        self._checksum: _Checksum = PACKAGE.load().value
         with ExitStack() as stack:
             self._file: BinaryIO = stack.enter_context(stack.enter_context(atomic_write(path)).open("wb"))
             self._stack = stack.pop_all()
@@ -183,12 +183,3 @@ def _flat(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "u" and values.max(initial=0) > np.iinfo(np.int64).max:
         raise JetmillError(f"feature '{name}' holds {values.max()}, beyond the int64 of records")
     return values.reshape(len(values), int(np.prod(values.shape[1:])))
-
-
-def _checksum() -> _Checksum:
-    try:
-        from google_crc32c import value
-    except ModuleNotFoundError:
-        raise JetmillError(str(PACKAGE)) from None
-    checksum: _Checksum = value
-    return checksum
