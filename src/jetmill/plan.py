@@ -171,7 +171,7 @@ class Plan:
     def variations(self) -> list[str]:
         """Directories of the variations, below that of the results: ``variations/<name>/``."""
         systematics = self.config.systematics
-        return [] if systematics is None else [f"variations/{name}/" for name in systematics.variations]
+        return [] if systematics is None else [f"variations/{of.name}/" for of in systematics.variations]
 
     @cached_property
     def cleaning(self) -> dict[str, CleanSettings]:

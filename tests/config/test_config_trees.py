@@ -149,7 +149,11 @@ OF = "constituents.clusters"
         ("systematics.roles.pT", "pt", "systematics.roles.pT"),
         ("systematics.roles.taste", None, "systematics.roles: does not say which variable is taste"),
         ("systematics.roles.energy", None, "systematics.roles: does not say which variable is energy"),
-        ("systematics.variations", ["position", "positio"], "systematics.variations.1: must be 'reconstruction_eff"),
+        (
+            "systematics.variations",
+            ["position", "positio"],
+            "systematics.variations.1: there is no variation 'positio'. Did you mean 'position'?",
+        ),
         ("systematics.variations", [], "systematics.variations"),
         ("systematics.variations", ["energy_scale_down"] * 2, "systematics"),
         ("systematics.maps", "gone.root", "systematics.maps: gone.root: no such file"),

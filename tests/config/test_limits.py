@@ -125,7 +125,7 @@ FULL = {
     "systematics": {
         "collection": "tracks",
         "roles": {"pt": "pt", "energy": "e", "eta": "eta", "phi": "phi", "taste": "taste"},
-        "variations": ["position"],
+        "variations": ["position", {"name": "mine", "jets": {"pt": "2 * pt"}, "keep": "d0 > 1"}],
         "maps": "maps.root",
         "unit": 1,
         "empty": "error",

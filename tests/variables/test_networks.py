@@ -532,7 +532,6 @@ LATE = "uses 'w', which a network makes of constituents, and those are read when
         ({"jets": {"transforms": [{"name": "cartesian", "roles": {"pt": "w"}}]}}, f"jets.transforms.0: {LATE}"),
         ({"tracks": {"define": {"share": "pt / jet_w"}}}, f"constituents.tracks: {LATE}"),
         ({"tracks": {"variables": ["pt", "jet_w"]}}, f"constituents.tracks: {LATE}"),
-        ({"jets": {"spectators": ["w"]}}, "jets.spectators: 'w' is computed; it must be a variable of the files"),
         (
             {"network": {"constituents": "track"}, "tracks": {"missing": {}}},
             "jets.networks.0.constituents: 'track' is not in constituents. Did you",

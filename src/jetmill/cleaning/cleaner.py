@@ -17,6 +17,7 @@ from jetmill.cleaning.counts import Counts
 from jetmill.cleaning.cuts import where
 from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
+from jetmill.cleaning.varying import Varying
 from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, split_condition
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
@@ -48,7 +49,8 @@ class Cleaner:
         jets, used = settings.jets, settings.used_variables
         self._settings, self._sample = settings, sample
         self._columns = _columns_of_jets(settings)
-        self._collections = {name: Collection(name, settings, sample) for name in settings.constituents}
+        varying = None if settings.variation is None else Varying(settings, sample)
+        self._collections = {name: Collection(name, settings, varying) for name in settings.constituents}
         wanted = dict.fromkeys([*self._columns.values(), *used])
         self._read = [name for name in wanted if name not in settings.made]
         self._read_of_constituents = {name: collection.read for name, collection in self._collections.items()}
@@ -64,6 +66,7 @@ class Cleaner:
         self.jet_steps: dict[str, Callable[[JetChunk], None]] = {
             "missing values": partial(of_jets.mark_missing, used=used),
             "units": partial(of_jets.convert_units, units=jets.units),
+            "variation": (lambda _: None) if varying is None else varying.vary_jets,
             "counts of constituents": partial(self._add_from_constituents, used=used),
             "rank": partial(of_jets.add_rank, by=jets.rank_by),
             "define": partial(of_jets.define, expressions=jets.define),

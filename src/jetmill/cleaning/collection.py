@@ -6,14 +6,9 @@ import numpy as np
 
 from jetmill.cleaning.chunks import ConstituentChunk, JetChunk
 from jetmill.cleaning.table import Table, as_integers, new_values
+from jetmill.cleaning.varying import Varying
 from jetmill.columns.schema import Column, constituent, constituent_label, counts
-from jetmill.ragged import broadcast, position_in_jet
 from jetmill.settings.clean import CleanSettings
-from jetmill.settings.systematics import Systematics
-from jetmill.systematics import VARIATIONS, vary
-from jetmill.systematics.maps import read_maps
-from jetmill.systematics.momenta import jets_from_constituents
-from jetmill.systematics.numbers import random_numbers
 from jetmill.variables.expressions import count_of
 
 
@@ -26,27 +21,22 @@ class Collection:
         Variables that are read from the files.
     """
 
-    def __init__(self, name: str, settings: CleanSettings, sample: str):
-        self._name, self._settings, self._seed, self._sample = name, settings.constituents[name], settings.seed, sample
-        variation = settings.variation
-        self._variation = variation if variation and variation.systematics.collection == name else None
-        roles = [] if self._variation is None else self._variation.systematics.roles.values()
-        self.read = list(dict.fromkeys([*settings.constituents_read(name), *roles]))
-        self._maps = {}
-        if self._variation is not None and self._variation.systematics.maps is not None:
-            needed = VARIATIONS[self._variation.name].maps
-            self._maps = read_maps(self._variation.systematics.maps, needed)
+    def __init__(self, name: str, settings: CleanSettings, varying: Varying | None):
+        self._name, self._settings = name, settings.constituents[name]
+        self._varying = varying if settings.variation and settings.variation.collection == name else None
+        varied = settings.variation.of_constituents if self._varying and settings.variation else []
+        self.read = list(dict.fromkeys([*settings.constituents_read(name), *varied]))
 
     def add_to_jets(self, jets: JetChunk, used: Sequence[str]) -> None:
         """Read the constituents of all jets, if the variables of jets depend on them, and add these variables."""
         count = count_of(self._name)
-        systematics = None if self._variation is None else self._variation.systematics
-        if count not in used and (systematics is None or not systematics.jets):
+        changes_jets = self._varying is not None and self._varying.changes_jets
+        if count not in used and not changes_jets:
             return
         constituents = self._read(jets, np.ones(len(jets), dtype=bool))
         jets.table.replace({count: constituents.counts})
-        if systematics is not None and systematics.jets:
-            jets.table.replace(momenta_of_jets(constituents, systematics))
+        if self._varying is not None and changes_jets:
+            jets.table.replace(self._varying.momenta_of_jets(constituents))
         jets.constituents[self._name] = constituents
 
     def of_kept(self, jets: JetChunk) -> ConstituentChunk:
@@ -84,35 +74,6 @@ class Collection:
         as_in_file = {*self._settings.label_sources.values()}.difference(self._settings.units)
         labels = {name: found.columns[name] for name in as_in_file.intersection(found.columns)}
         constituents = ConstituentChunk(jets, of_jets, found.counts, table, labels)
-        if self._variation is not None:
-            self._vary(constituents)
+        if self._varying is not None:
+            self._varying.vary_constituents(constituents)
         return constituents
-
-    def _vary(self, constituents: ConstituentChunk) -> None:
-        """Vary the constituents, of which some may be lost."""
-        assert self._variation is not None
-        systematics, counts = self._variation.systematics, constituents.counts
-        variables = constituents.table.variables
-        identity = [broadcast(x, counts) for x in constituents.jets.identity(constituents.of_jets)]
-        random = random_numbers(self._seed, self._variation.name, self._sample, [*identity, position_in_jet(counts)])
-        varied, kept = vary(
-            self._variation.name,
-            variables,
-            dict(systematics.roles),  # type: ignore[arg-type]
-            maps=self._maps,
-            unit=systematics.unit,
-            random=random,
-            empty=systematics.empty,
-        )
-        constituents.table.replace({name: x for name, x in varied.items() if x is not variables[name]})
-        if kept is not None:
-            constituents.keep(kept)
-
-
-def momenta_of_jets(constituents: ConstituentChunk, systematics: Systematics) -> dict[str, np.ndarray]:
-    """Return the variables of jets that are recomputed from varied constituents, float32 (n_jets,)."""
-    variables = constituents.table.variables
-    pt, eta, phi, energy = (variables[systematics.roles[role]] for role in ("pt", "eta", "phi", "energy"))
-    momenta = jets_from_constituents(pt, eta, phi, energy, constituents.counts)
-    parts = dict(zip(("pt", "eta", "phi", "mass"), momenta, strict=True))
-    return {name: parts[role].astype(np.float32) for role, name in systematics.jets.items()}

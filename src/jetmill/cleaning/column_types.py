@@ -76,8 +76,7 @@ def _jet_types(settings: CleanSettings, columns: Mapping[Column, str], in_file: 
 
 def _constituent_types(settings: CleanSettings, name: str, in_file: Types) -> dict[Column, np.dtype]:
     collection, variation = settings.constituents[name], settings.variation
-    varies = variation is not None and variation.systematics.collection == name
-    varied = variation.systematics.roles.values() if variation is not None and varies else []
+    varied = variation.of_constituents if variation is not None and variation.collection == name else []
     missing = collection.missing
     changed = {*collection.made, *collection.units, *missing.values_of, *varied}
 

@@ -48,10 +48,14 @@ class Table:
         """Convert a variable that has `dtype` in the file to another unit, and return it."""
         # The type is the same whether values are missing or not.
         converted = {name: self.variables[name].astype(stored_type(dtype), copy=False) * factor}
-        marked = mark_missing(converted)
-        self.lost.update(count_too_large(converted, marked))
-        self.replace(marked)
+        self.change(converted)
         return converted[name]
+
+    def change(self, new: Columns) -> None:
+        """Replace variables by values computed from them, NaN where these are infinite or too large."""
+        marked = mark_missing(new)
+        self.lost.update(count_too_large(new, marked))
+        self.replace(marked)
 
     def define(self, name: str, text: str, length: int, more: Columns | None = None) -> None:
         """Add the variable that an expression of variables, and of some `more`, defines; float32."""

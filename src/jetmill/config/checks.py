@@ -2,24 +2,22 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from jetmill.config.check_balance import balance
 from jetmill.config.check_constituents import constituents
 from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
+from jetmill.config.check_systematics import systematics
 from jetmill.config.problems import Problems, among
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config
-from jetmill.systematics import VARIATIONS
-from jetmill.variables.expressions import Expression
 
 
 def mismatches(config: Config) -> Problems:
     """Yield a key and what is wrong there, for each mistake."""
     checks: tuple[Callable[[Config], Problems], ...] = (
         *(inputs, jets, constituents, balance),
-        *(_classes, _write, _names, _split, _systematics),
+        *(_classes, _write, _names, _split, systematics),
     )
     for check in checks:
         yield from check(config)
@@ -74,36 +72,3 @@ def _names(config: Config) -> Problems:
 def _split(config: Config) -> Problems:
     if config.split.rule.event and not config.input.event_id:
         yield "split", f"by: {config.split.by} needs input.event_id, which names the event; by: jet does not"
-
-
-def _systematics(config: Config) -> Problems:
-    systematics, key = config.systematics, "systematics"
-    if systematics is None:
-        return
-    yield from among(f"{key}.collection", [systematics.collection], "constituents", config.constituents)
-    if config.split.rule.row:
-        yield "split.by", f"{config.split.by}: with systematics, jets would be in another split for each variation"
-    changed = {*systematics.jets.values(), *config.cleaning.made}
-    for key, text in config.split.conditions.items():
-        for name in sorted(changed.intersection(Expression(text).names)):
-            yield (
-                f"split.{key}",
-                f"uses '{name}', which is varied or computed; jets must be in one split in all variations",
-            )
-    if systematics.collection in config.constituents:
-        made = config.constituents[systematics.collection].made
-        for role, variable in systematics.roles.items():
-            if variable in made:
-                yield f"{key}.roles.{role}", f"'{variable}' is computed later; take a variable of the files"
-    for of_jet, variable in systematics.jets.items():
-        if variable in config.cleaning.made:
-            yield f"{key}.jets.{of_jet}", f"'{variable}' is computed; take a variable of the files"
-    if systematics.maps is not None and not Path(systematics.maps).is_file():
-        yield f"{key}.maps", f"{systematics.maps}: no such file"
-    needed = {role for name in systematics.variations for role in VARIATIONS[name].roles}
-    needed |= {"pt", "energy", "eta", "phi"} if systematics.jets else set()
-    for missing in sorted(needed.difference(systematics.roles)):
-        yield f"{key}.roles", f"does not say which variable is {missing}"
-    for name in systematics.variations:
-        if VARIATIONS[name].maps and systematics.maps is None:
-            yield f"{key}.maps", f"{name} needs the histograms {', '.join(VARIATIONS[name].maps)}"

@@ -8,7 +8,7 @@ from jetmill.settings.constituents import Constituents
 from jetmill.settings.input import Input
 from jetmill.settings.jets import Jets, NeuralNetwork
 from jetmill.settings.split import Split
-from jetmill.settings.systematics import Variation
+from jetmill.settings.systematics import Systematics
 from jetmill.settings.types import REST
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.transforms import JET_TRANSFORMS
@@ -52,7 +52,7 @@ class CleanSettings:
     files
         Path to SHA-256 of plug-ins, networks and maps: their content counts, not their names.
     variation
-        None for the nominal jets.
+        With a single variation; None for the nominal jets.
     """
 
     seed: int
@@ -65,7 +65,7 @@ class CleanSettings:
     stored_variables: tuple[str, ...]
     event_weights: tuple[str, ...]
     files: dict[str, str]
-    variation: Variation | None = None
+    variation: Systematics | None = None
 
     @property
     def made(self) -> list[str]:
@@ -91,7 +91,7 @@ class CleanSettings:
         used += [n for network in self.networks_of(None) for n in network.variables]
         used += [n for name in self.constituents for n in self.jet_variables_of(name)]
         if self.variation is not None:
-            used += self.variation.systematics.jets.values()
+            used += self.variation.of_jets
         return list(
             dict.fromkeys([*self.stored_variables, *self.event_weights, *jets.define, *used, *jets.missing.slots])
         )

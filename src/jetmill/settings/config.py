@@ -18,7 +18,7 @@ from jetmill.settings.report import Report
 from jetmill.settings.samples import Sample
 from jetmill.settings.scaling import Scaling, ScalingRules
 from jetmill.settings.split import Split
-from jetmill.settings.systematics import Systematics, Variation
+from jetmill.settings.systematics import Systematics
 from jetmill.settings.types import Before, Name, OutputPath, section
 from jetmill.settings.write import Write
 from jetmill.systematics import VARIATIONS
@@ -59,7 +59,7 @@ class Config:
     write: Write = Write()
     """What is written, and how."""
     systematics: Systematics | None = None
-    """Variations of constituents."""
+    """Variations of jets and constituents."""
     report: Report = Report()
     """Plots of the run."""
 
@@ -87,10 +87,12 @@ class Config:
         cleaning, systematics = self.cleaning, self.systematics
         if systematics is None:
             return cleaning
-        maps = systematics.maps if VARIATIONS[name].maps else None
-        files = cleaning.files | ({maps: sha256(maps)} if maps is not None and Path(maps).is_file() else {})
-        alone = replace(systematics, variations=(name,), outputs=("test",), maps=maps)
-        return replace(cleaning, variation=Variation(name=name, systematics=alone), files=files)
+        (variation,) = (v for v in systematics.variations if v.name == name)
+        maps = systematics.maps if variation.is_built_in and VARIATIONS[name].maps else None
+        files = [*([maps] if maps is not None else []), *(str(step.plugin) for step in variation.transforms)]
+        hashes = {path: sha256(path) for path in files if Path(path).is_file()}
+        alone = replace(systematics, variations=(variation,), outputs=("test",), maps=maps)
+        return replace(cleaning, variation=alone, files=cleaning.files | hashes)
 
     @property
     def user_files(self) -> list[str]:
