@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from jetmill.config.load import adapter
 from jetmill.settings.config import Config
-from jetmill.settings.types import Name, OneOf
+from jetmill.settings.types import Before, Name, OneOf
 from jetmill.variables.transforms import JET_TRANSFORMS, TRANSFORMS, table
 
 INTRODUCTION = """# Configuration
@@ -186,7 +186,10 @@ def _type(annotation: Any) -> str:
         return "name"
     if origin is Annotated:
         choices = [choice for of in arguments[1:] if isinstance(of, OneOf) for choice in of.choices]
-        return _choices(choices) if choices else _type(arguments[0])
+        if choices:
+            return _choices(choices)
+        forms = [of.also for of in arguments[1:] if isinstance(of, Before) and of.also and is_dataclass(arguments[0])]
+        return " or ".join(_type(form) for form in [*forms, arguments[0]])
     if origin is Literal:
         return _choices(arguments)
     if origin in (Union, types.UnionType):
