@@ -32,7 +32,8 @@ def or_stop(headline, ask, *arguments, **options):
 
 
 MISTAKES = "The configuration has mistakes:"
-given = list(workflow.config_settings.configfiles)
+# Of the command line, and of a Snakefile that includes this one.
+given = list(workflow.configfiles)
 local = Path("config/config.yaml")
 embedded = local if local.exists() else workflow.source_path("../../config/config.yaml")
 # Check them before Snakemake reads them, since it silently takes the last of two equal keys.

@@ -26,7 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.arguments(subparser)
         subparser.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
+    # Options of another program, which argparse takes for its own if no positional argument is before them.
+    if "passed_on" in options:
+        options.passed_on = [*others, *options.passed_on]
+    elif others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         code: int = options.run(options)
     except JetmillError as error:
