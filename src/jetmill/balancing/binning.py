@@ -34,7 +34,7 @@ class Axis:
     def index(self, values: np.ndarray) -> np.ndarray:
         """Return the bin of each value, int64 (n_jets,); the last bin includes its upper edge. Outside and NaN: -1.
 
-        As ``numpy.histogram``, but the outer edges are compared in the type of `values`, so that a
+        Like ``numpy.histogram``, but the outer edges are compared in the type of `values`, so that a
         float32 jet that passed ``abs(eta) <= 2.4`` is not outside a histogram that ends at 2.4.
         """
         bins = np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, len(self) - 1)
@@ -47,12 +47,9 @@ def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis
 
 
 def find_bins(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
-    """Return the flat index (C order, first axis slowest) of each jet's bin, int32 (n_jets,); outside the bins: -1.
+    """Return the flat index (C order, first axis slowest) of each jet's bin, int32 (n_jets,); -1 outside the bins.
 
-    Parameters
-    ----------
-    columns
-        Values of the variable of each axis, each (n_jets,); a jet that misses one of them is outside.
+    `columns` holds the variable of each axis, (n_jets,); a jet that misses one of them is outside.
     """
     bins = tuple(axis.index(values) for axis, values in zip(axes, columns, strict=True))
     inside = np.logical_and.reduce([of_axis >= 0 for of_axis in bins])
@@ -60,18 +57,7 @@ def find_bins(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray
 
 
 def refuse_outside(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> None:
-    """Raise an error that names the first variable by which training jets are outside the bins.
-
-    Parameters
-    ----------
-    columns
-        As for `find_bins`.
-
-    Raises
-    ------
-    JetmillError
-        If a value is NaN or outside the edges of its axis.
-    """
+    """Raise JetmillError that names the first axis by which training jets are outside the bins (or NaN)."""
     for axis, values in zip(axes, columns, strict=True):
         lost = values[~axis.holds(values)]
         if len(lost):

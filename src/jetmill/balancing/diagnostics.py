@@ -1,4 +1,4 @@
-"""What is suspicious about weights, repeats and splits, said in sentences."""
+"""Sentences about suspicious weights, repeats and splits."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,9 @@ REPEATS = 10
 
 
 def weight_warnings(name: str, classes: Sequence[str], counts: np.ndarray, weights: np.ndarray) -> list[str]:
-    """Say where few jets carry the weight of a class.
+    """Say where few of the written training jets (n_classes, *bins) carry the weight of a class.
 
     The effective number of jets is (sum of weights)^2 / (sum of squared weights).
-
-    Parameters
-    ----------
-    name
-        Of the weights.
-    counts, weights : ndarray, shape (n_classes, *bins)
-        Training jets that are written, and the weight of each.
     """
     found = []
     for label, n, w in zip(classes, counts.reshape(len(classes), -1), weights.reshape(len(classes), -1), strict=True):
@@ -40,13 +33,7 @@ def weight_warnings(name: str, classes: Sequence[str], counts: np.ndarray, weigh
 
 
 def repeat_warnings(output: str, classes: Sequence[str], repeat_histogram: np.ndarray) -> list[str]:
-    """Say of which classes single jets are written more than `REPEATS` times.
-
-    Parameters
-    ----------
-    repeat_histogram : ndarray of int64, shape (n_classes, times + 1)
-        How many jets of each class are written 0, 1, 2, ... times.
-    """
+    """Say of which classes single jets are written more than `REPEATS` times, from `repeat_histogram`."""
     often = repeat_histogram[:, REPEATS + 1 :]
     return [
         f"{output}: {n.sum()} jets of class {name} are written more than {REPEATS} times,"
@@ -57,5 +44,5 @@ def repeat_warnings(output: str, classes: Sequence[str], repeat_histogram: np.nd
 
 
 def split_warnings(splits: Sequence[str], counts: np.ndarray) -> list[str]:
-    """Say which splits have no jets, int64 (n_splits, n_classes, *bins); training is the business of others."""
+    """Say which of validation and test have no jets; counts are (n_splits, n_classes, *bins)."""
     return [f"no jets in {name}" for i, name in enumerate(splits) if i != TRAIN and not counts[i].any()]

@@ -13,17 +13,12 @@ SIGNIFICAND = 24
 
 
 def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the event weight of each jet, float32 (n_jets,): the product of ``balance.event_weights``.
-
-    Parameters
-    ----------
-    columns
-        At least one; name to float32 (n_jets,).
+    """Return the event weight of each jet, float32 (n_jets,): the product of at least one column, float32 (n_jets,).
 
     Raises
     ------
     JetmillError
-        If one is missing for a jet, or the product is beyond single precision.
+        If a factor is missing for a jet, or the product is beyond single precision.
     """
     weight: np.ndarray = np.ones(1, dtype=np.float32)
     for name, values in columns.items():
@@ -43,15 +38,15 @@ def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 class ExactSums:
     """Sums of float32 numbers by group, exact, so that neither their order nor their grouping into batches matters.
 
-    A float32 is a whole number of 24 bits times a power of two. Numbers of similar size are added up as integers,
+    A float32 is a 24-bit integer times a power of two. Numbers of similar size are added as integers,
     ``levels[k]`` in units of 2**(8 * k - 24): exact for 2**32 numbers in a group.
 
-    Parameters
+    Attributes
     ----------
     n_groups
         Groups are numbered from 0.
     levels
-        Level to sums, int64 (n_groups,), as far as there are any.
+        Level to sums, int64 (n_groups,), for the levels that occur.
     """
 
     def __init__(self, n_groups: int, levels: Mapping[int, np.ndarray] | None = None):

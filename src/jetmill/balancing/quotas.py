@@ -94,18 +94,7 @@ class Component:
 
 
 def component_of_bins(components: Sequence[Component], samples: Sequence[str]) -> np.ndarray:
-    """Return the position of the component that takes each bin of each sample; -1 if none does.
-
-    Parameters
-    ----------
-    components
-        At least one.
-    samples
-        Names of all samples.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_samples, *bins)
+    """Return the position of the component that takes each bin of each sample, int64 (n_samples, *bins); -1 if none.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
 
 @dataclass(frozen=True)
 class PartSpec:
-    """Where the jets of a part come from.
+    """The jets of a part.
 
     Attributes
     ----------
@@ -103,16 +103,14 @@ class SelectedJets:
 
 @dataclass(frozen=True)
 class SelectionTables:
-    """Which jets of a sample are in an output, and how often: the tables of balance.h5 that say so.
+    """The tables of balance.h5 that say which jets of a sample are in an output, and how often.
 
     Attributes
     ----------
-    axes
-        Of the balancing histogram.
-    n_bins
-        How many bins it has.
+    axes, n_bins
+        Axes and number of bins of the balancing histogram.
     from_bins
-        Whether jets outside the bins are not in the output.
+        Whether the output has only jets inside the bins.
     repeats, threshold : ndarray of int64, uint64, shape (n_classes * n_bins,), or None
         As in `jetmill.balancing.tables`; None if every jet is in the output once.
     """
@@ -178,12 +176,9 @@ def select_jets(source: PartSpec, balance_file: h5py.File) -> Iterator[SelectedJ
 
 
 def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np.ndarray:
-    """Return how many jets a part takes of each of equal ranges of keys, int64 (n_ranges,).
+    """Return how many jets a part takes from each of `n_ranges` equal ranges of keys, int64 (n_ranges,).
 
-    Parameters
-    ----------
-    n_ranges
-        A power of two.
+    `n_ranges` is a power of two.
     """
     total = np.zeros(n_ranges, dtype=np.int64)
     for *_, found in _selected_rows(source, balance_file):
@@ -242,12 +237,7 @@ def read_bins(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> 
 
 
 def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndarray) -> np.ndarray:
-    """Return the event weights of some of consecutive jets of a batch, float32, as `used` (n,), bool, says.
-
-    Parameters
-    ----------
-    names
-        Columns whose product they are.
+    """Return the event weights, products of columns, of the `used` (n,) of consecutive jets of a batch, float32.
 
     Raises
     ------

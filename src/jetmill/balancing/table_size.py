@@ -1,7 +1,7 @@
-"""How large the tables of bins are, and what memory the jobs that hold some of them need.
+"""How large the tables of bins are, and how much memory the jobs need that hold some of them.
 
-A table has a number of 8 bytes for each class and bin. The factors are about twice the measured peaks, with a
-thousand to nine million bins, 1 to 6 classes, 1 to 8 samples and components.
+A table has 8 bytes for each class and bin. The factors are about twice the measured peaks, for a thousand to nine
+million bins, 1 to 6 classes, 1 to 8 samples and components.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ def table_numbers(bins: Mapping[str, Sequence[tuple[float, float, int]]], n_clas
 
 
 def bin_megabytes(numbers: int, n_samples: int, *, event_weights: bool = False) -> float:
-    """Return the memory that counting the jets of some samples takes."""
+    """Return the memory for counting the jets of some samples."""
     return MEGABYTES * numbers * (12 + (6 + EVENT_WEIGHTS * event_weights) * n_samples)
 
 
 def balance_megabytes(numbers: int, n_samples: int, n_components: int, *, event_weights: bool = False) -> float:
-    """Return the memory that the decision on weights and quotas takes; 0 components without resampling."""
+    """Return the memory for deciding weights and quotas; 0 components without resampling."""
     return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components + 2 * EVENT_WEIGHTS * event_weights)
 
 
 def lookup_megabytes(numbers: int, n_weights: int) -> float:
-    """Return the memory that a job takes which looks up quotas and weights of jets, or draws them."""
+    """Return the memory for looking up quotas and weights of jets, or drawing them."""
     return MEGABYTES * numbers * (12 + 2 * n_weights)

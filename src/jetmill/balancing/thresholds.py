@@ -73,27 +73,15 @@ def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray
 def repeats(quota_repeats: np.ndarray, threshold: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Return how often each jet is taken, int64 (n_jets,).
 
-    Parameters
-    ----------
-    quota_repeats : ndarray of int64, shape (n_jets,)
-        ``quota // total`` of the jet's group.
-    threshold, key : ndarray of uint64, shape (n_jets,)
-        Threshold of the jet's group for ``quota % total``; key of the jet.
+    That is ``quota // total`` of its group, and once more if its key is below the threshold for ``quota % total``.
     """
     return quota_repeats + (key < threshold)
 
 
 def repeat_histogram(quota: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Return how many jets of each class are taken 0, 1, 2, ... times.
+    """Return how many jets of each class are taken 0, 1, 2, ... times, int64 (n_classes, largest number of times + 1).
 
-    Parameters
-    ----------
-    quota, total : ndarray of int64, shape (n_classes, ...)
-        Jets to take and jets there are, in each group of a class.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_classes, largest number of times + 1)
+    `quota` and `total`, int64 (n_classes, ...), are the jets to take and the jets there are in each group.
     """
     times, more = np.divmod(quota, np.maximum(total, 1))
     width = int((times + (more > 0)).max(initial=0)) + 1

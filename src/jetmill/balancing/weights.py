@@ -1,7 +1,7 @@
-"""Weights: how classes of unlike spectra are made comparable.
+"""Weights that make classes with different spectra comparable.
 
-Counts are arrays of shape (n_classes, *bins): jets of a class in a bin of the histogram, or with event weights
-their sum. Every decision here is taken from counts alone, once, and is therefore exact.
+Counts are arrays of shape (n_classes, *bins): jets of a class in a bin of the histogram, or sums of their event
+weights. Every decision here depends on counts alone, is made once, and is therefore exact.
 """
 
 from collections.abc import Callable
@@ -81,12 +81,6 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
 
 
 def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:
-    """Scale a weight table so that the mean weight of all `n_jets` jets is 1.
-
-    Parameters
-    ----------
-    counts
-        Jets in each bin, or the sums of their event weights, by which weights are multiplied.
-    """
+    """Scale a weight table so that the mean weight of `n_jets` jets is 1; counts are those of `weight_table`."""
     scaled: np.ndarray = table * (n_jets / (table * counts).sum())
     return scaled

@@ -1,1 +1,1 @@
-"""From chunks of input files to the columns of a batch."""
+"""Cleaning turns chunks of input files into the columns of a batch."""

@@ -1,8 +1,8 @@
-"""A buffer for the columns of a batch, which gives its jets back in ranges of their keys, in bounded memory.
+"""A buffer for the columns of a batch that returns its jets in ranges of their keys, in bounded memory.
 
-Up to `RUN_BYTES` stay in memory. When more have been appended, the jets in memory are sorted by key, and their columns
-are written one after the other to an unnamed file: a run. Since keys are uniform, a range of keys is a block of jets of
-a predictable size, which lies in one piece in each column of each run.
+Up to `RUN_BYTES` stay in memory. Beyond that, the jets in memory are sorted by key, and their columns are appended to
+an unnamed file: a run. Since keys are uniform, a range of keys has a predictable number of jets and is contiguous in
+each column of each run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -46,10 +46,7 @@ def column_types(
 
 
 def types_without_files(settings: CleanSettings, jets: Mapping[Column, str]) -> dict[Column, np.dtype]:
-    """Return the types of columns without rows: bool where the type is that of the files.
-
-    The columns are read in the types of the other batches.
-    """
+    """Return the types of columns without rows; bool stands for the type of the files, which other batches define."""
     as_in_file = {*settings.input.event_id, *settings.jets.label_sources.values()}.difference(settings.made)
     types = _jet_types(settings, jets, dict.fromkeys(as_in_file, np.dtype(bool)))
     for name in settings.constituents:

@@ -1,4 +1,4 @@
-"""The steps that constituents of the jets that are kept go through."""
+"""The steps of cleaning for constituents of the selected jets."""
 
 from collections.abc import Mapping, Sequence
 

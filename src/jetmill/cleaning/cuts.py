@@ -12,15 +12,10 @@ from jetmill.variables.operations import true
 
 
 def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[np.ndarray, list[int]]:
-    """Apply cuts one after the other.
+    """Apply cuts one after the other to columns (n_jets,) after `mark_missing`.
 
-    Parameters
-    ----------
-    columns
-        Values after `mark_missing`, each (n_jets,).
-    cuts
-        A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the value of the
-        expression for NaN.
+    A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the expression yields for
+    NaN.
 
     Returns
     -------

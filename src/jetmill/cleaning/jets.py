@@ -1,4 +1,4 @@
-"""The steps that jets of a chunk go through, up to cuts and classes."""
+"""The steps of cleaning for the jets of a chunk, up to cuts and classes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -81,5 +81,5 @@ def rank(values: np.ndarray, entry: np.ndarray) -> np.ndarray:
 
 
 def network_output(settings: NeuralNetwork, output: np.ndarray) -> np.ndarray:
-    """Return the variable that an output of a network is, float32 (n_jets,)."""
+    """Return the variable that a network computes, float32 (n_jets,)."""
     return (odds(output) if settings.odds else output).astype(np.float32)

@@ -84,13 +84,7 @@ def new_values(values: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
 
 
 def as_integers(key: str, name: str, values: np.ndarray) -> np.ndarray:
-    """Return a label as int32, -1 where missing.
-
-    Raises
-    ------
-    JetmillError
-        If a value is not an integer of 32 bits.
-    """
+    """Return a label as int32, -1 where missing; raises JetmillError for a value that is not an integer of 32 bits."""
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), -1, values)
         if (values != np.floor(values)).any():

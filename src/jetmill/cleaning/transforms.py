@@ -49,13 +49,7 @@ class LoadedStep:
 
 
 def load_steps(steps: Sequence[Step]) -> list[LoadedStep]:
-    """Load the plug-ins of some steps.
-
-    Raises
-    ------
-    JetmillError
-        If a plug-in cannot be loaded.
-    """
+    """Load the plug-ins of some steps; raises JetmillError for one that cannot be loaded."""
     return [LoadedStep(s, None if s.plugin is None else load_plugin(s.plugin, str(s.function))) for s in steps]
 
 

@@ -39,7 +39,7 @@ def write_batch(
     columns
         Length and type of each column.
     pieces
-        Column, first row and values (n,), already in their final order.
+        Column, first row and values (n,), in their final order.
     attributes
         Arrays are stored as they are, everything else as JSON.
     """
@@ -55,17 +55,12 @@ def write_batch(
 class Batch(AbstractContextManager["Batch"]):
     """A batch of cleaned jets, open for reading.
 
-    Parameters
-    ----------
-    path
-        The column file.
-    types
-        Types to read columns in, those of all batches together (`jetmill.columns.batch_list.CleanedBatch`).
+    Columns are read in `types`, those of all batches together (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------
     JetmillError
-        If the file is gone or damaged; so do all methods, as checksums are checked where something is read.
+        If the file is gone or damaged; so do all methods, since checksums are checked on reading.
     """
 
     def __init__(self, path: str | Path, types: Mapping[Column, str] | None = None):

@@ -30,10 +30,8 @@ class CleanedBatch:
         Pairs of a cut and the number of jets left after it.
     constituents
         Collection to the numbers of constituents that were read, selected and kept (`CONSTITUENT_STEPS`).
-    inputs
-        Its input files, as listed in the manifest.
-    warnings
-        Warnings of the clean job.
+    inputs, warnings
+        Its input files, as listed in the manifest, and the warnings of the clean job.
     types
         Types in which columns are read, the same for all batches of a list, as they hold the values of all.
     """

@@ -51,23 +51,11 @@ class Types:
                 self.add(Types(spans={column: (int(values.min()), int(values.max()))}))
 
     def stored(self) -> dict[Column, np.dtype]:
-        """Return the type in which each column is stored.
-
-        Raises
-        ------
-        JetmillError
-            If no type holds all values of a column.
-        """
+        """Return the type in which each column is stored; raises JetmillError if none holds all values of a column."""
         return {column: self._common(column) for column in self.found}
 
     def read(self) -> dict[Column, np.dtype]:
-        """Return the type in which each column is read: variables are floats, however they are stored.
-
-        Raises
-        ------
-        JetmillError
-            If no type holds all values of a column.
-        """
+        """Return the type in which each column is read, see `stored`: variables are floats, however they are stored."""
         return {
             column: np.result_type(np.float32, *types) if column.is_variable else self._common(column)
             for column, types in self.found.items()
@@ -79,7 +67,7 @@ class Types:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Types":
-        """Return the types that `as_json` made the mapping of."""
+        """Return the types from `as_json`."""
         return cls(*({Column.from_path(c): value for c, value in content[name].items()} for name in ("found", "spans")))
 
     def _common(self, column: Column) -> np.dtype:

@@ -1,5 +1,4 @@
-"""Output formats: each module here that has a `FORMAT` is one, and all that concerns it stands there.
+"""Output formats: each module here with a `FORMAT` defines one completely, and everything else uses the registry.
 
-Everything else goes by `jetmill.formats.registry`. Heavy packages are imported by the functions that need them, as
-formats are imported wherever a configuration is read.
+Heavy packages are imported inside functions, since formats are imported wherever a configuration is read.
 """

@@ -1,4 +1,4 @@
-"""What has to be known of an output format."""
+"""What defines an output format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Hdf5Check:
     labels, field
         Dataset of the class of each jet, and its field if it is one of records.
     finite
-        Called with a file and the configuration; returns the datasets that must be finite, each with its fields that
-        must be so, or None if it has no fields.
+        From a file and the configuration to the datasets that must be finite, each with its fields that must be finite,
+        or None if it has no fields.
     """
 
     labels: str

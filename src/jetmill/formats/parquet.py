@@ -67,7 +67,7 @@ splits above.
 def card(outputs: Sequence[str]) -> str:
     """Return a card that says which files make each split (https://huggingface.co/docs/hub/datasets-manual-configuration).
 
-    Without it Hugging Face's ``load_dataset`` goes by words in the names of files and directories, and puts
+    Without it Hugging Face's ``load_dataset`` goes by words in the names of files and directories, and adds
     ``val_resampled`` to ``val``.
     """
     import yaml

@@ -1,4 +1,4 @@
-"""The formats that there are: all modules beside this one that have a `FORMAT`."""
+"""The formats: all modules beside this one with a `FORMAT`."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""The input files of a run, as they are listed; none of them is opened here."""
+"""The input files of a run, as listed; none is opened here."""

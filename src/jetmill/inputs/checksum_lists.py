@@ -1,6 +1,6 @@
-"""Files of expected checksums, as ``sha256sum``, ``md5sum``, Rucio and DAS give them, and the input files they are of.
+"""Lists of expected checksums, as ``sha256sum``, ``md5sum``, Rucio and DAS print them, and the files they are for.
 
-Nothing is guessed: a line that can be read in two ways is an error.
+Nothing is guessed: an ambiguous line is an error.
 """
 
 import re
@@ -49,9 +49,9 @@ class Expected:
     of
         Input file, as the sample names it, to its checksums.
     path
-        The file they are from.
+        The list they come from.
     unused
-        How many of its paths are of no file of the sample.
+        How many of its paths belong to no file of the sample.
     """
 
     of: dict[str, Checksums] = field(default_factory=dict)
@@ -69,10 +69,7 @@ def find_checksums(
 ) -> tuple[dict[str, Expected], list[str]]:
     """Return the expected checksums of the samples that have some, and what is wrong with those of others.
 
-    Parameters
-    ----------
-    files
-        Sample to its input files; samples without any are passed by.
+    `files` is sample to its input files; samples without any are ignored.
     """
     expected, problems = {}, []
     for name, sample in samples.items():
@@ -217,17 +214,10 @@ def _short(text: str) -> str:
 
 
 def match(files: Sequence[str], listed: Mapping[str, Checksums], path: str) -> Expected:
-    """Find the checksums of input files.
+    """Find the checksums of input files in what a list at `path` says.
 
-    A file is found by its path, by its path relative to the file of checksums, by its real path (links followed) in
-    either way, and by its name alone; a path in the list may have a Rucio scope or ``file://`` before it.
-
-    Parameters
-    ----------
-    listed
-        Path in the file of checksums to what it says.
-    path
-        The file of checksums.
+    A file is found by its path, by its path relative to the list, by its real path (links followed) in either way, and
+    by its name alone; a path in the list may have a Rucio scope or ``file://`` before it.
 
     Raises
     ------
@@ -270,7 +260,7 @@ def match(files: Sequence[str], listed: Mapping[str, Checksums], path: str) -> E
 
 
 def _path_in(entry: str) -> str:
-    """Return an entry without what catalogues put before paths."""
+    """Return an entry without the prefixes of catalogues."""
     return entry.removeprefix("file://") if entry.startswith("file://") else _SCOPE.sub("", entry, count=1)
 
 

@@ -14,12 +14,7 @@ from jetmill.sources.remote import is_remote, not_remote, wrong_protocol
 def find_files(samples: Mapping[str, Sample], toy_files: str) -> tuple[dict[str, list[str]], list[str]]:
     """Return the input files of each sample, and what is wrong with those of the others.
 
-    Parameters
-    ----------
-    samples
-        Their names and settings.
-    toy_files
-        Path of generated files, with places for the sample and the number of the file.
+    `toy_files` is the path of generated files, with places for the sample and the number of the file.
     """
     files, problems = {}, []
     first: dict[Hashable, tuple[str, str]] = {}

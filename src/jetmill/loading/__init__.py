@@ -1,1 +1,1 @@
-"""Finished files and streams of jets, for those who train: `load`, `Stream`, `DumpStream`; PyTorch and TensorFlow."""
+"""Finished files and streams of jets for training: `load`, `Stream`, `DumpStream`; PyTorch and TensorFlow."""

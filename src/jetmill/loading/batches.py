@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 def in_batches(
     slices: Iterable[tuple[dict[str, Rows], np.ndarray]], sizes: Iterable[int], types: Mapping[str, str]
 ) -> Iterator[Arrays]:
-    """Yield batches of so many jets each from rows and their order; the last one has the rest."""
+    """Yield batches of the given sizes from rows and their order; the last one has the rest."""
 
     def taken(rows: dict[str, Rows], places: np.ndarray) -> Arrays:
         return {name: take(r, places).astype(types.get(name, r.dtype), copy=False) for name, r in rows.items()}

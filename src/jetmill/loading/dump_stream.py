@@ -19,10 +19,10 @@ from jetmill.randomness import generator
 
 
 class DumpStream:
-    """Jets of input files, cleaned and scaled on the fly with what a run has found.
+    """Jets of input files that a run has not seen, cleaned and scaled on the fly with the results of the run.
 
-    All jets that pass the cuts, whatever their split, each once: for files that the run has not seen.
-    Jets are shuffled within what is read at a time, a few thousand. Jets outside the bins have weight 0.
+    Each jet that passes the cuts is yielded once, whatever its split, shuffled within a chunk of a few thousand. Jets
+    outside the bins have weight 0.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class DumpStream:
     batch_size
         Jets in a batch; the last one has the rest.
     seed
-        Of the order.
+        Seed of the order.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Open a finished file in one line, and go back to the units of the input."""
+"""Open a finished file in one line, and undo the scaling."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

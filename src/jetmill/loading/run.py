@@ -1,4 +1,4 @@
-"""What streams need of a run: its configuration, balance tables, scalers and cleaned batches."""
+"""What streams need of a run: configuration, balance tables, scalers and cleaned batches."""
 
 import json
 from collections.abc import Mapping

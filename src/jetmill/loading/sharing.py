@@ -6,11 +6,11 @@ from jetmill.errors import JetmillError
 
 
 def batch_edges(n_jets: int, batch_size: int, world_size: int = 1) -> np.ndarray:
-    """Return where batches begin and end, as many for each rank.
+    """Return where batches begin and end, with equally many batches for each rank.
 
-    One rank alone has batches of `batch_size` jets, of which the last one has the rest. Several have batches of that
-    size or a little less, which differ by at most one jet. Every jet is in one of them, unless there are fewer jets
-    than batches: then each batch has one, and fewer than `world_size` jets are left out.
+    One rank alone has batches of `batch_size` jets, the last one with the rest. Several have batches of that size or a
+    little less, which differ by at most one jet. Every jet is in one batch, unless there are fewer jets than batches:
+    then each batch has one jet, and fewer than `world_size` jets are left out.
 
     Returns
     -------
@@ -26,13 +26,7 @@ def batch_edges(n_jets: int, batch_size: int, world_size: int = 1) -> np.ndarray
 
 
 def share(n_batches: int, rank: int, world_size: int, worker: int = 0, n_workers: int = 1) -> slice:
-    """Return the batches of a worker of a rank, in one piece.
-
-    Raises
-    ------
-    JetmillError
-        If there is no such rank or worker.
-    """
+    """Return the consecutive batches of a worker of a rank; raises JetmillError if there is no such rank or worker."""
     for name, number, many in (("rank", rank, world_size), ("worker", worker, n_workers)):
         if not 0 <= number < many:
             raise JetmillError(f"{name} must be from 0 to {many - 1}, as there are {many} (found: {number})")

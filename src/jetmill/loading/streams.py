@@ -31,21 +31,21 @@ class Stream:
     Parameters
     ----------
     config
-        The configuration of the run, as a mapping or a YAML file; or the directory of a finished run.
-        Of the run only ``balance.h5`` and ``scalers.json`` and what they are made from are needed.
+        The configuration of the run, as a mapping or a YAML file; or the directory of a finished run. Of the run only
+        ``balance.h5``, ``scalers.json`` and what they are made from are needed.
     output
         ``train``, ``val``, ``test`` or ``val_resampled``.
     batch_size
         Jets in a batch; the last one of an epoch has the rest.
     jets_in_memory
-        Jets that are prepared and shuffled at a time, at most, but for fluctuations.
+        Largest number of jets, but for fluctuations, that are prepared and shuffled at a time.
     seed
-        Of the order.
+        Seed of the order.
 
     Raises
     ------
     JetmillError
-        If the run has not come far enough.
+        If files of the run are missing.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Stream:
         Parameters
         ----------
         worker, n_workers
-            Of several workers, which one this is: together they yield every jet once.
+            Number of this worker, of how many: together they yield every jet once.
         rank, world_size
-            Of several processes that train one model, each with workers of its own, which one this is: each yields
-            other jets and as many batches (`jetmill.loading.sharing.batch_edges`).
+            Number of this process, of how many that train one model, each with its own workers: each yields different
+            jets and as many batches (`jetmill.loading.sharing.batch_edges`).
         """
         edges = batch_edges(self.n_jets, self.batch_size, world_size)
         mine = share(len(edges) - 1, rank, world_size, worker, n_workers)

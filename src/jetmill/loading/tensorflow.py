@@ -15,13 +15,7 @@ FILES_AT_A_TIME = 16
 
 
 def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
-    """Return the batches of a stream, as dictionaries of tensors; each iteration is another epoch, in another order.
-
-    Parameters
-    ----------
-    epoch
-        Number of the first one.
-    """
+    """Return the batches of a stream as dictionaries of tensors; each iteration is a new epoch, from `epoch` on."""
     first = next(stream.epoch(epoch), None)
     if first is None:
         raise JetmillError("there are no jets to stream")
@@ -37,10 +31,10 @@ def record_dataset(directory: str | Path, batch_size: int, *, shuffle: int = 10_
     Parameters
     ----------
     shuffle
-        Records in memory from which the next one is drawn, of several files at a time; each iteration has another
-        order. 0 for the order in the files.
+        Records in memory from which the next one is drawn, of several files at a time; each iteration has a new order.
+        0 keeps the order of the files.
     seed
-        Of the order.
+        Seed of the order.
 
     Raises
     ------

@@ -137,14 +137,14 @@ class FileDataset(Dataset[Tensors]):
 
 
 class BlockSampler(Sampler[slice]):
-    """Blocks of consecutive rows, in random order: the file is mixed already.
+    """Blocks of consecutive rows, in random order: the file is already shuffled.
 
     Parameters
     ----------
     n_rows, batch_size
         Rows of the file, and of a block; the last one may be smaller, and with several ranks others too.
     seed
-        Of the order; each iteration has another one.
+        Seed of the order; each iteration has another one.
     rank, world_size
         Number of this process, of how many.
     """

@@ -1,4 +1,4 @@
-"""Figures of the report, from arrays. The style is that of the field: ticks inside, steps, log scales."""
+"""Figures of the report, from arrays, in the style of the field: ticks inside, steps, log scales."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,14 +41,9 @@ def save(figure: Figure, path: str | Path) -> None:
 
 
 def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]], of: str = "jets") -> Figure:
-    """Draw the jets of each sample after each step, as shares of those read.
+    """Draw the jets (or what `of` says) of each sample after each step, as shares of those read.
 
-    Parameters
-    ----------
-    flows
-        Sample to pairs of step and number of jets.
-    of
-        What is counted.
+    `flows` is sample to pairs of step and number of jets.
     """
     with mpl.rc_context(STYLE):
         steps = [step for step, _ in next(iter(flows.values()))]
@@ -165,7 +160,7 @@ def draw_resampling(
     edges
         Variable to its bin edges, in the order of the axes.
     written, target
-        Jets that are written, (n_classes, *bins), and the spectrum that they aim at, (*bins).
+        Jets that are written, (n_classes, *bins), and the target spectrum, (*bins).
     repeat_histogram
         Jets that are taken 0, 1, 2, ... times, (n_classes, times + 1).
     """
@@ -260,10 +255,7 @@ def draw_variables(
 def draw_closure(variables: Sequence[str], largest: np.ndarray, typical: np.ndarray, precision: str) -> Figure:
     """Draw how far inputs are from the cleaned values, scaled in double precision.
 
-    Parameters
-    ----------
-    largest, typical : ndarray of float, shape (n_variables,)
-        Maximum and median of ``|input - scaled value|``.
+    `largest` and `typical` (n_variables,) are maximum and median of ``|input - scaled value|``.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.5 + 0.17 * len(variables)))

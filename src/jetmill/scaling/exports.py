@@ -1,4 +1,4 @@
-"""Scalers and class weights in the forms of other programs: umami's scale dict, salt's two dictionaries."""
+"""Scalers and class weights for other programs: umami's scale dict, salt's two dictionaries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,8 @@ def scale_dict(
 ) -> dict[str, Any]:
     """Return umami's scale dict: ``{jets: {variable: {shift, scale, default}}, tracks: {variable: {shift, scale}}}``.
 
-    With ``tracks_origin_weights``: N over the number of each value, of each label of constituents.
-
-    Parameters
-    ----------
-    label_counts
-        Collection to label to how often each value occurs in training, (n_values,).
+    With ``tracks_origin_weights``: for each label of constituents, N over the number of each value. `label_counts` is
+    collection to label to how often each value occurs in training, (n_values,).
     """
     table: dict[str, Any] = {
         of: {
@@ -41,8 +37,8 @@ def norm_dict(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Return salt's ``norm_dict.yaml``: ``{jets: {variable: {mean, std}}, tracks: ...}``.
 
-    Salt reads values as they are, so these are the mean and deviation of the values themselves,
-    also where jetmill scales logarithms or by quartiles.
+    Salt reads unscaled values, so these are their mean and deviation even where jetmill scales logarithms or by
+    quartiles.
     """
 
     def normal(s: Scaler, known: Statistics) -> dict[str, float]:
@@ -58,12 +54,7 @@ def class_dict(
 ) -> dict[str, dict[str, list[float]]]:
     """Return salt's ``class_dict.yaml``: ``{jets: {flavour_label: [weights]}, tracks: {label: [weights]}}``.
 
-    Parameters
-    ----------
-    class_counts : ndarray of integers, shape (n_classes,)
-        Training jets of each class.
-    label_counts
-        As in `scale_dict`.
+    Counts are those of training jets, (n_classes,), and the `label_counts` of `scale_dict`.
     """
     jets = {"jets": {"flavour_label": class_weights(class_counts)}}
     return jets | {
@@ -72,10 +63,9 @@ def class_dict(
 
 
 def class_weights(counts: np.ndarray) -> list[float]:
-    """Return a weight for every class, at its place: N over its number, 1 for the most frequent one.
+    """Return a weight for every class, at its position: N over its number, 1 for the most frequent one.
 
-    A class that does not occur keeps its place, with weight 0: the list is positional (UPP leaves
-    such classes out, which shifts those behind).
+    A class that does not occur keeps its position, with weight 0 (UPP leaves it out, which shifts those behind it).
     """
     largest = counts.max(initial=0)
     return [round(float(largest / n), 4) if n else 0.0 for n in counts]

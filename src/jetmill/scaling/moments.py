@@ -1,4 +1,4 @@
-"""What is known of the values of a variable: moments that can be added up, and what else scaling needs."""
+"""Statistics of the values of a variable: moments that can be added, and what else scaling needs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field

@@ -9,9 +9,9 @@ HALF = 16
 class Quartiles:
     """Quartiles, as ``numpy.percentile(x, [25, 50, 75])``, of values in single precision, in two passes.
 
-    The bits of a float32, read as an integer, are in the order of the numbers. The first pass counts their upper
-    half, which says where the quartiles are; the second one counts the lower half of the values that are there.
-    Memory does not grow with the values, and their order does not matter.
+    The bits of a float32, read as an integer, have the order of the numbers. The first pass counts their upper half,
+    which tells where the quartiles are; the second counts the lower half of the values there. Memory does not grow with
+    the number of values, and their order does not matter.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Scalers: from what is known of a variable to the scaling it gets."""
+"""Scalers: from the statistics of a variable to its scaling."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,19 +99,12 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 def fit_all(
     statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingRules], *, strict: bool
 ) -> tuple[dict[str, dict[str, Scaler]], dict[str, dict[str, list[str]]]]:
-    """Turn statistics into scalers, by object (jets, tracks) and variable.
+    """Turn statistics into scalers and warnings, all by object (jets, tracks) and variable.
 
     Parameters
     ----------
-    settings
-        Those of each object.
     strict
         Whether a variable that is missing everywhere or constant is an error.
-
-    Returns
-    -------
-    scalers, warnings
-        By object and variable.
 
     Raises
     ------

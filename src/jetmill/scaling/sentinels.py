@@ -1,6 +1,6 @@
-"""Values that look like "there is none": one number, shared exactly by many jets, at an end of a spectrum.
+"""Values that look like a sentinel: one number, shared exactly by many jets, at an end of a spectrum.
 
-A sentinel that the configuration does not name (-999) enters mean and deviation without a trace.
+A sentinel that the configuration does not name (-999) enters mean and deviation unnoticed.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ USUAL = frozenset(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in ra
 
 @dataclass(frozen=True)
 class Ends:
-    """How often the smallest and the largest value occur, and what stands next to them.
+    """How often the smallest and the largest value occur, and their nearest neighbours.
 
     Attributes
     ----------

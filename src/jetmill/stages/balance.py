@@ -57,18 +57,12 @@ def balance(
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
-    Parameters
-    ----------
-    batches
-        They are read for resampling only, once more with event weights.
-    counted
-        Counts of the jets of all batches, see `jetmill.stages.bin_jets`.
+    `counted` are the files of `jetmill.stages.bin_jets`; the batches are read for resampling only.
 
     Raises
     ------
     JetmillError
-        If a class has no training jets, and `strict`; if more jets are wanted than there can be; if
-        no training jet is left at all.
+        If no training jet is left; if a class has none, and `strict`; if more jets are requested than possible.
     """
     axes, resampling, weights = axes_of(settings.bins), settings.resampling, settings.weights
     classes, samples = settings.classes, settings.samples

@@ -47,7 +47,7 @@ def export(
     Raises
     ------
     JetmillError
-        If a label has a value that is not among those that were named.
+        If a label has a value beyond that number.
     """
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
     with open_intermediate_file(balance_path) as file:

@@ -31,14 +31,9 @@ def fit_scalers(
     *,
     balance_path: str | Path | None = None,
 ) -> None:
-    """Go through some variables of the training jets, block by block, in constant memory.
+    """Write the statistics of some variables of the training jets (`write_statistics`), in constant memory.
 
-    Parameters
-    ----------
-    output
-        JSON file, see `jetmill.scaling.moments.write_statistics`.
-    balance_path
-        Balance tables: every jet then counts as often as it is written. Without them, every training jet counts once.
+    With `balance_path`, every jet counts as often as it is written; without, once.
     """
     of, variables, rules = settings.of, settings.variables, settings.rules
     needs_quartiles = METHODS[rules.method].quartiles

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 def list_batches(paths: Sequence[str | Path], output: str | Path) -> None:
     """Write the list of the column files of all batches, see `jetmill.columns.batch_list`, and log the cutflow.
 
-    Input files that seem to be copies of others are a warning.
+    It warns of input files that seem to be copies of others.
     """
     batches = write_batch_list(paths, output)
     for title, left in sum_cutflows([batch.cutflow for batch in batches]):

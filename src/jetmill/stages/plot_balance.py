@@ -1,4 +1,4 @@
-"""Plots of what cleaning kept and of what balancing does."""
+"""Plots of the cleaned jets and of balancing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +23,7 @@ def plot_balance(
 ) -> None:
     """Draw cutflow, class counts, and the balancing histogram before and after weighting.
 
-    Parameters
-    ----------
-    batches, balance_path
-        What was cleaned, and balance tables.
-    cutflow, classes_plot, spectra, maps
-        Files to draw; `maps` shows the first two axes, or the spectra again if there is only one.
+    `maps` shows the first two axes, or the spectra again if there is only one.
     """
     flows: dict[str, list[list[tuple[str, int]]]] = {}
     for batch in batches:

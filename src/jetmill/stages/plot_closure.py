@@ -1,4 +1,4 @@
-"""The check that a finished file holds what was cleaned, scaled."""
+"""The check that a finished file holds the scaled values of the cleaned columns."""
 
 import logging
 from pathlib import Path

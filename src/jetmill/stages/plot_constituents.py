@@ -1,4 +1,4 @@
-"""A plot of what selection and the number of slots leave of constituents."""
+"""A plot of how many constituents selection and truncation leave."""
 
 from collections.abc import Sequence
 from pathlib import Path

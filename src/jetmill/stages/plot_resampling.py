@@ -1,4 +1,4 @@
-"""Plots of what resampling did: shapes against the target, and repeated jets."""
+"""Plots of resampling: shapes against the target, and repeated jets."""
 
 from pathlib import Path
 
@@ -8,13 +8,7 @@ from jetmill.report.figures import draw_resampling, save
 
 
 def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str) -> None:
-    """Draw the jets of a resampled output.
-
-    Parameters
-    ----------
-    output
-        ``train`` or ``val_resampled``.
-    """
+    """Draw the jets of a resampled output, ``train`` or ``val_resampled``."""
     with open_intermediate_file(balance_path) as file:
         classes = list(file.attrs["classes"])
         edges = {name: file[f"{EDGES}/{name}"][()] for name in file.attrs["variables"]}

@@ -22,12 +22,11 @@ def plot_variables(
     Parameters
     ----------
     train
-        The training file; with ``shuffle: batch`` its jets are in order of the batches, so they
-        are read in blocks from all over it.
+        The training file, read in blocks from all over it, since with ``shuffle: batch`` it is in order of the batches.
     of
         ``jets`` or a collection of constituents.
     n_jets
-        Jets to use, at most.
+        Largest number of jets to use.
     weighted
         Whether jets count by their weight.
     """

@@ -12,12 +12,9 @@ logger = logging.getLogger(__name__)
 
 
 def write(format_name: str, source: Part | str | Path, output: str | Path, options: Mapping[str, Any]) -> None:
-    """Write what a format is made from: a part, or a finished file of another format (`jetmill.formats.Format`).
+    """Write a part or output in a format, from what it is made from: a `Part`, or a finished file of another format.
 
-    Parameters
-    ----------
-    options
-        The keys of ``write`` that the files of the format depend on.
+    `options` are the keys of ``write`` that the files of the format depend on.
     """
     # Not from the registry, which imports the others, too.
     import_module(f"jetmill.formats.{format_name}").FORMAT.write(source, output, **options)

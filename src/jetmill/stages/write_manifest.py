@@ -1,4 +1,4 @@
-"""The manifest: what went in, what was asked for, with which versions, and what came out."""
+"""The manifest: inputs, configuration, versions, and outputs of a run."""
 
 import json
 import logging
@@ -43,22 +43,22 @@ def write_manifest(
 ) -> None:
     """Write ``manifest.json``.
 
-    Each finished file is read once for its hash, in blocks; of those in HDF5 the labels once more.
+    Each finished file is read once for its hash, in blocks, and the labels of HDF5 files once more.
 
     Parameters
     ----------
-    batches, balance_path, parts
-        What was cleaned, balance tables, and files or directories of finished data.
+    parts
+        Files or directories of finished data.
     config
         The configuration with all its defaults.
     scalers
         ``scalers.json``, for its warnings.
     joined
-        Files that join parts, as ``train.h5``.
+        Files that join parts, such as ``train.h5``.
     tables
         Further finished files: scalers, class weights, balance tables.
     user_files
-        Path to SHA-256 of the files that the configuration names besides the input: plug-ins, networks, maps.
+        Path to SHA-256 of plug-ins, networks and maps.
     threads
         Files that are read at the same time.
     """
@@ -140,7 +140,7 @@ def _entry(path: Path, base: Path) -> dict[str, Any]:
 
 
 def _data(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """Describe a file of jets; one that only points to parts holds no others than they do."""
+    """Describe a file of jets; for one that only points to its parts, these."""
     entry = _entry(path, base)
     found = format_of(entry["path"])
     if found is None or found.check is None:

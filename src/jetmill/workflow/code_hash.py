@@ -23,17 +23,10 @@ _IMPORT = re.compile(rf"^ *from ({PACKAGE}\S*) import \(?([^()]*?)\)?$", re.MULT
 
 @cache
 def code_digest(module: str) -> str:
-    """Return a hash of the code of a module of jetmill and of all modules of jetmill it imports.
+    """Return a hash of the code of a module of jetmill (``stages.clean``) and of all modules of jetmill it imports.
 
-    Comments, docstrings and descriptions of keys do not count.
-
-    As a parameter of a rule it makes a change of the library rerun the jobs it concerns, and only
-    those; unlike a time stamp it is not fooled by ``git checkout``.
-
-    Parameters
-    ----------
-    module
-        Name below the package, as ``stages.clean``.
+    Comments, docstrings and descriptions of keys do not count. As a parameter of a rule, it makes a change of the
+    library rerun exactly the jobs it concerns; unlike a time stamp it is not fooled by ``git checkout``.
     """
     if _path(f"{PACKAGE}.{module}") is None:
         raise ValueError(f"there is no module {PACKAGE}.{module}")

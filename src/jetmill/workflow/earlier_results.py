@@ -1,4 +1,4 @@
-"""Results that are in an output directory already, and whether a run may replace them."""
+"""Results that already exist in an output directory, and whether a run may replace them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,10 @@ Files = Mapping[str, Sequence[str]]
 
 
 def check_samples(output_dir: str | Path, files: Files) -> None:
-    """See that results in a directory, if there are any, are of the samples of this run.
+    """Check that results in a directory, if any, are of the samples of this run (sample to its input files).
 
-    A sample may be new, and files may be added to one or taken from it: the results then change as the configuration
-    says. A sample that is gone, or whose files are all others, means results of something else. Toys may go.
-
-    Parameters
-    ----------
-    files
-        Sample to its input files, of this run.
+    A sample may be new, and files may be added to or removed from one: the results then change as the configuration
+    says. A sample that is gone, or has entirely different files, means other results. Toys may be replaced.
 
     Raises
     ------
@@ -35,10 +30,7 @@ def check_samples(output_dir: str | Path, files: Files) -> None:
 
 
 def _samples(output_dir: Path) -> dict[str, list[str]]:
-    """Return the samples of the results in a directory and their input files; none if there is no manifest.
-
-    Toys are left out: nothing is lost with them.
-    """
+    """Return the samples of the results in a directory and their input files; none without a manifest, and no toys."""
     files: dict[str, list[str]] = {}
     try:
         manifest = json.loads((output_dir / "manifest.json").read_text())
@@ -53,7 +45,7 @@ def _samples(output_dir: Path) -> dict[str, list[str]]:
 
 
 def _same(earlier: Sequence[str], now: Sequence[str]) -> bool:
-    """Say whether two lists have a file in common, however they name it."""
+    """Say whether two lists have a file in common, under any name."""
     # Symbolic links are followed last, which takes the system a while for many files.
     return any(not {*map(of, earlier)}.isdisjoint(map(of, now)) for of in (normpath, realpath))
 

@@ -27,16 +27,16 @@ from jetmill.workflow.earlier_results import check_samples
 
 
 def run_in_process(raw: Mapping[str, Any], *, first: str = "make_toys", last: str = "write_manifest") -> Path:
-    """Do all jobs of a run one after the other, but for the plots; return the directory of the results.
+    """Run all jobs one after the other, except for the plots; return the directory of the results.
 
-    Finished files are written again. Snakemake knows nothing of them, and a run of it starts from the beginning.
+    Finished files are written again. Snakemake does not know of them, so a run of it starts from the beginning.
 
     Parameters
     ----------
     raw
-        The configuration, as it is read from a YAML file.
+        The configuration, as read from a YAML file.
     first, last
-        Rules to begin and to end with (`STAGES`); the files of those before must be there.
+        First and last rule to run (`STAGES`); the files of earlier rules must exist.
 
     Raises
     ------

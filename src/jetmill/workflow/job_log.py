@@ -30,8 +30,8 @@ class _LogFile(logging.FileHandler):
 def job_log(path: str | Path) -> Iterator[None]:
     """Send the messages of jetmill to a file; end the job with exit code 1 at a mistake of the user.
 
-    A `JetmillError` is one line in the log, without a traceback. Any other exception is a defect
-    of jetmill: its traceback goes to the log.
+    A `JetmillError` is one line in the log, without a traceback. The traceback of any other exception, a defect of
+    jetmill, goes to the log.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What every job has around it: its log, and the hash of what its files are made from."""
+"""What surrounds every job: its log, and the hash of what its files are made from."""
 
 import logging
 import sys
@@ -15,13 +15,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Do a job of the workflow in the block.
-
-    Parameters
-    ----------
-    snakemake
-        The object of that name that Snakemake gives to a script.
-    """
+    """Run a job of the workflow in the block, given the object ``snakemake`` of its script."""
     given = (snakemake.rule, dict(snakemake.wildcards.items()), dict(snakemake.params.items()))
     outputs = list(snakemake.output)
     with job_log(snakemake.log[0]):

@@ -1,11 +1,11 @@
-"""What each file of a run was made from: a hash that it carries, and that those who read it compare.
+"""What each file of a run was made from: a hash that the file carries, and that its readers compare.
 
-The hash of a file covers the settings of the job that made it and the hashes of the files that this job read, so in
-the end all settings and input files that it depends on. Not the code: a newer jetmill is Snakemake's affair.
+The hash of a file covers the settings of the job that made it and the hashes of the files that this job read, so in the
+end all settings and input files that it depends on. It does not cover the code, which Snakemake tracks.
 
-When a run starts it records which hash each of its files is to have (`Record`). A job compares its own before it
-begins and looks at the record once more before its file gets its name. So a job that has outlived its run,
-whose Snakemake was killed, cannot put its file in the place of one that a later run made.
+When a run starts it records the expected hash of each of its files (`Record`). A job compares its own hash before it
+begins, and checks the record again before its file gets its name. So a job that outlives its run, after Snakemake was
+killed, cannot replace a file of a later run.
 """
 
 import json
@@ -40,9 +40,9 @@ def digest(rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any], i
     Parameters
     ----------
     params
-        Parameters of the rule; settings (dataclasses) do not count, as there is a hash of them (`passed`).
+        Parameters of the rule, of which settings (dataclasses) do not count, since their hash does (`passed`).
     inputs
-        Hashes of the files that it reads and that other jobs make.
+        Hashes of the input files that other jobs make.
     """
     settings = {name: value for name, value in params.items() if name != _CODE and not is_dataclass(value)}
     content = [rule, dict(wildcards), settings, list(inputs)]
@@ -50,14 +50,9 @@ def digest(rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any], i
 
 
 def passed(**settings: Any) -> dict[str, Any]:
-    """Return the parameters of a rule that hand settings to its jobs.
+    """Return the parameters of a rule that pass settings to its jobs: dataclasses, or functions of the wildcards.
 
-    Snakemake does not compare objects of other classes than its own, but the short ``digest`` that goes with them.
-
-    Parameters
-    ----------
-    settings
-        Name of a parameter to a dataclass, or to a function of the wildcards that returns one.
+    Snakemake does not compare foreign objects, but it compares the short ``digest`` beside them.
     """
 
     def short(wildcards: Any) -> str:
@@ -67,7 +62,7 @@ def passed(**settings: Any) -> dict[str, Any]:
 
 
 def hash_of(settings: Any) -> str:
-    """Return the hash of settings: of their text, which is without what changes no file (``repr=False``)."""
+    """Return the hash of the text of settings, which leaves out what changes no file (``repr=False``)."""
     return sha256(repr(settings).encode()).hexdigest()[:12]
 
 
@@ -84,7 +79,7 @@ def _hash_once(settings: Any) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """What the run wants that is at work in an output directory, or was last.
+    """What the current or last run of an output directory expects.
 
     Attributes
     ----------
@@ -119,7 +114,7 @@ class Record:
 
     @classmethod
     def write(cls, output_dir: str | Path, run: str, settings: str, digests: Mapping[str, str]) -> "Record":
-        """Record which hash each file is to have: a line of JSON, then a line for each file."""
+        """Record the expected hash of each file: a line of JSON, then a line for each file."""
         path = cls.place(output_dir)
         lines = [json.dumps({"run": run, "settings": settings}), *(f"{d} {normpath(p)}" for p, d in digests.items())]
         with files.atomic_write(path) as partial:
@@ -133,13 +128,7 @@ class Record:
         return {path: wanted for wanted, _, path in (line.partition(" ") for line in lines)}
 
     def check_current(self, path: str | Path) -> None:
-        """See that no other run has started since.
-
-        Raises
-        ------
-        SupersededError
-            If one has, so that `path` is not wanted any more.
-        """
+        """Raise `SupersededError` if another run has started since, so that `path` is not wanted any more."""
         now = Record.read(self.path.parent.parent)
         if now is None or now.run != self.run:
             raise SupersededError(
@@ -148,13 +137,7 @@ class Record:
             )
 
     def check_file(self, path: str | Path, found: str | None) -> None:
-        """See that a file was made from what this run wants.
-
-        Raises
-        ------
-        JetmillError
-            If not.
-        """
+        """Raise JetmillError if a file was made from something else than this run expects."""
         wanted = self.digests.get(normpath(path))
         if wanted is not None and found != wanted:
             raise JetmillError(
@@ -172,7 +155,7 @@ def job(
     inputs: Iterable[str],
     outputs: Iterable[str],
 ) -> Iterator[None]:
-    """Have the files that are made in the block carry their hash, if they are what the run wants.
+    """Let the files that are made in the block carry their hash, if the run expects it.
 
     Raises
     ------
@@ -219,20 +202,14 @@ def job(
 
 
 def check_job(output_dir: str | Path) -> None:
-    """See that this process belongs to the run that is at work.
-
-    Raises
-    ------
-    SupersededError
-        If another one has started since this job was submitted.
-    """
+    """Raise `SupersededError` if another run has started since this job was submitted."""
     record = Record.read(output_dir)
     if record is not None and os.environ.get(VARIABLE, record.run) != record.run:
         raise SupersededError(f"{output_dir}: another run has started there since this job was submitted")
 
 
 def _write_digest(partial: Path, suffix: str, own: str) -> None:
-    """Have a complete file carry a hash, if whoever wrote it has not put it there."""
+    """Write the hash into a complete file that does not have it yet."""
     if partial.is_dir():
         (partial / f".{MADE_FROM}").write_text(own)
     elif suffix == ".h5":
@@ -291,6 +268,6 @@ def _read_digest(path: Path) -> str:
 
 
 def _carries(path: str | Path) -> bool:
-    """Say whether a file carries a hash: not pictures, nor what other programs want in their own form."""
+    """Say whether a file carries a hash: not figures, nor files in the form of other programs."""
     path = Path(path)
     return path.name != "scale_dict.json" and path.suffix in ("", ".h5", ".json", ".parquet", ".pt", ".root")

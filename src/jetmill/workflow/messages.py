@@ -1,4 +1,4 @@
-"""What a run says at its beginning and its end."""
+"""What a run prints at its beginning and its end."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def summary(plan: Plan) -> str:
 
 
 def closing_message(plan: Plan) -> str:
-    """Say where the result is and how to load it, if all of it was asked for."""
+    """Say where the results are and how to load them, if all of them were requested."""
     results, formats = plan.config.output_dir, plan.config.write.formats
     if not Path(paths.placed(paths.MANIFEST, results)).exists():
         return f"Done. What was asked for is in {results}/."

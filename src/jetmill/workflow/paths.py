@@ -1,4 +1,4 @@
-"""Where the files of a run lie: patterns and lists, in which ``<results>`` stands for the directory of the results."""
+"""Where the files of a run are: patterns and lists, in which ``<results>`` stands for the output directory."""
 
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
@@ -62,13 +62,13 @@ def source_file(format_name: str, output: str, part: str = "", variation: str = 
 
 
 def data_files(plan: Plan) -> list[str]:
-    """Return all files of jets that are asked for but those that join others."""
+    """Return all requested files of jets except those that join others."""
     variations, formats = ["", *plan.variations], plan.config.write.formats
     return [path for v in variations for name in formats for path in part_files(plan, name, variation=v)]
 
 
 def all_joined_files(plan: Plan) -> list[str]:
-    """Return all files that are asked for and that join others."""
+    """Return all requested files that join others."""
     variations, formats = ["", *plan.variations], plan.config.write.formats
     return [path for v in variations for name in formats for path in joined_files(plan, name, v).values()]
 

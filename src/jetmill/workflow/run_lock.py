@@ -17,10 +17,10 @@ from jetmill.files import unwritable_named
 
 
 class RunLock:
-    """A file that says who works in an output directory.
+    """A file that says which run uses an output directory.
 
-    The system's lock on the file ends with the process that holds it, however that ends. What is written in the
-    file serves other machines, and file systems without locks.
+    The system's lock on the file ends with the process that holds it, however that ends. The content of the file is for
+    other machines, and for file systems without locks.
     """
 
     def __init__(self, output_dir: str | Path):
@@ -28,7 +28,7 @@ class RunLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, or that of a process of this machine that is no more.
+        """Take the lock, or that of a dead process of this machine.
 
         Raises
         ------

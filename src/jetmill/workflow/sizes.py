@@ -1,4 +1,4 @@
-"""How large the files are that jobs read, on which their memory and time depend."""
+"""Sizes of the files that jobs read, on which their memory and time depend."""
 
 from functools import cache, lru_cache
 from os.path import exists, getsize

@@ -1,4 +1,4 @@
-"""Which columns cleaned batches have, so that dropping a variable, or another order of them, reads no input again."""
+"""Which columns cleaned batches store, so that dropping or reordering variables reads no input again."""
 
 import json
 from collections.abc import Mapping
@@ -15,14 +15,9 @@ JETS = "jets"
 
 
 def keep_stored(cleaning: Mapping[str, CleanSettings], output_dir: str | Path) -> dict[str, CleanSettings]:
-    """Return the settings of clean jobs, which store what an earlier run has stored if that is all that is needed.
+    """Return the settings of clean jobs, storing what an earlier run (`record_stored`) stored if that is sufficient.
 
-    Parameters
-    ----------
-    cleaning
-        Settings by variation, with the columns that this run needs.
-    output_dir
-        Directory of the results, with the record of an earlier run (`record_stored`) or without.
+    `cleaning` are the settings by variation, with the columns that this run needs.
     """
     try:
         recorded = json.loads(_place(output_dir).read_text())

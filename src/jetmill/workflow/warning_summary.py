@@ -10,7 +10,7 @@ _NAME = re.compile(r"'[^']+'")
 
 
 def warning_summary(manifest: Path) -> str:
-    """Return the warnings in a manifest, a line for those that differ in names and numbers only; empty without any."""
+    """Return the warnings in a manifest, one line for those that differ only in names and numbers; "" without any."""
     warnings = json.loads(manifest.read_text())["warnings"]
     kinds: dict[str, list[str]] = {}
     for text in warnings:

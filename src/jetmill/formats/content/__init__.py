@@ -1,1 +1,1 @@
-"""What a part holds: its jets, scaled or in their own units, as rows in any order."""
+"""The jets of a part, scaled or in their own units, as rows in any order."""

@@ -24,7 +24,7 @@ class Part:
     jets
         The jets that it takes from each batch.
     tables, scalers, content
-        What weights and bins are looked up in; scalers of jets and of each collection; what to write.
+        Weights and bins; scalers of jets and of each collection; what to write.
     written : ndarray of int64, shape (n_classes,)
         Jets of the whole output.
     unique

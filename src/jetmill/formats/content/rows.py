@@ -11,16 +11,16 @@ from jetmill.ragged import starts_of, valid_slots, values_of
 
 @dataclass(frozen=True)
 class Ragged:
-    """Constituents in one line that become rows of equal length.
+    """Constituents of all jets as one array, to be padded to rows of equal length.
 
     Attributes
     ----------
     values : ndarray, shape (n_constituents + 1,) or (n_constituents + 1, n_variables)
-        Those of all jets, jet after jet; the last one stands in empty slots.
+        Those of all jets, jet after jet, then the value of empty slots.
     counts : ndarray of int64, shape (n_jets,)
-        Constituents of each jet.
+        Constituents of each jet, at most `length`.
     length
-        Slots of a row; `counts` are not larger.
+        Slots of a row.
     of_jets : ndarray, shape (n_jets, n), optional
         Variables of the jets to put before those of each constituent.
     """
@@ -32,7 +32,7 @@ class Ragged:
 
     @classmethod
     def of(cls, values: np.ndarray, counts: np.ndarray, length: int, padding: object = 0) -> "Ragged":
-        """Return values (n_constituents, ...) with something for empty slots."""
+        """Return values (n_constituents, ...) with `padding` for empty slots."""
         last = np.full((1, *values.shape[1:]), padding, dtype=values.dtype)
         return cls(np.concatenate([values, last]), counts, length)
 
@@ -96,7 +96,7 @@ class Valid:
 
 
 def records(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return columns (n,) as one array (n,) of records with a field for each."""
+    """Return columns (n,) as one array (n,) of records."""
     length = len(next(iter(columns.values())))
     packed = np.empty(length, dtype=[(name, values.dtype) for name, values in columns.items()])
     for name, values in columns.items():

@@ -1,4 +1,4 @@
-"""The content of a part as plain arrays: rows of jets, scaled, before their order is changed."""
+"""The content of a part as plain arrays: rows of jets, scaled, in the order of the batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Jets(Protocol):
 
 @dataclass(frozen=True)
 class Tables:
-    """What weights and bins of jets are looked up in.
+    """Where weights and bins of jets are looked up.
 
     Attributes
     ----------
@@ -264,7 +264,7 @@ def _scale(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale the columns of each batch into rows of all: inputs float32 and is_default bool, (n_rows, n_variables).
 
-    Rows for which there are no values are left as they are.
+    Rows without values are left unset.
     """
     inputs = np.empty((n_rows, len(scalers)), dtype=np.float32)
     is_default = np.empty((n_rows, len(scalers)), dtype=bool)

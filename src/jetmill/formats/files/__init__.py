@@ -1,1 +1,1 @@
-"""Finished files: their layout, how parts are joined, what is in them."""
+"""Finished files: their layout, how parts are joined, and their inspection."""

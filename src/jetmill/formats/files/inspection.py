@@ -1,4 +1,4 @@
-"""What is in a finished HDF5 file: its datasets, its parts, its jets of each class, values that are not finite."""
+"""The content of a finished HDF5 file: datasets, parts, jets of each class, values that are not finite."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from jetmill.formats.format import Hdf5Check
 
 
 def sources_of(file: h5py.File) -> list[str]:
-    """Return the files that the datasets of a file point to, as they are written in it; none if it holds all itself."""
+    """Return the files that the datasets of a file point to, as written in it; none if it holds all data itself."""
     virtual = [d for d in datasets(file).values() if d.is_virtual]
     return sorted({source.file_name for dataset in virtual for source in dataset.virtual_sources()})
 

@@ -29,13 +29,9 @@ def join(
 ) -> None:
     """Join parts into one file that only points to them (a virtual dataset), or that holds copies.
 
-    The pointers are relative, so the directory can be moved as a whole. Where a part is not there, HDF5 reads
-    values that no jet has (`no_data`); the attributes ``parts`` and ``note`` of the file say so.
-
-    Parameters
-    ----------
-    attributes
-        Further attributes of the file.
+    The pointers are relative, so the directory can be moved as a whole. Where a part is missing, HDF5 reads values that
+    no jet has (`no_data`), which the attributes ``parts`` and ``note`` of the file explain. `attributes` are added to
+    those of the first part.
     """
     output = Path(output)
     shapes = [_shapes(path) for path in parts]

@@ -1,6 +1,6 @@
 """The layout of the final files: names of datasets, whole rows in chunks of about 1 MiB.
 
-Writing, joining and reading share what stands here.
+Writing, joining and reading share it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,21 +50,13 @@ def open_finished(path: str | Path) -> "h5py.File":
 
 
 def reopen_finished(path: str | Path) -> "h5py.File":
-    """Open a finished file in a later job, or say how to have it made anew."""
+    """Open a finished file in a later job; an error says how to rebuild it."""
     know_all_filters()
     return open_intermediate_file(path)
 
 
 def check_parts(path: str | Path, dataset: "h5py.Dataset") -> None:
-    """Raise JetmillError if a file points to parts that are not there, for which HDF5 makes up values.
-
-    Parameters
-    ----------
-    path
-        The file.
-    dataset
-        Any of its datasets.
-    """
+    """Raise JetmillError if a dataset of a file points to missing parts, whose values HDF5 would make up."""
     if gone := missing_sources(path, dataset):
         raise JetmillError(
             f"{path}: points to '{gone[0]}', which is not there; copy its parts too, or write one file with"
@@ -104,13 +96,13 @@ def write_rows(
     Parameters
     ----------
     rows
-        Dataset name to rows, of the same jets each.
+        Dataset to rows, of the same jets each.
     order : ndarray of int, shape (n_jets,)
         Row to put at each place.
     attributes
-        Name of a dataset or group to its attributes.
+        Dataset or group to its attributes.
     types
-        Dataset name to the type it is written as, where that is not its own.
+        Dataset to the type it is written as, where that is not its own.
     compression
         See `jetmill.compression`.
     """

@@ -1,13 +1,13 @@
 """TFRecord files of ``tf.train.Example``, written without TensorFlow.
 
-A file is a row of records: length (uint64), masked CRC-32C of the length (uint32), data, masked CRC-32C
-of the data (https://www.tensorflow.org/tutorials/load_data/tfrecord). The data is a message in the
-protobuf encoding (https://protobuf.dev/programming-guides/encoding): fields of tag, size and content,
-where integers are varints, seven bits to a byte, lowest first, the top bit set on all but the last.
+A file is a sequence of records: length (uint64), masked CRC-32C of the length (uint32), data, masked CRC-32C of the
+data (https://www.tensorflow.org/tutorials/load_data/tfrecord). The data is a message in the protobuf encoding
+(https://protobuf.dev/programming-guides/encoding): fields of tag, size and content, where integers are varints, seven
+bits to a byte, lowest first, the top bit set on all but the last.
 
-Rows are written by the block. Most bytes are at the same place in every record, so a block is a matrix
-with a row per record. Where the size of a field changes from record to record, there is room for the
-largest, and a mask says which bytes are there.
+Rows are written in blocks. Most bytes are at the same place in every record, so a block is a matrix with a row per
+record. Where the size of a field differs between records, there is room for the largest, and a mask marks the bytes in
+use.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,12 +33,7 @@ _Checksum = Callable[[bytes | np.ndarray], int]
 
 
 class RecordWriter(AbstractContextManager["RecordWriter"]):
-    """A TFRecord file that appears under its name if the block succeeds.
-
-    Parameters
-    ----------
-    path
-        The file; its directory is made.
+    """A TFRecord file that appears under its name if the block succeeds; its directory is made.
 
     Raises
     ------
