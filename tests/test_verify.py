@@ -1,4 +1,4 @@
-"""A finished run is checked against its manifest: every damage to every kind of file is told, by name.
+"""A finished run is checked against its manifest: every damage to every kind of file is read, by name.
 
 The run is made by calling the stages (`stream_runs.make`): arrays and records of ATLAS jets with
 tracks; ``val.h5`` is merged, the other joined files point to their parts.
@@ -133,20 +133,20 @@ def test_an_undamaged_run(results, capsys, options):
     assert capsys.readouterr().out == f"{n} files are as the manifest says\n"
 
 
-def test_what_is_read_is_told(results):
-    told = []
-    verify(results, tell=lambda *numbers: told.append(numbers))
+def test_progress_is_reported(results):
+    read = []
+    verify(results, progress=lambda *numbers: read.append(numbers))
     total = sum(entry["size"] for entry in entries(manifest_of(results)).values())
-    assert {whole for _, whole in told} == {total}
+    assert {whole for _, whole in read} == {total}
     # And the plug-in.
-    assert sum(n for n, _ in told) == total + 3000
-    told.clear()
-    verify(results, input_hashes=True, tell=lambda *numbers: told.append(numbers))
+    assert sum(n for n, _ in read) == total + 3000
+    read.clear()
+    verify(results, input_hashes=True, progress=lambda *numbers: read.append(numbers))
     of_input = sum(path.stat().st_size for path in (results / "toy").iterdir())
-    assert sum(n for n, _ in told) == total + 3000 + of_input
-    told.clear()
-    verify(results, quick=True, tell=lambda *numbers: told.append(numbers))
-    assert told == []
+    assert sum(n for n, _ in read) == total + 3000 + of_input
+    read.clear()
+    verify(results, quick=True, progress=lambda *numbers: read.append(numbers))
+    assert read == []
 
 
 def test_progress_is_a_line_per_some_bytes(results, capsys, monkeypatch):
@@ -202,9 +202,9 @@ def test_damage_is_named(results, capsys, name, damage):
     what = f"{path.parent}/ and " if "tfrecords" in name else what
     assert found.advice == f"remove {what}{results / 'manifest.json'}, and start snakemake again"
     # Sizes tell of all but bytes that changed.
-    told = not found.found.startswith("SHA")
-    assert main([str(results), "--quick"]) == told
-    last = f"{found}\n1 of {n} files are damaged\n" if told else f"{n} files are as the manifest says\n"
+    read = not found.found.startswith("SHA")
+    assert main([str(results), "--quick"]) == read
+    last = f"{found}\n1 of {n} files are damaged\n" if read else f"{n} files are as the manifest says\n"
     assert capsys.readouterr().out == last
 
 

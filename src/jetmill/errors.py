@@ -1,4 +1,4 @@
-"""The one error a user is meant to read, and the hint at the name they meant."""
+"""The error that a user reads, and the hint at the name they meant."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
@@ -23,7 +23,7 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return text for a message: in one line, and cut off where it gets too long."""
+    """Return text for a message: on one line, and truncated where it gets too long."""
     plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
     return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}..."
 

@@ -1,7 +1,7 @@
-"""Files that appear under their name only when they are complete, and are checked where they are read.
+"""Files that appear under their name only when they are complete, and are checked when they are read.
 
-Working files, which later jobs read, have checksums: those in HDF5 of every chunk, of what describes the
-chunks, and of the attributes; those in JSON of the whole text.
+Working files, which later jobs read, have checksums: HDF5 files of every chunk, of what describes the chunks, and of
+the attributes; JSON files of the whole text.
 """
 
 import errno
@@ -46,7 +46,7 @@ class UnwritableError(JetmillError):
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place if the block succeeds.
+    """Give a temporary path beside `path`, which replaces it if the block succeeds.
 
     Raises
     ------
@@ -68,13 +68,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Give a temporary directory beside `path`, which takes its place if the block succeeds.
-
-    Raises
-    ------
-    UnwritableError
-        If the disk is full or the like.
-    """
+    """Give a temporary directory beside `path`, as `atomic_write` does."""
     path = Path(path)
     with unwritable_named(path):
         partial = _partial(path)
@@ -94,7 +88,7 @@ def _finish(partial: Path, path: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    """Return a temporary name beside `path`, and remove what jobs that were killed have left there."""
+    """Return a temporary name beside `path`, and remove what killed jobs have left there."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -106,7 +100,7 @@ def _partial(path: Path) -> Path:
 
 @contextmanager
 def unwritable_named(path: Path) -> Iterator[None]:
-    """Turn what is raised where the system refuses to write into an `UnwritableError`."""
+    """Turn the system's refusal to write into an `UnwritableError`."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # HDF5 raises both.
@@ -116,7 +110,7 @@ def unwritable_named(path: Path) -> Iterator[None]:
 
 
 def _reason_of_system(error: BaseException | None) -> str | None:
-    """Return why the system refuses, which HDF5 says in its message alone, or in that of an earlier exception."""
+    """Return why the system refuses; HDF5 says so only in its message, or in that of an earlier exception."""
     while error is not None:
         found = re.search(r"errno = (\d+)", str(error))
         number = int(found[1]) if found else getattr(error, "errno", None)
@@ -128,7 +122,7 @@ def _reason_of_system(error: BaseException | None) -> str | None:
 
 @contextmanager
 def intermediate_file(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
-    """Say what to do about a file of an earlier job that is damaged or gone."""
+    """Report what to do about a file of an earlier job that is damaged or gone."""
     try:
         yield
     except FileNotFoundError as error:
@@ -139,7 +133,7 @@ def intermediate_file(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[No
 
 @contextmanager
 def open_intermediate_file(path: str | Path) -> "Iterator[h5py.File]":
-    """Open an HDF5 file of an earlier job for reading; an error of HDF5 while it is open is damage of the file."""
+    """Open an HDF5 file of an earlier job for reading; errors of HDF5 while it is open mean that it is damaged."""
     import h5py  # takes a tenth of a second, which jobs without HDF5 need not spend
 
     with intermediate_file(path):
@@ -151,7 +145,7 @@ def open_intermediate_file(path: str | Path) -> "Iterator[h5py.File]":
 
 @contextmanager
 def hdf5_damage_named(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[None]:
-    """Turn what HDF5 raises where a file or a checksum is damaged into a JetmillError that names the file."""
+    """Turn errors of HDF5 for a damaged file or checksum into a JetmillError that names the file."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
@@ -166,7 +160,7 @@ def hdf5_damage_named(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[No
 def create_hdf5(path: str | Path) -> "Iterator[h5py.File]":
     """Give a working file to fill with `put` or `create_dataset`; it appears under its name when complete.
 
-    All of it is under a checksum. The attributes of the file are so too, those of groups and datasets are not.
+    All of it has checksums, except the attributes of groups and datasets.
     """
     import h5py
 
@@ -218,9 +212,9 @@ def create_dataset(
 
 
 def put(file: "h5py.File", name: str, values: "np.ndarray", **options: Any) -> None:
-    """Create a dataset as `create_dataset` does and write it at once.
+    """Write a dataset, created as `create_dataset` does.
 
-    A dataset that is not flushed is written when it is closed, where h5py does not raise if the disk is full.
+    It is flushed, since h5py does not raise if the disk is full when it writes on closing.
     """
     dataset = create_dataset(file, name, values.shape, values.dtype, **options)
     dataset[...] = values
@@ -228,20 +222,14 @@ def put(file: "h5py.File", name: str, values: "np.ndarray", **options: Any) -> N
 
 
 def write_json(path: str | Path, content: Mapping[str, Any], indent: int | None = None) -> None:
-    """Write a mapping as JSON, in front of its items ``sha256``: that of the text with zeros in its own place."""
+    """Write a mapping as JSON, with ``sha256`` as its first key: that of the text with zeros in its own place."""
     text = json.dumps({CHECKSUM: "0" * 64, **origin, **content}, indent=indent)
     with atomic_write(path) as partial:
         partial.write_text(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
-
-    Raises
-    ------
-    JetmillError
-        If it is damaged or gone.
-    """
+    """Read what `write_json` wrote; raises JetmillError if it is damaged or gone."""
     with intermediate_file(path):
         content: dict[str, Any] = json.loads(text := Path(path).read_text())
         found = content.pop(CHECKSUM, None) if isinstance(content, dict) else None
@@ -258,10 +246,10 @@ def sha256(path: str | Path) -> str:
 
 
 def missing_sources(path: str | Path, dataset: Any) -> list[str]:
-    """Return the files that a dataset of the HDF5 file `path` points to and that are not there.
+    """Return the missing files that a dataset of the HDF5 file `path` points to.
 
-    HDF5 would silently return its fill value in their place. It looks for them beside the file and, if that is a
-    link, beside what the link points to. (It looks in the working directory too, where they are those of another file.)
+    HDF5 would silently return its fill value for them. It looks for them beside the file and, if that is a link, beside
+    its target. (It looks in the working directory too, where they are those of another file.)
     """
     if not dataset.is_virtual:
         return []

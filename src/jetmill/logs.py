@@ -1,4 +1,4 @@
-"""The warnings of a job, to be kept with the data that they are about."""
+"""The warnings of a job, kept with its data."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class _WarningList(logging.Handler):
-    """Keeps the warnings of jetmill, to be written with the data that they are about."""
+    """Collects the warnings of jetmill."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -18,7 +18,7 @@ class _WarningList(logging.Handler):
 
 @contextmanager
 def warnings_kept() -> Iterator[list[str]]:
-    """Give a list that grows by the text of each warning of jetmill in the block."""
+    """Give a list that receives the text of each warning of jetmill in the block."""
     handler, library = _WarningList(), logging.getLogger("jetmill")
     library.addHandler(handler)
     try:

@@ -1,4 +1,4 @@
-"""Packages that only some configurations need: what needs them, and what to do where they are not installed."""
+"""Packages that only some configurations need: what needs them, and how to do without."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,11 +15,11 @@ class Package:
     Attributes
     ----------
     key
-        What needs it: a key of the configuration and its value.
+        The key of the configuration that needs it, and its value.
     name
         What it is called.
     modules
-        What is imported of it.
+        Modules of it that are imported.
     install
         Arguments of ``pip install``.
     otherwise

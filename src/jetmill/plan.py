@@ -34,18 +34,13 @@ FILES_PER_BIN_JOB = 50
 class Plan:
     """The work that a configuration asks for.
 
-    Parameters
-    ----------
-    config
-        The configuration.
-    jobs_run_here
-        Whether jobs have the packages that are installed here, which are then looked for.
+    With `jobs_run_here`, jobs have the packages that are installed here, and missing ones are reported.
 
     Raises
     ------
     JetmillError
-        With one line per problem: a glob without files, a file that is not there, listed twice or without a checksum,
-        a package that is not installed.
+        With one line per problem: a glob without matches; a file that is missing, listed twice or without a checksum; a
+        package that is not installed.
     """
 
     def __init__(self, config: Config, *, jobs_run_here: bool = False):
@@ -64,13 +59,7 @@ class Plan:
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any], *, jobs_run_here: bool = False) -> "Plan":
-        """Check a configuration and its files together, so that all mistakes are reported at once.
-
-        Raises
-        ------
-        JetmillError
-            With one line per mistake.
-        """
+        """Check a configuration and its files together, so that one JetmillError reports all mistakes, one per line."""
         try:
             config = load(raw)
         except JetmillError as error:
@@ -137,14 +126,14 @@ class Plan:
 
     @property
     def scalers_need_balance(self) -> bool:
-        """Whether scalers are fitted to jets that are not all training jets, each once, which balance decides."""
+        """Whether scalers are fitted to written jets, and these are not simply all training jets, each once."""
         balance = self.config.balance
         all_once = not balance.resampling.resamples and balance.outside == "error"
         return self.config.scaling.fit_on == "written" and not all_once
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The finished files: one per split, and resampled validation jets, as far as they are asked for."""
+        """The requested finished files: one per split, and resampled validation jets."""
         splits = (split for split in SPLITS if split in self.config.write.outputs)
         return (*splits, VAL_RESAMPLED) if self.config.balance.resampling.validation else (*splits,)
 
@@ -189,7 +178,7 @@ class Plan:
 
     @property
     def weighted_labels(self) -> dict[str, dict[str, int]]:
-        """Collection to label of constituents that gets class weights, to its number of values."""
+        """Collection to the labels of constituents that get class weights, each with its number of values."""
         of_all = {name: c.label_classes for name, c in self.config.constituents.items() if c.label_classes}
         return {name: {label: len(values) for label, values in labels.items()} for name, labels in of_all.items()}
 
@@ -206,7 +195,7 @@ class Plan:
         return {f"{number:04d}": slice(start, start + size) for number, start in enumerate(starts)}
 
     def slice_of_keys(self, output: str, part: str) -> tuple[int, int]:
-        """Return which range of keys a part takes of its batches: its number, of how many."""
+        """Return which range of keys a part takes from its batches: its number, of how many."""
         return (0, 1) if self.config.write.shuffle == "batch" else (int(part), len(self.parts(output)))
 
     @property

@@ -1,6 +1,6 @@
-"""Ragged arrays: values of all constituents of all jets in one line, and how many each jet has.
+"""Ragged arrays: the values of all jets in one array, jet after jet, and how many each jet has.
 
-``counts`` is int (n_jets,), ``values`` is (counts.sum(),): first those of jet 0, then those of jet 1.
+``counts`` is int (n_jets,), ``values`` is (counts.sum(),).
 """
 
 import numpy as np
@@ -26,18 +26,9 @@ def position_in_jet(counts: np.ndarray) -> np.ndarray:
 
 
 def values_of(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the places of the values of some jets, jet after jet.
+    """Return the places of the values of some jets, jet after jet, int64 (counts[jets].sum(),).
 
-    Parameters
-    ----------
-    jets : ndarray of int, shape (n,)
-        Jets to take, in any order, also more than once.
-    counts : ndarray of int, shape (n_jets,)
-        Values of each jet there is.
-
-    Returns
-    -------
-    ndarray of int64, shape (counts[jets].sum(),)
+    `jets` (n,) are in any order, and may repeat.
     """
     taken = counts[jets]
     places = np.repeat(starts_of(counts)[jets] - starts_of(taken), taken)
@@ -111,13 +102,9 @@ def max_in_jet(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def largest_in_jet(values: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
-    """Return the places of the `n` largest values of each jet, whatever the order of the values.
+    """Return the places of the `n` largest values of each jet, the largest first, int64 (n, n_jets).
 
-    Returns
-    -------
-    ndarray of int64, shape (n, n_jets)
-        First the places of the largest values; of equal ones the first counts as larger. -1 where the
-        jet has no further value that is not NaN.
+    Of equal values the first counts as larger. -1 where the jet has no further value that is not NaN.
     """
     left, starts = values.astype(np.float64), starts_of(counts)
     places = np.full((n, len(counts)), -1)

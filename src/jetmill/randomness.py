@@ -1,7 +1,7 @@
 """Random numbers that depend on names, never on the order of jobs or the time.
 
-A generator or a key is a function of the seed of the configuration, the purpose, and what it is for
-(a sample, a batch, a jet), so a result is the same on any number of cores and after any rerun.
+A generator or a key is a function of the seed of the configuration, the purpose, and its object (a sample, a batch, a
+jet), so a result is the same on any number of cores and after any rerun.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,9 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def keys(seed: int, *names: str | int, of: list[np.ndarray]) -> np.ndarray:
-    """Hash rows of integers to uniformly distributed 64-bit keys.
+    """Hash rows of integers, columns `of` (n,), to uniformly distributed 64-bit keys, uint64 (n,).
 
-    Parameters
-    ----------
-    seed, names
-        What the keys are for; other names give independent keys.
-    of
-        Integer columns of shape (n,) that together identify a row.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n,)
+    Other seeds and names, which say what the keys are for, give independent keys.
     """
     start = _sequence(seed, names).generate_state(1, np.uint64)[0]
     key = np.full(len(of[0]), start)
@@ -40,13 +31,9 @@ def keys(seed: int, *names: str | int, of: list[np.ndarray]) -> np.ndarray:
 
 
 def mix(values: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit integers one to one, every output bit depending on every input bit.
+    """Scramble uint64 of any shape one to one, every output bit depending on every input bit.
 
     The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, doi 10.1145/2660193.2660195).
-
-    Parameters
-    ----------
-    values : ndarray of uint64, any shape
     """
     z = values + _GOLDEN
     z ^= z >> np.uint64(30)
@@ -58,9 +45,9 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def selection_key(key: np.ndarray) -> np.ndarray:
-    """Return the key that decides whether a jet is taken, from the one that decides its place.
+    """Return the key that decides whether a jet is selected, from the one that decides its position.
 
-    They are independent; with one key for both, the jets that are taken would crowd into the first parts.
+    They are independent; with one key for both, the selected jets would crowd into the first parts.
     """
     return mix(key ^ np.uint64(0xD6E8FEB86659FD93))
 

@@ -34,7 +34,7 @@ class JetsToSplit:
     Attributes
     ----------
     seed
-        Of the configuration.
+        Seed of the configuration.
     event
         Variables of ``input.event_id``, each an ndarray of integers (n_jets,); none unless the rule needs them.
     row : ndarray of int64, shape (n_jets,)
@@ -109,17 +109,7 @@ def rule(
     val=SHARE,
 )
 def split_by_event(jets: JetsToSplit, *, test: float, val: float) -> np.ndarray:
-    """Split by a hash of the event.
-
-    Parameters
-    ----------
-    test, val
-        Share of all events for testing; share of the rest for validation.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n_jets,)
-    """
+    """Split by a hash of the event, uint8 (n_jets,): `test` is a share of all events, `val` of the rest."""
     u = uniform(keys(jets.seed, "split", of=[*jets.event]))
     split = np.full(len(u), TRAIN, dtype=np.uint8)
     split[u < test + (1 - test) * val] = VAL
@@ -144,14 +134,10 @@ def split_by_jet(jets: JetsToSplit, *, test: float, val: float) -> np.ndarray:
 # Jets of a batch come in blocks.
 @lru_cache(maxsize=1)
 def train_test_split_twice(n_jets: int, test: float, val: float, random_state: int) -> np.ndarray:
-    """Split exactly as scikit-learn's ``train_test_split`` called twice.
+    """Split exactly as scikit-learn's ``train_test_split`` called twice, uint8 (n_jets,).
 
-    First with ``test_size=test``, then on the rest with ``test_size=val``, both with the same
-    `random_state` (the CMS study: 0.2, 0.1, 1). Shares are rounded up to whole jets.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n_jets,)
+    First with ``test_size=test``, then on the rest with ``test_size=val``, both with the same `random_state` (the CMS
+    study: 0.2, 0.1, 1). Shares are rounded up to whole jets.
     """
     n_test = ceil(test * n_jets)
     rest = np.random.RandomState(random_state).permutation(n_jets)[n_test:]
@@ -180,16 +166,9 @@ def _different_remainders(*, modulo: int, test: Sequence[int], val: Sequence[int
     val=REMAINDERS,
 )
 def split_by_modulo(jets: JetsToSplit, *, modulo: int, test: Sequence[int], val: Sequence[int]) -> np.ndarray:
-    """Split by the remainder of the event number: those in `test`, in `val`, and the others.
+    """Split by the remainder of the event number, uint8 (n_jets,): those in `test`, in `val`, and the others.
 
-    Parameters
-    ----------
-    modulo
-        The divisor; remainders are from 0 to modulo - 1, of negative numbers too.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n_jets,)
+    Remainders are from 0 to modulo - 1, of negative numbers too.
     """
     event = jets.event[-1]
     split_of_remainder = np.full(modulo, TRAIN, dtype=np.uint8)
@@ -209,21 +188,12 @@ def split_by_modulo(jets: JetsToSplit, *, modulo: int, test: Sequence[int], val:
     val=CONDITION,
 )
 def split_by_expression(jets: JetsToSplit, *, test: np.ndarray, val: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    """Split by conditions.
-
-    Parameters
-    ----------
-    test, val : ndarray of bool, shape (n_jets,)
-
-    Returns
-    -------
-    ndarray of uint8, shape (n_jets,)
-    """
+    """Split by conditions, bool (n_jets,), to uint8 (n_jets,)."""
     return np.where(test, TEST, np.where(val, VAL, TRAIN)).astype(np.uint8)
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value of a key is, of those that rules take."""
+    """Return which kind of value of a rule's key this is."""
     if isinstance(value, str):
         return CONDITION
     return SHARE if isinstance(value, int | float) else REMAINDERS

@@ -63,9 +63,9 @@ class Findings:
     problems
         At most one for each of them.
     changed_inputs
-        Input files, plug-ins, networks and maps that are others than those the results were made of.
+        Input files, plug-ins, networks and maps that differ from those that the results were made from.
     warnings
-        Sentences on what is no damage: files of an earlier configuration, input that is gone.
+        Sentences about what is no damage: files of an earlier configuration, missing input.
     """
 
     n_files: int
@@ -85,30 +85,30 @@ def verify(
     threads: int = 1,
     quick: bool = False,
     input_hashes: bool = False,
-    tell: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
     """Check that a finished run is as its manifest says.
 
-    Of each finished file: that it is there, its size and SHA-256; if it is HDF5 the number of jets, in all
-    and of each class, that inputs and weights are finite, and which parts a joined file points to.
+    For each finished file: presence, size and SHA-256; for HDF5 also the number of jets, in all and of each class, that
+    inputs and weights are finite, and which parts a joined file points to.
 
     Parameters
     ----------
     results
         Directory of the run, wherever it is now.
     threads
-        Files that are read at the same time; each holds some 10 MB in memory.
+        Files that are read at the same time; each takes some 10 MB of memory.
     quick
-        Look at presence and sizes only, and read no file.
+        Check presence and sizes only, without reading files.
     input_hashes
-        Read the local input files too, for their SHA-256; otherwise their sizes are looked at.
-    tell
-        Is called by several threads as files are read for hashes: with the bytes just read, and those there are.
+        Also check the SHA-256 of local input files, beyond their sizes.
+    progress
+        Called by several threads while files are hashed, with the bytes just read and the total.
 
     Raises
     ------
     JetmillError
-        If there is no manifest, or it is none that jetmill wrote.
+        If there is no manifest of jetmill.
     """
     results = Path(results)
     manifest = _read_manifest(results)
@@ -127,8 +127,8 @@ def verify(
     total = 0 if quick else sum(entry.get("size", 0) for entry in (*files, *filter(hashed, there)))
 
     def read(n_bytes: int) -> None:
-        if tell is not None:
-            tell(n_bytes, total)
+        if progress is not None:
+            progress(n_bytes, total)
 
     def check(entry: Mapping[str, Any]) -> Problem | None:
         path = results / entry["path"]
@@ -149,7 +149,7 @@ def verify(
         problems, changed = ([p for p in found if p is not None] for found in (checked, checked_inputs))
     warnings = [
         f"{results / path}: not of this run; an earlier configuration made it"
-        for path in _strangers(results, files, manifest["config"])
+        for path in _unexpected_files(results, files, manifest["config"])
     ]
     if gone := [path for path in where.values() if not path.exists()]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
@@ -178,13 +178,13 @@ def _read_manifest(results: Path) -> dict[str, Any]:
     return manifest
 
 
-def _difference(path: Path, entry: Mapping[str, Any], tell: Callable[[int], None] | None) -> tuple[str, str] | None:
-    """Return what a file is and what it should be, if these differ; its hash is looked at if there is a `tell`."""
+def _difference(path: Path, entry: Mapping[str, Any], progress: Callable[[int], None] | None) -> tuple[str, str] | None:
+    """Return what a file is and what it should be, if these differ; its hash is checked if there is a `progress`."""
     try:
         size = path.stat().st_size
         if size != entry.get("size", size):
             return f"size is {size}", f"{entry['size']} bytes"
-        digest = entry.get("sha256") if tell is None else _sha256(path, tell)
+        digest = entry.get("sha256") if progress is None else _sha256(path, progress)
     except FileNotFoundError:
         return "is not there", f"a file of {entry['size']} bytes"
     except OSError as error:
@@ -192,12 +192,12 @@ def _difference(path: Path, entry: Mapping[str, Any], tell: Callable[[int], None
     return None if digest == entry.get("sha256") else (f"SHA-256 is {digest}", entry["sha256"])
 
 
-def _sha256(path: Path, tell: Callable[[int], None]) -> str:
+def _sha256(path: Path, progress: Callable[[int], None]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
-            tell(len(block))
+            progress(len(block))
     return digest.hexdigest()
 
 
@@ -242,10 +242,10 @@ def _pointer_difference(
 
 
 def _advice(results: Path, path: str) -> str:
-    """Say how to have a file made again.
+    """Say how to rebuild a file.
 
-    Snakemake does not miss a part that is gone as long as what was made of it is there. Without the
-    manifest it looks at all that the manifest names. It knows an output that is a directory only as a whole.
+    Snakemake does not notice a missing part while files made from it exist. Without the manifest it checks all that the
+    manifest needs. It knows an output that is a directory only as a whole.
     """
     found = format_of(path)
     in_directory = found is not None and not found.suffix
@@ -264,7 +264,7 @@ def _input_path(path: str, results: Path, output_dir: str) -> Path:
     return relative
 
 
-def _strangers(results: Path, files: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
+def _unexpected_files(results: Path, files: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield files that look like finished ones and that the manifest does not name."""
     named, wanted = {entry["path"] for entry in files}, set(config["write"]["formats"])
     # Some formats are made from files of others, which stay.
@@ -317,7 +317,7 @@ def run(options: argparse.Namespace) -> int:
     """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if there is no manifest."""
     progress = _Progress()
     how = {"threads": options.threads, "quick": options.quick, "input_hashes": options.inputs}
-    findings = verify(options.results, **how, tell=progress)
+    findings = verify(options.results, **how, progress=progress)
     progress.end()
     for problem in (*findings.problems, *findings.changed_inputs):
         print(problem)

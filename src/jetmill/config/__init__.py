@@ -1,1 +1,1 @@
-"""The configuration: a YAML file, checked, as settings (`jetmill.settings`). `load` is the door."""
+"""The configuration: reads and checks a YAML file and returns settings (`jetmill.settings`). Enter by `load`."""

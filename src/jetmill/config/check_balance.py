@@ -1,4 +1,4 @@
-"""Section ``balance`` against itself and the other sections."""
+"""Section ``balance`` by itself and with other sections."""
 
 from jetmill.balancing.binning import Axis
 from jetmill.balancing.resampling import METHODS

@@ -1,4 +1,4 @@
-"""Section ``constituents`` against itself and the other sections."""
+"""Section ``constituents`` by itself and with other sections."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Section ``jets`` against itself and the other sections."""
+"""Section ``jets`` by itself and with other sections."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,7 +66,7 @@ def jets(config: Config) -> Problems:
 
 
 def _jet_order(config: Config) -> Problems:
-    """Yield what is used before it is made: rank, define, transforms and networks are made in this order."""
+    """Yield what is used before it is computed, in the order of rank, define, transforms and networks."""
     cleaning = config.cleaning
     # What networks make of constituents is looked at by `_made_of_constituents`.
     jets, made = config.jets, set(cleaning.made).difference(cleaning.made_of_constituents)
@@ -105,7 +105,7 @@ def _expressions(config: Config) -> dict[str, Expression]:
 
 
 def _counts(config: Config) -> Problems:
-    """Yield what counts constituents that there are none of, or counts them in expressions of constituents."""
+    """Yield counts of unknown constituents, and counts in expressions of constituents."""
     for key, expression in _expressions(config).items():
         for name in sorted(expression.collections.difference(config.constituents)):
             hint = nearest(name, config.constituents)
@@ -127,7 +127,7 @@ def _counts(config: Config) -> Problems:
 
 
 def _made_of_constituents(config: Config) -> Problems:
-    """Yield what uses the output of a network of constituents, which are read when all cuts are done."""
+    """Yield uses of the output of a network of constituents, which are read only after all cuts."""
     jets, cleaning = config.jets, config.cleaning
     if not cleaning.made_of_constituents:
         return

@@ -1,4 +1,4 @@
-"""How the mistakes in a configuration read: one sentence each, with the key as the user wrote it."""
+"""How mistakes in a configuration are reported: one sentence each, with the key as the user wrote it."""
 
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
@@ -16,10 +16,7 @@ _TYPE_NAMES = {"str", "float", "int", "bool", "list", "dict", "tuple"}
 def sentences(error: ValidationError, settings: type) -> list[str]:
     """Return one line ``key: what is wrong, what was found, what is allowed`` for each mistake, 200 at most.
 
-    Parameters
-    ----------
-    settings
-        The dataclass of the whole configuration, for the keys that are allowed where one is unknown.
+    `settings` is the dataclass of the whole configuration, for the keys that are allowed instead of an unknown one.
     """
     # Of the alternatives of one key, the first that failed says enough.
     items = error.errors(include_url=False)[:200]

@@ -1,4 +1,4 @@
-"""From what the user wrote to settings: every mistake at once, one sentence each."""
+"""From the user's YAML to settings: all mistakes at once, one sentence each."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +25,7 @@ def adapter(section: type) -> TypeAdapter[Any]:
 
 
 def load(raw: Mapping[str, Any]) -> Config:
-    """Check a configuration and return its settings. A key without a value (null) counts as not there.
+    """Check a configuration and return its settings. A key whose value is null counts as not given.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def as_json(config: Config) -> dict[str, Any]:
 
 
 def readable_samples(raw: Mapping[str, Any]) -> dict[str, Sample]:
-    """Return the samples of a configuration that are right in themselves, whatever else is wrong in it."""
+    """Return the samples of a configuration that are valid by themselves, whatever else is wrong."""
     samples = raw.get("samples")
     readable = {}
     for name, sample in samples.items() if isinstance(samples, Mapping) else ():

@@ -1,4 +1,4 @@
-"""What checks of several sections have in common; each problem is a key and what is wrong there."""
+"""What checks of several sections share; each problem is a key and what is wrong there."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 

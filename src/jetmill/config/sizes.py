@@ -1,6 +1,6 @@
 """What no configuration needs: thousands of entries, pages of text, numbers of many digits.
 
-It is refused before anything else is looked at, which would take long and whose messages would be endless.
+It is refused before everything else, which would take long and print endless messages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ MAX_TOTAL = 500_000
 
 
 def excesses(raw: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each key with too much in it, for the first five of them."""
+    """Return a sentence for each of the first five keys with too much in it."""
     problems = []
     for number, problem in enumerate(_excesses("", raw, 0)):
         if problem:

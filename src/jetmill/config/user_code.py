@@ -12,9 +12,9 @@ from jetmill.errors import JetmillError
 
 
 def user_code(raw: Mapping[str, Any]) -> list[str]:
-    """Return the plug-ins and networks of a configuration, which need not be right, each once, as it names them.
+    """Return the plug-ins and networks that a configuration, right or wrong, names, each once.
 
-    To check a configuration is to run its plug-ins, so this comes first.
+    Checking a configuration runs its plug-ins, so this comes first.
     """
     jets = raw.get("jets")
     networks = jets.get("networks") if isinstance(jets, Mapping) else None
@@ -36,7 +36,7 @@ def _plugins(node: Any) -> Iterator[str]:
 
 
 def main(paths: Sequence[str]) -> int:
-    """Print what code configurations name, running none of it; return 1 if one is refused, 0 if not."""
+    """Print what code configurations name, without running it; return 1 if one is refused, 0 if not."""
     if not paths:
         print("usage: python -m jetmill.config.user_code FILE...", file=sys.stderr)
         return 2

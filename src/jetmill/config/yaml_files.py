@@ -1,7 +1,7 @@
 """Configurations as files: YAML or JSON, read so strictly that nothing in them is lost and nothing runs.
 
-YAML's loaders keep the last of two equal keys without a word. Snakemake takes a file with the key
-``__use_yte__`` as a template of YTE, whose ``__definitions__`` and ``?`` keys are Python code.
+YAML loaders silently keep the last of two equal keys. Snakemake takes a file with the key ``__use_yte__`` as a template
+of YTE, whose ``__definitions__`` and ``?`` keys are Python code.
 """
 
 import json
@@ -25,8 +25,8 @@ def read_yaml(path: str | Path) -> Any:
     Raises
     ------
     JetmillError
-        With one line per problem: there is no such file, it is not YAML, a mapping has a key twice, or a key is
-        one with which Snakemake would run code of the file.
+        With one line per problem: there is no such file, it is not YAML, a mapping has a key twice, or a key would make
+        Snakemake run code of the file.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

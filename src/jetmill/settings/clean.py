@@ -1,4 +1,4 @@
-"""What the cleaned columns depend on."""
+"""The settings that cleaned columns depend on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""What the parts hold, as the configuration wants it.
-
-Apart from the configuration, whose models take a tenth of a second to load in every job.
-"""
+"""What the configuration wants in a part."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ class Content:
     samples
         All samples; the position of a jet's sample is written.
     event_weights
-        Variables of jets that every weight is multiplied by.
+        Variables of jets that multiply every weight.
     slots
         Collection of constituents to the slots of a row.
     labels
@@ -26,7 +23,7 @@ class Content:
     conditional
         Variables of jets to repeat in a dataset of their own.
     targets
-        Additional labels to repeat in a dataset of their own.
+        Additional labels to write as one array too.
     precision
         ``float32`` or ``float16``, the type of scaled inputs.
     """

@@ -1,4 +1,4 @@
-"""Settings of the jobs after cleaning: of each stage what its files depend on, and nothing else."""
+"""Settings of the jobs after cleaning: what the files of each stage depend on, and nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,17 +94,7 @@ class BalanceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """Settings of fit_scalers.
-
-    Attributes
-    ----------
-    of
-        ``jets`` or a collection of constituents.
-    variables
-        Variables of it to go through.
-    rules
-        How they are scaled, as far as it decides which statistics are needed.
-    """
+    """Settings of fit_scalers: variables of ``jets`` or of a collection of constituents, and how they are scaled."""
 
     of: str
     variables: tuple[str, ...]
@@ -112,7 +102,7 @@ class FitSettings:
 
     @classmethod
     def from_rules(cls, of: str, variables: tuple[str, ...], rules: ScalingRules) -> "FitSettings":
-        """Return those of some variables, without what only matters when scalers are merged."""
+        """Return those of some variables, without rules that matter only when scalers are merged."""
         return cls(
             of=of,
             variables=variables,
@@ -138,17 +128,7 @@ class MergeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinSettings:
-    """Settings of join.
-
-    Attributes
-    ----------
-    merge
-        Whether the parts are copied.
-    compression
-        See `jetmill.compression`.
-    attributes
-        Attributes of the joined files.
-    """
+    """Settings of join: whether parts are copied, compression, and attributes of the joined files."""
 
     merge: bool
     compression: str
@@ -157,15 +137,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestSettings:
-    """Settings of write_manifest.
-
-    Attributes
-    ----------
-    config
-        The configuration with all its defaults, as JSON has it.
-    user_files
-        Path to SHA-256 of plug-ins, networks and maps.
-    """
+    """Settings of write_manifest: the configuration with its defaults; plug-ins, networks and maps with their SHA-256."""
 
     config: Mapping[str, Any]
     user_files: Mapping[str, str]

@@ -1,7 +1,7 @@
 """What sections are made of: names, expressions, paths, numbers with limits.
 
-Limits are far beyond what makes sense, and within what works: a file system takes the path, a float32 holds the
-number, tables fit into memory, Snakemake plans the jobs.
+Limits are far beyond what makes sense, and within what works: a file system accepts the path, a float32 holds the
+number, tables fit into memory, Snakemake can plan the jobs.
 """
 
 import re
@@ -35,8 +35,8 @@ LARGEST = 1e30
 def section(cls: type[T]) -> type[T]:
     """Make a class a section of the configuration.
 
-    A frozen dataclass, and what pydantic has to know of it: unknown keys are errors, numbers are finite, and the text
-    below a key is its description.
+    It becomes a frozen dataclass, with what pydantic has to know: unknown keys are errors, numbers are finite, and the
+    text below a key is its description.
     """
     cls.__pydantic_config__ = {  # type: ignore[attr-defined]
         "extra": "forbid",
@@ -95,10 +95,7 @@ class Pattern:
 class OneOf:
     """A text that is a key of a registry, which is imported when a configuration is checked.
 
-    Attributes
-    ----------
-    module, registry
-        Where it is, as ``jetmill.balancing.resampling`` and ``METHODS``.
+    `module` and `registry` say where it is, such as ``jetmill.balancing.resampling`` and ``METHODS``.
     """
 
     module: str

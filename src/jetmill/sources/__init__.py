@@ -1,6 +1,6 @@
-"""Input formats: each module here that has a `FORMAT` is one, and all yield the same chunks of jets.
+"""Input formats: each module here with a `FORMAT` defines one, and all yield the same chunks of jets.
 
-Heavy packages are imported by the functions that need them, as formats are imported wherever a configuration is read.
+Heavy packages are imported inside functions, since formats are imported wherever a configuration is read.
 """
 
 from collections.abc import Mapping

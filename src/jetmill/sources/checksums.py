@@ -1,4 +1,4 @@
-"""Checksums of input files: what they are, and whether they are what the configuration expects."""
+"""Checksums of input files, and whether they are the expected ones."""
 
 import hashlib
 import zlib
@@ -40,17 +40,13 @@ _HASHES: dict[str, Callable[[], _Hash]] = {
 def check_bytes(path: str, expected: Mapping[str, str], also: Iterable[str] = ()) -> dict[str, str]:
     """Read a local file once, compare its checksums with the expected ones, and return them.
 
-    Parameters
-    ----------
-    expected
-        Algorithm (``adler32``, ``md5``, ``sha256``) to checksum, in small hexadecimal digits.
-    also
-        Further algorithms whose checksums are wanted.
+    `expected` is algorithm (``adler32``, ``md5``, ``sha256``) to checksum in lower case; `also` are further algorithms
+    whose checksums are wanted.
 
     Raises
     ------
     UnreadableError
-        If the file cannot be read, or a checksum is another one than expected.
+        If the file cannot be read, or a checksum is not the expected one.
     """
     hashes = {name: _HASHES[name]() for name in (*expected, *also)}
     if not hashes:

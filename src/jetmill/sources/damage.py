@@ -1,4 +1,4 @@
-"""Files that cannot be read, as opposed to files that do not hold what the configuration names."""
+"""Files that cannot be read, as opposed to files that lack what the configuration names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What has to be known of an input format."""
+"""What defines an input format."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from jetmill.sources.chunk import Source
 
 
 def nothing_wrong(config: Config) -> Iterator[tuple[str, str]]:  # noqa: ARG001
-    """Yield nothing: no key of the configuration contradicts another one."""
+    """Yield no contradiction between keys of the configuration."""
     return iter(())
 
 
@@ -28,25 +28,25 @@ class InputFormat:
     name, description
         For ``input.format``.
     suffix
-        Of its files, where jetmill makes some.
+        Suffix of the files that jetmill makes.
     open
-        Opens a path, given the sections ``input`` and ``constituents``. Raises `UnreadableError` for what is damaged,
-        gone or out of reach, `JetmillError` for what does not hold what the configuration names.
+        Opens a path, given the sections ``input`` and ``constituents``. Raises `UnreadableError` for a file that is
+        damaged, gone or out of reach, `JetmillError` if it does not hold what the configuration names.
     experiment
         Whose toy jets its files can hold (`jetmill.toys.processes`).
     write_toys
-        Writes to a path toy jets of a process, about as many as asked for, given a generator and the number of the file
-        in its sample.
+        Writes about so many toy jets of a process to a path, given a generator and the number of the file in its
+        sample.
     defaults
         Defaults of ``input`` that differ from those of the section.
     keys, constituent_keys
         Keys of ``input`` and of ``constituents.<name>`` that only some formats know, this one among them.
     remote
-        Whether URLs can be opened.
+        Whether it can open URLs.
     has_events
-        Whether jets of an event are known to belong together, as in trees of events.
+        Whether it knows which jets belong to the same event, as in trees of events.
     check
-        Yields keys, and what is wrong there, of a configuration whose keys contradict each other.
+        Yields keys that contradict others in a configuration, and what is wrong there.
     """
 
     name: str

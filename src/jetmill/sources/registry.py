@@ -1,4 +1,4 @@
-"""The input formats that there are: all modules beside this one that have a `FORMAT`."""
+"""The input formats: all modules beside this one with a `FORMAT`."""
 
 from jetmill import sources
 from jetmill.discovery import found_in

@@ -1,4 +1,4 @@
-"""Files on servers, named by URL: what is installed to read them, and how long to wait for an answer."""
+"""Files on servers, named by URL: the packages that read them, and the timeout."""
 
 from typing import Any
 
@@ -22,14 +22,7 @@ def protocol_of(path: str) -> str:
 
 
 def options(path: str, timeout: int) -> dict[str, Any]:
-    """Return the options with which uproot opens a URL.
-
-    Parameters
-    ----------
-    path
-        The URL.
-    timeout
-        Seconds to wait for the answer to a request.
+    """Return the options with which uproot opens a URL; `timeout` is that of a request, in seconds.
 
     Raises
     ------

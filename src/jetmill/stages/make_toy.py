@@ -10,18 +10,9 @@ from jetmill.sources.registry import INPUT_FORMATS
 def write_toy_file(
     path: str | Path, input_format: str, *, process: str, n_jets: int, seed: int, sample: str, number: int
 ) -> None:
-    """Write one file of toy jets.
+    """Write one file of about `n_jets` toy jets.
 
-    Parameters
-    ----------
-    input_format
-        Name of the format.
-    process
-        Name of a process that there is in that format.
-    n_jets
-        Jets, about.
-    seed, sample, number
-        What the content depends on; `number` is the position of the file in the sample.
+    The content depends on `seed`, `sample` and `number`, the position of the file in the sample.
     """
     rng = generator(seed, "toy", sample, number)
     with atomic_write(path) as partial:

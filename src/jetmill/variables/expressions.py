@@ -43,10 +43,7 @@ MAX_DEPTH = 1000
 class Expression:
     """A parsed expression; call it with columns to get a column.
 
-    Parameters
-    ----------
-    text
-        For example ``pt >= 20``, ``abs(eta)``, ``hadronFlavour in (4, 5)``, ``(puId & 4) != 0``.
+    `text` is for example ``pt >= 20``, ``abs(eta)``, ``hadronFlavour in (4, 5)``, ``(puId & 4) != 0``.
 
     Attributes
     ----------
@@ -58,7 +55,7 @@ class Expression:
     Raises
     ------
     JetmillError
-        If `text` is not an expression of the allowed kind, too deep, or calculates a constant beyond all bounds.
+        If `text` is not an allowed expression, is nested too deeply, or has a constant beyond all bounds.
     """
 
     def __init__(self, text: str):
@@ -70,7 +67,7 @@ class Expression:
     def __call__(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Evaluate for columns of shape (n,), as `mark_missing` returns them.
 
-        Arithmetic with what is missing is NaN; comparisons with it are false, but for ``!=``.
+        Arithmetic with missing values is NaN; comparisons with them are false, except for ``!=``.
 
         Returns
         -------
@@ -180,7 +177,7 @@ class _Reader:
             raise JetmillError(f"{message}{advice}") from None
 
     def parts(self, node: ast.expr) -> _Parts:
-        """Return what the value of a node is made from, in the order of evaluation: the last is a step or a name."""
+        """Return what the value of a node is computed from, in the order of evaluation; last comes a step or a name."""
         match node:
             case ast.Name(id=name):
                 return [_Constant(of_number(CONSTANTS[name])) if name in CONSTANTS else name]
@@ -265,7 +262,7 @@ class _Reader:
         )
 
     def _mixed(self, sign: str, integer: ast.expr, condition: ast.expr, after: ast.expr | None) -> JetmillError:
-        """Return what is wrong with an integer and a condition, and the next in the chain after the integer."""
+        """Return what is wrong with joining an integer and a condition; `after` is next to the integer in the chain."""
         number = _wrapped(self._text(integer))
         advice = f"write {number} != 0 if it is to be a condition"
         match after:

@@ -27,7 +27,7 @@ def cut_expression(cut: str | Sequence[Any]) -> str:
     Raises
     ------
     JetmillError
-        If it is no cut, or compares with NaN: only ``jets.select`` says what becomes of jets that miss a variable.
+        If it is not such a cut, or compares with NaN: only ``jets.select`` has a rule for jets that miss a variable.
     """
     parts = cut.split(maxsplit=2) if isinstance(cut, str) else list(cut)
     if len(parts) != 3:
@@ -47,7 +47,7 @@ def cut_expression(cut: str | Sequence[Any]) -> str:
 
 
 def all_cuts(cuts: Sequence[Any]) -> str:
-    """Return cuts that are all to be true as one expression."""
+    """Return one expression that is true where all cuts are."""
     return " & ".join(map(cut_expression, cuts))
 
 
@@ -57,7 +57,7 @@ def read_flavours(path: str | Path, left_out: Sequence[str] = ()) -> dict[str, d
     Raises
     ------
     JetmillError
-        If it holds no list of them.
+        If the file holds no list of flavours.
     """
     with Path(path).open(encoding="utf-8") as file:
         found = yaml.safe_load(file)

@@ -1,8 +1,8 @@
 """Integers that are exact whatever their size, and that know where they are missing.
 
-numpy's own wrap around beyond 64 bits, turn into rounded doubles where int64 meets uint64, and have no NaN.
-Here results are int64 where they are sure to fit, and Python's integers (arrays of objects) where they may not:
-slower, but exact. Values never depend on which of the two holds them.
+numpy's integers wrap around beyond 64 bits, become rounded doubles where int64 meets uint64, and have no NaN. Here
+results are int64 where they are sure to fit, and Python's integers (arrays of objects) elsewhere: slower, but exact.
+Values never depend on which of the two holds them.
 """
 
 from collections.abc import Callable
@@ -43,19 +43,13 @@ class Integers:
 
     @classmethod
     def of_number(cls, number: int) -> "Integers":
-        """Take a constant.
-
-        Raises
-        ------
-        JetmillError
-            If it has more than `MAX_BITS` bits.
-        """
+        """Take a constant; raises JetmillError if it has more than `MAX_BITS` bits."""
         if number.bit_length() > MAX_BITS:
             raise _too_large()
         return cls(_narrow(np.array(number, dtype=object)))
 
     def number(self) -> int | None:
-        """Return the number that a constant is, None for anything else."""
+        """Return the number of a constant, None for anything else."""
         return int(self.values) if self.values.ndim == 0 and not self.missing else None
 
     def floats(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Missing values: which ones they are. They are NaN from here on."""
+"""Which values are missing; they are NaN from here on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ def mark_missing(
 ) -> dict[str, np.ndarray]:
     """Return the columns with NaN for every missing value; a column without any is returned as it is.
 
-    Integers and booleans that become floats for that are also returned unchanged, under the name `as_in_file`, as
+    Integers and booleans that become floats for that are also returned unchanged, under the name `as_in_file`, since
     expressions calculate with them.
 
     Parameters
@@ -26,8 +26,8 @@ def mark_missing(
     values_of
         Further such numbers of single variables.
     slots
-        Name of a count to prefixes: the variable ``<prefix>_<k>`` belongs to the k-th (from 0)
-        track of the jet and is missing where ``k >= count``, whatever its value.
+        Name of a count to prefixes: the variable ``<prefix>_<k>`` belongs to the k-th (from 0) track of the jet and is
+        missing where ``k >= count``, whatever its value.
     """
     values_of, slots = values_of or {}, slots or {}
     marked = {name: _without(x, [*values, *values_of.get(name, ())]) for name, x in columns.items()}
@@ -80,13 +80,10 @@ def is_too_large(column: np.ndarray) -> np.ndarray:
 
 
 def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray, int]:
-    """Return a column that is not scaled, with NaN where it has no value, and the number of values that are new NaN.
+    """Return a column that is not scaled, with NaN where it has no value, and the number of new NaN.
 
-    Parameters
-    ----------
-    keep_infinite
-        Whether infinities are numbers. The column is then stored in single precision, and what that does not hold is
-        missing; otherwise it is stored in its own type, and infinities are missing.
+    With `keep_infinite`, infinities are numbers; the column is stored in single precision, and what that does not hold
+    is missing. Otherwise it is stored in its own type, and infinities are missing.
     """
     if column.dtype.kind != "f":
         return column, 0

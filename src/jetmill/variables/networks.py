@@ -17,7 +17,7 @@ _MASKS = {"tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
 
 class _Model:
-    """An ONNX file whose first output has one row for each jet."""
+    """An ONNX file whose first output has one row per jet."""
 
     def __init__(self, path: str | Path):
         onnxruntime = NETWORKS.load()
@@ -32,13 +32,7 @@ class _Model:
         self._path, self.inputs = path, self._session.get_inputs()
 
     def run(self, given: Mapping[str, np.ndarray], n_jets: int, *, max_ndim: int | None = None) -> np.ndarray:
-        """Return the first output for some jets, (n_jets, n_columns).
-
-        Raises
-        ------
-        JetmillError
-            If the network fails, or its output is not one row for each jet.
-        """
+        """Return the first output for some jets, (n_jets, n_columns); raises JetmillError if there is none such."""
         try:
             output: np.ndarray = np.asarray(self._session.run(None, dict(given))[0])
         except Exception as error:  # as above
@@ -81,13 +75,7 @@ class Network:
             )
 
     def __call__(self, inputs: np.ndarray, column: int) -> np.ndarray:
-        """Return one column of the first output, float64 (n_jets,), for inputs (n_jets, n_variables).
-
-        Raises
-        ------
-        JetmillError
-            If the network fails, or has no such output.
-        """
+        """Return one column of the first output, float64 (n_jets,), for inputs (n_jets, n_variables)."""
         found = [np.empty(0)]
         for start in range(0, len(inputs), BATCH_JETS):
             block = np.ascontiguousarray(inputs[start : start + BATCH_JETS], dtype=np.float32)
@@ -99,24 +87,14 @@ class Network:
 class ConstituentNetwork:
     """A network of constituents: float32 (n_jets, slots, n_variables), and (n_jets, slots) if it takes a mask.
 
-    The mask, bool or float32 as the network has it, is true where a slot holds a constituent. Empty slots
-    and missing values are 0. The output is (n_jets,) or (n_jets, n_columns).
-
-    Parameters
-    ----------
-    path
-        The ONNX file.
-    collection
-        Name of the constituents, for messages.
-    variables
-        Their variables.
-    slots
-        Constituents of a jet that the network is given, at most.
+    The mask, bool or float32 as the network has it, is true where a slot holds a constituent. Empty slots and missing
+    values are 0. The output is (n_jets,) or (n_jets, n_columns). `collection` is the name of the constituents, for
+    messages; a jet has at most `slots` of them.
 
     Raises
     ------
     JetmillError
-        If the file cannot be read, or its inputs are not these.
+        If the file cannot be read, or has other inputs.
     """
 
     def __init__(self, path: str | Path, collection: str, variables: Sequence[str], slots: int):
@@ -154,11 +132,6 @@ class ConstituentNetwork:
             Constituents of all jets, jet after jet, in the order of the slots. NaN is missing.
         counts : ndarray of int, shape (n_jets,)
             Constituents of each jet; those beyond the slots are left out.
-
-        Raises
-        ------
-        JetmillError
-            If the network fails, or has no such output.
         """
         found, first = [np.empty(0)], 0
         n_jets = max(1, BATCH_VALUES // (self._slots * self._n_variables))
@@ -179,14 +152,14 @@ class ConstituentNetwork:
 
 
 def odds(probability: np.ndarray) -> np.ndarray:
-    """Return p / (1 - p): the ratio of two densities, from a network that tells them apart; NaN for p = 1."""
+    """Return p / (1 - p), NaN for p = 1: the ratio of two densities, from a network that separates them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = probability / (1 - probability)
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 def _fits(shape: Sequence[int | str | None], wanted: Sequence[int]) -> bool:
-    """Tell whether an input takes any number of jets with so many numbers each; None and names are any number."""
+    """Say whether an input takes any number of jets with `wanted` numbers each; None and names stand for any number."""
     if len(shape) != 1 + len(wanted) or isinstance(shape[0], int):
         return False
     return all(not isinstance(n, int) or n == m for n, m in zip(shape[1:], wanted, strict=True))

@@ -1,8 +1,8 @@
-"""What expressions calculate with, and how.
+"""The values that expressions calculate with, and the operations.
 
-A value is a condition (bool), `Integers` or doubles, of shape (n,), or () for a constant. In arithmetic and
-comparisons a condition is the integer 0 or 1; with a double, integers become the nearest doubles. Comparisons
-are exact whatever the types.
+A value is a condition (bool), `Integers` or doubles, of shape (n,), or () for a constant. In arithmetic and comparisons
+a condition is the integer 0 or 1; with a double, integers become the nearest doubles. Comparisons are exact whatever
+the types.
 """
 
 import ast
@@ -20,9 +20,9 @@ Value = Any
 
 
 def of_column(columns: Mapping[str, np.ndarray], name: str) -> Value:
-    """Return a column, in 64 bits: 0.3 stays 0.3 beside a float32, and a uint8 does not wrap around.
+    """Return a column in 64 bits: 0.3 stays 0.3 beside a float32, and a uint8 does not wrap around.
 
-    Integers and booleans that `mark_missing` made floats of are what they were.
+    Integers and booleans that `mark_missing` turned into floats are what they were.
     """
     column, original = columns[name], columns.get(as_in_file(name))
     if original is not None:

@@ -1,4 +1,4 @@
-"""Plug-ins: functions in a user's own Python file that make variables out of arrays.
+"""Plug-ins: functions in a user's own Python file that compute variables from arrays.
 
 ::
 
@@ -8,7 +8,7 @@
         pt_of_jet = jets["pt"][constituents["jet"]]
         return {"sip": constituents["d0"] / constituents["d0_error"], "share": constituents["pt"] / pt_of_jet}
 
-A plug-in sees the jets of one chunk of a file, so what it makes of a jet must depend on that jet alone.
+A plug-in sees the jets of one chunk of a file, so its result for a jet must depend on that jet alone.
 """
 
 import sys
@@ -58,8 +58,8 @@ class Plugin:
 def load_plugin(path: str | Path, function: str) -> Plugin:
     """Run a Python file and return one of its functions.
 
-    The file is a module of its own, known under no name that could be mistaken for another; its folder
-    is not searched for what it imports, and nothing is cached next to it.
+    The file is a module under a name that cannot clash with others; its folder is not searched for what it imports, and
+    nothing is cached next to it.
 
     Raises
     ------
@@ -82,13 +82,13 @@ def load_plugin(path: str | Path, function: str) -> Plugin:
 def apply_plugin(
     plugin: Plugin, columns: Mapping[str, np.ndarray], counts: np.ndarray, jets: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Call ``function(constituents, jets)`` and return the variables of constituents that it makes.
+    """Call ``function(constituents, jets)`` and return the variables of constituents that it computes.
 
     Parameters
     ----------
     columns
-        Variable of the constituents to values, each (n_values,). The function gets them, not to be
-        changed in place, and ``jet``, int64, the place of the jet of each constituent in `jets`.
+        Variable of the constituents to values, each (n_values,), read-only. The function also gets ``jet``, int64, the
+        position of the jet of each constituent in `jets`.
     counts : ndarray of int, shape (n_jets,)
     jets
         Variable of the jets to values, each (n_jets,).
@@ -96,7 +96,7 @@ def apply_plugin(
     Returns
     -------
     dict
-        Name to values, each (n_values,), of a type of numbers or bool; NaN where the function masks.
+        Name to values, each (n_values,), numbers or bool; NaN where the function masks.
 
     Raises
     ------
@@ -111,13 +111,13 @@ def apply_plugin(
 
 
 def apply_jet_plugin(plugin: Plugin, jets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Call ``function(jets)`` and return the variables of jets that it makes, as `apply_plugin` does."""
+    """Call ``function(jets)`` and return the variables of jets that it computes, as `apply_plugin` does."""
     n_jets = len(next(iter(jets.values())))
     return _checked(plugin, _call(plugin, _read_only(jets)), n_jets, "jet")
 
 
 class _Loader(SourceFileLoader):
-    """Compile the file each time: a cache goes by time stamps, which miss a quick edit."""
+    """Compiles the file each time: a cache relies on time stamps, which miss a quick edit."""
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
         return self.source_to_code(self.get_data(self.path), self.path)
@@ -155,7 +155,7 @@ def _call(plugin: Plugin, *arguments: dict[str, np.ndarray]) -> Any:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Return at which line of the file it happened, or nothing if that is not known."""
+    """Return the line of the file where it happened, or nothing if unknown."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f", line {error.lineno}"
     lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]

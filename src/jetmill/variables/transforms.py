@@ -31,19 +31,17 @@ class Transform:
     Attributes
     ----------
     function
-        Called with the columns of `inputs`, those of `jet_inputs`, and the counts if it `needs_counts`;
-        by keyword with the options. Returns one array, or one for each of `outputs`.
+        Called with the columns of `inputs`, those of `jet_inputs`, and the counts if it `needs_counts`; with the
+        options by keyword. Returns one array, or one for each of `outputs`.
     inputs, jet_inputs
-        Roles, as ``pt``: what the function takes of each constituent (or jet), and of the jet of a
-        constituent. A role is played by the variable of its name, unless another one is given.
-    outputs
-        Names of what it makes, without `prefix`.
-    formula
-        For people.
-    prefix
-        What goes before the names of `outputs`, unless another prefix is given.
+        Roles, such as ``pt``, of each constituent (or jet), and of the jet of a constituent. The variable of the same
+        name plays a role, unless another one is given.
     options
         Numbers that can be set.
+    outputs, prefix
+        Names of the results, and the default of what precedes them.
+    formula
+        For the documentation.
     """
 
     function: Callable[..., Any]
@@ -210,9 +208,9 @@ def centred_angles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return eta and phi relative to the hardest constituent, phi within (-pi, pi], each (n_values,).
 
-    Root2HDF5 ``simple_angular``, first step. The hardest has the largest pt of those whose pt, eta and
-    phi are known, wherever it stands; of equal ones it is the first. A constituent without a pt has
-    angles, but is never the hardest. All angles of a jet without a hardest constituent are missing.
+    Root2HDF5 ``simple_angular``, first step. The hardest has the largest pt of those whose pt, eta and phi are known,
+    the first of equal ones. A constituent without a pt has angles, but is never the hardest. All angles of a jet
+    without a hardest constituent are missing.
     """
     eta, phi = _double(eta, phi)
     (first,) = _hardest(pt, eta, phi, counts, 1)
@@ -266,15 +264,15 @@ def delta_r(eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     " outside",
 )
 def image_pixels(eta: np.ndarray, phi: np.ndarray, n: int = 64, half_width: float = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel of each constituent in eta and phi, whole numbers from 0 to n - 1 as float64, (n_values,).
+    """Return the pixel of each constituent in eta and phi, integers from 0 to n - 1 as float64, (n_values,).
 
-    Root2HDF5 ``images_branch``: ``numpy.digitize`` on n + 1 even edges from -half_width to half_width.
-    What lies outside goes to the outermost pixels, and what is missing stays NaN.
+    Root2HDF5 ``images_branch``: ``numpy.digitize`` on n + 1 even edges from -half_width to half_width. The outermost
+    pixels include what is outside; what is missing stays NaN.
 
     Raises
     ------
     JetmillError
-        If there is no pixel, or no width.
+        If `n` or `half_width` is out of range.
     """
     if not (1 <= n <= MAX_PIXELS and float(n).is_integer() and 0 < half_width < np.inf):
         raise JetmillError(
@@ -305,22 +303,18 @@ def apply(
 
     Parameters
     ----------
-    columns
-        Variable of the constituents to values, each (n_values,).
+    columns, jets
+        Variable to values of the constituents, each (n_values,), and of the jets, each (n_jets,).
     counts : ndarray of int, shape (n_jets,)
-    jets
-        Variable of the jets to values, each (n_jets,).
     roles
-        Role of the transform to the variable that plays it, where the two differ in name.
-    prefix
-        For the names of the results, in place of that of the transform.
-    options
-        Option of the transform to number.
+        Role of the transform to the variable that plays it, where their names differ.
+    prefix, options
+        Prefix of the results, in place of that of the transform; option to number.
 
     Returns
     -------
     dict
-        Name to values, float64 (n_values,); what is beyond the range of a float64 is infinite.
+        Name to values, float64 (n_values,); infinite beyond the range of a float64.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""HDF5 files that lack a part of what they announce: HDF5 itself gives zeros for it, without a word."""
+"""HDF5 files that lack a part of what they announce: HDF5 itself silently returns zeros for it."""
 
 from collections.abc import Callable
 from math import prod
@@ -11,7 +11,7 @@ ROWS = 100
 
 
 def check_stored(dataset: h5py.Dataset, file_bytes: int) -> None:
-    """Raise if not all of a dataset is in a file of so many bytes; HDF5 would give zeros for the rest, however much."""
+    """Raise ValueError if not all of a dataset is in a file of so many bytes."""
     if dataset.is_virtual or dataset.external or not dataset.size:
         return
     expected = dataset.nbytes
@@ -29,7 +29,7 @@ def check_stored(dataset: h5py.Dataset, file_bytes: int) -> None:
 
 
 def _whole_chunks(dataset: h5py.Dataset, file_bytes: int) -> int:
-    """Count the chunks that are where rows are and lie inside the file."""
+    """Count the chunks that are at valid positions and lie inside the file."""
     if not hasattr(dataset.id, "chunk_iter"):  # HDF5 before 1.12.3
         return int(dataset.id.get_num_chunks())
     steps, places = dataset.chunks, set()
@@ -48,15 +48,15 @@ def _whole_chunks(dataset: h5py.Dataset, file_bytes: int) -> int:
 def zeros_at_end(read: Callable[[slice], np.ndarray], n_rows: int, most: int) -> int:
     """Return how many rows at the end of a dataset are all zeros, if they stand apart from those before.
 
-    A jet without constituents may be all zeros too. So the last rows count only if none of those that are read
-    with them is zeros, `ROWS` in all at least.
+    A jet without constituents may be all zeros too. So the last rows count only if no other row of those read with them
+    is all zeros, at least `ROWS` in all.
 
     Parameters
     ----------
     read
         Returns some rows as records, (n,) or (n, slots).
     most
-        Rows to read at a time, at most.
+        Largest number of rows to read at a time.
     """
     n_zeros = 0
     while n_zeros < n_rows:

@@ -46,7 +46,7 @@ class Held:
 
 
 def held_by(branch: uproot.TBranch) -> Held:
-    """Return what the entries of a branch hold; nothing is read.
+    """Return what the entries of a branch hold, without reading it.
 
     Raises
     ------

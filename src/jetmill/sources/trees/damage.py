@@ -1,4 +1,4 @@
-"""Protection of this process, and of intact files, against what uproot does with damaged ones."""
+"""Protection of this process, and of intact files, from what uproot does with damaged ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import uproot
 
 @contextmanager
 def classes_of_sound_files() -> Iterator[None]:
-    """Forget, after an error, the classes that uproot derived from the file, or other files are read with them."""
+    """After an error, forget the classes that uproot derived from the file, with which it would read other files."""
     classes = dict(uproot.classes)
     versions = {name: dict(c.known_versions) for name, c in classes.items() if hasattr(c, "known_versions")}
     try:

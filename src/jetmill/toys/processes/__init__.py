@@ -1,1 +1,1 @@
-"""Processes of toy jets: each module here that has a `PROCESS` is one, and all that distinguishes it stands there."""
+"""Processes of toy jets: each module here with a `PROCESS` defines one completely."""

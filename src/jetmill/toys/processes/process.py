@@ -1,4 +1,4 @@
-"""What has to be known of a process to make toy jets of it."""
+"""What defines a process of toy jets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

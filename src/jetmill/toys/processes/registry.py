@@ -1,4 +1,4 @@
-"""The processes that there are: all modules beside this one that have a `PROCESS`."""
+"""The processes: all modules beside this one with a `PROCESS`."""
 
 from jetmill.discovery import found_in
 from jetmill.toys import processes
