@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from jetmill.files import atomic_directory, atomic_write, sha256
+from jetmill.files import atomic_write, sha256
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -34,7 +34,7 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
 def test_a_directory_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "a"
     for content in ("first", "second"):
-        with atomic_directory(path) as partial:
+        with atomic_write(path, directory=True) as partial:
             (partial / content).write_text(content)
             assert not (path / content).exists()
             assert partial.parent == path.parent
@@ -46,7 +46,7 @@ def test_a_directory_appears_when_it_is_complete(tmp_path):
 def test_a_failure_leaves_the_old_directory_and_nothing_else(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    with pytest.raises(RuntimeError, match="broken"), atomic_directory(tmp_path / "a") as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="broken"), atomic_write(tmp_path / "a", directory=True) as partial:  # noqa: PT012
         (partial / "half").touch()
         raise RuntimeError("broken")
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["a", "a/old"]

@@ -1,9 +1,13 @@
-"""Registries of modules: what is defined in a module of a package is found there, and listed nowhere else."""
+"""Registries: what a module defines is found or registered there, and listed nowhere else."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Entry = TypeVar("Entry")
 
 
 def found_in(package: ModuleType, attribute: str) -> dict[str, Any]:
@@ -14,3 +18,15 @@ def found_in(package: ModuleType, attribute: str) -> dict[str, Any]:
     others = [found.name for found in iter_modules(package.__path__) if not found.ispkg and found.name != "registry"]
     values = [getattr(import_module(f"{package.__name__}.{name}"), attribute, None) for name in others]
     return {value.name: value for value in values if value is not None}
+
+
+def registered(
+    registry: dict[str, Entry], name: str, make: Callable[[Function], Entry]
+) -> Callable[[Function], Function]:
+    """Return a decorator that puts what `make` returns for a function into a registry."""
+
+    def register(function: Function) -> Function:
+        registry[name] = make(function)
+        return function
+
+    return register

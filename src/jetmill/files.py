@@ -45,8 +45,8 @@ class UnwritableError(JetmillError):
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which replaces it if the block succeeds.
+def atomic_write(path: str | Path, *, directory: bool = False) -> Iterator[Path]:
+    """Give a temporary path (or directory) beside `path`, which replaces it if the block succeeds.
 
     Raises
     ------
@@ -55,47 +55,28 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     with unwritable_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = _partial(path)
+        # Jobs that were killed have left theirs.
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            _remove(left)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        (partial if directory else path.parent).mkdir(parents=True, exist_ok=True)
         try:
             yield partial
-            _finish(partial, path)
+            for finish in finishers:
+                finish(partial, path)
+            if directory:
+                _remove(path)
             partial.replace(path)
         finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+            _remove(partial)
 
 
-@contextmanager
-def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Give a temporary directory beside `path`, as `atomic_write` does."""
-    path = Path(path)
-    with unwritable_named(path):
-        partial = _partial(path)
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            _finish(partial, path)
-            shutil.rmtree(path, ignore_errors=True)
-            partial.replace(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _finish(partial: Path, path: Path) -> None:
-    for finish in finishers:
-        finish(partial, path)
-
-
-def _partial(path: Path) -> Path:
-    """Return a temporary name beside `path`, and remove what killed jobs have left there."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                left.unlink()
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jetmill.discovery import registered
 from jetmill.randomness import keys, uniform
 
 SPLITS = ("train", "val", "test")
@@ -92,12 +93,7 @@ def rule(
     **takes: str,
 ) -> Callable[[_Function], _Function]:
     """Register a function as the rule `name`, see `Rule`."""
-
-    def register(split: _Function) -> _Function:
-        RULES[name] = Rule(split, takes, description, event, row, check)
-        return split
-
-    return register
+    return registered(RULES, name, lambda split: Rule(split, takes, description, event, row, check))
 
 
 @rule(

@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from jetmill.columns.schema import KEY, LABEL, ROW, Column, Kind, as_read, constituent, counts, offsets, variable
+from jetmill.columns.schema import (
+    KEY,
+    LABEL,
+    ROW,
+    Column,
+    Kind,
+    as_read,
+    constituent,
+    counts,
+    offsets,
+    split_condition,
+    variable,
+)
 
 PATHS = {
     "key": KEY,
@@ -14,6 +26,7 @@ PATHS = {
     "additional_labels/mass": Column(Kind.ADDITIONAL_LABEL, "mass"),
     "event_weights/w": Column(Kind.EVENT_WEIGHT, "w"),
     "event/run": Column(Kind.EVENT, "run"),
+    "split/test": split_condition("test"),
     "constituents/tracks/counts": counts("tracks"),
     "constituents/tracks/offsets": offsets("tracks"),
     "constituents/tracks/variables/label": constituent("tracks", "label"),

@@ -54,9 +54,9 @@ from jetmill.formats.format import Format
 
 def write(joined, output):
     import h5py
-    from jetmill.files import atomic_directory
+    from jetmill.files import atomic_write
 
-    with atomic_directory(output) as partial, h5py.File(joined) as file:
+    with atomic_write(output, directory=True) as partial, h5py.File(joined) as file:
         (partial / "counts.json").write_text(json.dumps({"jets": len(file["jets/labels"])}))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jetmill.discovery import registered
 from jetmill.errors import JetmillError
 
 
@@ -58,6 +59,9 @@ class Largest:
     why: str = ""
 
 
+Take = Callable[[Pool], Largest]
+
+
 @dataclass(frozen=True)
 class Method:
     """A function that resamples, and what it takes.
@@ -74,7 +78,7 @@ class Method:
         What it does, for the key ``balance.resampling.method``.
     """
 
-    take: Callable[[Pool], Largest]
+    take: Take
     class_target: bool
     shape_target: bool
     repeats: bool
@@ -86,14 +90,9 @@ METHODS: dict[str, Method] = {}
 
 def method(
     name: str, description: str, *, class_target: bool = False, shape_target: bool = False, repeats: bool = False
-) -> Callable[[Callable[[Pool], Largest]], Callable[[Pool], Largest]]:
+) -> Callable[[Take], Take]:
     """Register a function as the method `name`, see `Method`."""
-
-    def register(take: Callable[[Pool], Largest]) -> Callable[[Pool], Largest]:
-        METHODS[name] = Method(take, class_target, shape_target, repeats, description)
-        return take
-
-    return register
+    return registered(METHODS, name, lambda take: Method(take, class_target, shape_target, repeats, description))
 
 
 def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:

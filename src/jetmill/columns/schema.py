@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import numpy as np
 
@@ -90,29 +91,11 @@ NOT_STORED = (Kind.ROW, Kind.SPLIT_CONDITION, Kind.COUNTS)
 JET = Column(Kind.EVENT, "jet")
 
 
-def variable(name: str) -> Column:
-    """Return the column of a variable of jets."""
-    return Column(Kind.VARIABLE, name)
-
-
-def split_condition(key: str) -> Column:
-    """Return the column of an expression of the section ``split``."""
-    return Column(Kind.SPLIT_CONDITION, key)
-
-
-def event_weight(name: str) -> Column:
-    """Return the column of a factor of the event weight."""
-    return Column(Kind.EVENT_WEIGHT, name)
-
-
-def counts(collection: str) -> Column:
-    """Return the column of the number of constituents per jet."""
-    return Column(Kind.COUNTS, collection=collection)
-
-
-def offsets(collection: str) -> Column:
-    """Return the column of the first constituent of each jet."""
-    return Column(Kind.OFFSETS, collection=collection)
+# From a name: of a variable of jets, of a factor of the event weight, of a key of ``split`` that is an expression.
+variable, event_weight = partial(Column, Kind.VARIABLE), partial(Column, Kind.EVENT_WEIGHT)
+split_condition = partial(Column, Kind.SPLIT_CONDITION)
+# From a collection: constituents per jet, first constituent of each jet.
+counts, offsets = partial(Column, Kind.COUNTS, ""), partial(Column, Kind.OFFSETS, "")
 
 
 def constituent(collection: str, name: str) -> Column:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.files import atomic_directory
+from jetmill.files import atomic_write
 from jetmill.formats.files import layout
 from jetmill.formats.files.tfrecord_files import PACKAGE, RecordWriter
 from jetmill.formats.format import Format
@@ -43,7 +43,7 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
         Jets in a file; the last one has the rest.
     """
     output = Path(output)
-    with atomic_directory(output) as partial, layout.reopen_finished(joined) as file:
+    with atomic_write(output, directory=True) as partial, layout.reopen_finished(joined) as file:
         layout.check_parts(joined, file[layout.LABELS])
         n_jets = file[layout.LABELS].shape[0]
         sources = dict(_features(file))

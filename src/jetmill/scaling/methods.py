@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jetmill.discovery import registered
 from jetmill.scaling.moments import Statistics
+
+_Function = Callable[[Statistics], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,17 @@ class Method:
         What it does, for the key ``scaling.method``.
     """
 
-    shift_and_scale: Callable[[Statistics], tuple[float, float]]
+    shift_and_scale: _Function
     quartiles: bool
     description: str
 
 
 METHODS: dict[str, Method] = {}
-_Function = Callable[[Statistics], tuple[float, float]]
 
 
 def method(name: str, description: str, *, quartiles: bool = False) -> Callable[[_Function], _Function]:
     """Register a function as the method `name`, see `Method`."""
-
-    def register(function: _Function) -> _Function:
-        METHODS[name] = Method(function, quartiles, description)
-        return function
-
-    return register
+    return registered(METHODS, name, lambda function: Method(function, quartiles, description))
 
 
 @method("standard", "shift is the mean, scale the standard deviation")

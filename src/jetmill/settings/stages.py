@@ -137,7 +137,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestSettings:
-    """Settings of write_manifest: the configuration with its defaults; plug-ins, networks and maps with their SHA-256."""
+    """Settings of write_manifest: configuration with all defaults; path to SHA-256 of plug-ins, networks and maps."""
 
     config: Mapping[str, Any]
     user_files: Mapping[str, str]

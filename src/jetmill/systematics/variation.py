@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from jetmill.discovery import registered
 from jetmill.errors import JetmillError, nearest
 from jetmill.systematics.maps import Map2D
 
@@ -42,6 +43,9 @@ class Given:
     empty: Empty
 
 
+Vary = Callable[[Given], Varied]
+
+
 @dataclass(frozen=True)
 class Variation:
     """A function that varies constituents, and what it needs.
@@ -58,7 +62,7 @@ class Variation:
         What it needs random numbers for, to ``uniform`` or ``normal``.
     """
 
-    apply: Callable[[Given], Varied]
+    apply: Vary
     roles: tuple[str, ...]
     maps: tuple[str, ...]
     random: Mapping[str, str]
@@ -69,14 +73,9 @@ VARIATIONS: dict[str, Variation] = {}
 
 def variation(
     name: str, roles: Sequence[str], *, maps: Sequence[str] = (), random: Mapping[str, str] | None = None
-) -> Callable[[Callable[[Given], Varied]], Callable[[Given], Varied]]:
+) -> Callable[[Vary], Vary]:
     """Register a function as the variation `name`, see `Variation`."""
-
-    def register(function: Callable[[Given], Varied]) -> Callable[[Given], Varied]:
-        VARIATIONS[name] = Variation(function, tuple(roles), tuple(maps), random or {})
-        return function
-
-    return register
+    return registered(VARIATIONS, name, lambda apply: Variation(apply, tuple(roles), tuple(maps), random or {}))
 
 
 def vary(

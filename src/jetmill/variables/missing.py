@@ -48,13 +48,6 @@ def as_in_file(name: str) -> str:
     return f"{name} as in file"
 
 
-def replace(columns: dict[str, np.ndarray], new: Mapping[str, np.ndarray]) -> None:
-    """Replace columns that `mark_missing` returned."""
-    for name, values in new.items():
-        columns[name] = values
-        columns.pop(as_in_file(name), None)
-
-
 def slot(name: str, prefix: str) -> int | None:
     """Return k if `name` is ``<prefix>_<k>``, else None."""
     head, _, k = name.rpartition("_")
