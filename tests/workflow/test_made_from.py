@@ -10,7 +10,7 @@ import pytest
 from jetmill.columns.batch_file import Batch, write_batch
 from jetmill.columns.schema import KEY
 from jetmill.errors import JetmillError
-from jetmill.files import atomic_directory, atomic_write, read_json, write_json
+from jetmill.files import atomic_write, read_json, write_json
 from jetmill.workflow import made_from
 from jetmill.workflow.jobs import job
 from jetmill.workflow.made_from import VARIABLE, Record, SupersededError, digest, digest_in
@@ -87,7 +87,7 @@ def test_files_of_a_job_carry_its_hash():
     with at_work(outputs):
         write_h5()
         write_json("results/a.json", {"jets": {"pt": 0.1}})
-        with atomic_directory("results/a") as partial:
+        with atomic_write("results/a", directory=True) as partial:
             (partial / "a_0001.tfrecord").write_text("x")
         with atomic_write("results/a.root") as partial, uproot.recreate(partial) as file:
             file["Events"] = {"x": np.arange(3)}
