@@ -124,6 +124,17 @@ def test_wrong_variations(dump, variation, message):
     assert message in str(error.value)
 
 
+def test_jets_change_by_expression_or_with_their_constituents(dump, tmp_path):
+    """With `systematics.jets`, jets are recomputed for variations of constituents alone."""
+    raw = config(dump, {"jets": {"pt": "1.1 * pt"}})
+    raw["systematics"] |= {"jets": {"pt": "pt"}, "roles": {r: "d0" for r in ("pt", "energy", "eta", "phi")}}
+    for event, (jet, _) in clean(raw, tmp_path / "c.h5").items():
+        assert jet[0] == pytest.approx(1.1 * dump[1][event]["pt"], rel=1e-6)
+    raw["systematics"]["variations"][0]["keep"] = "d0 > 0"
+    with pytest.raises(JetmillError, match="'pt' is recomputed from the constituents"):
+        load(raw)
+
+
 def test_constituents_need_a_collection(dump):
     raw = config(dump, {"keep": "d0 > 0"})
     del raw["systematics"]["collection"]

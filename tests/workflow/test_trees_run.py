@@ -17,7 +17,9 @@ pytestmark = pytest.mark.workflow
 DATA = runs.ROOT.parent / "shared/data"
 N_JETS = 300
 SAMPLES = ("top", "qcd")
-VARIATIONS = ("energy_scale_up", "position")
+JET_SCALE = {"name": "JES_up2", "jets": {"pt": "1.02 * pt"}}
+GIVEN = ["energy_scale_up", "position", JET_SCALE]
+VARIATIONS = ("energy_scale_up", "position", "JES_up2")
 MORE_FORMATS = ["structured", "tfrecords"]
 ENERGY, ABS_ETA = np.array([0, 1, 5, 20, 100, 1000.0]), np.array([0, 0.5, 1, 1.5, 2.5])
 PLUGIN = "def make(clusters, jets):\n    return {'mine': clusters['pt'] / jets['pt'][clusters['jet']] + 0}\n"
@@ -58,7 +60,7 @@ def made(tmp_path_factory):
     config["systematics"] = {
         "collection": "clusters",
         "roles": {"pt": "pt", "energy": "E", "eta": "eta", "phi": "phi", "taste": "taste"},
-        "variations": list(VARIATIONS),
+        "variations": GIVEN,
         "maps": "maps.root",
     }
     run = runs.snakemake(directory, "--cores", "2", config=config)
@@ -183,7 +185,16 @@ def test_positions_move_a_little(made, trees):
     assert 0.001 < np.std(shifts) < 0.02
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+def test_a_scale_of_jets(made):
+    run, _ = made
+    nominal, found = (inputs(run.results / f"{of}test.h5") for of in ("", "variations/JES_up2/"))
+    both = nominal.keys() & found.keys()
+    assert len(both) > 0.9 * len(nominal)
+    for key in both:
+        assert found[key][1][0] == pytest.approx(1.02 * nominal[key][1][0], rel=1e-5)
+
+
+@pytest.mark.parametrize("variation", VARIATIONS[:2])
 def test_scalers_and_tables_are_the_nominal_ones(made, variation):
     run, _ = made
     varied = run.results / f"variations/{variation}/test.h5"
@@ -247,7 +258,7 @@ def test_other_maps_clean_their_variations_again(edited):
 
 
 def test_a_further_variation_leaves_the_others_alone(edited):
-    jobs = edited(systematics={"variations": [*VARIATIONS, "energy_scale_down"]}).jobs
+    jobs = edited(systematics={"variations": [*GIVEN, "energy_scale_down"]}).jobs
     # Joined records hold the configuration.
     assert (jobs["join"], jobs["join_variation"]) == (1, len(VARIATIONS) + 2)
     assert (jobs["clean"], jobs["write"], jobs["write_directory"]) == (2, 2, 1)

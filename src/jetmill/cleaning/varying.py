@@ -32,7 +32,7 @@ class Varying:
         self._seed, self._sample = settings.seed, sample
         self._systematics, self._variation = settings.variation, settings.variation.varied
         self._steps = load_steps(self._variation.transforms)
-        self.changes_jets = bool(self._systematics.jets)
+        self.changes_jets = bool(self._systematics.jets) and self._variation.changes_constituents
         self._maps = {}
         if self._systematics.maps is not None:
             self._maps = read_maps(self._systematics.maps, VARIATIONS[self._variation.name].maps)

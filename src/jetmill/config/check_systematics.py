@@ -69,6 +69,8 @@ def _own(config: Config, found: Systematics, key: str, variation: Varied) -> Pro
     yield from _of_files(
         f"{key}.jets", variation.jets, alone.of_jets, config.cleaning.used_variables, config.cleaning.made
     )
+    for name in set(variation.jets).intersection(found.jets.values()) if variation.changes_constituents else ():
+        yield f"{key}.jets", f"'{name}' is recomputed from the constituents (systematics.jets)"
     if found.collection in config.constituents:
         collection, known = config.constituents[found.collection], config.cleaning.constituents_read(found.collection)
         changed = [*variation.constituents, *(name for step in variation.transforms for name in step.makes)]
