@@ -3,10 +3,10 @@
 import h5py
 import numpy as np
 import pytest
+from batches import clean_batch
 
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.stages.clean import clean_batch
 
 N, SLOTS = 600, 5
 
@@ -127,7 +127,7 @@ def test_wrong_variations(dump, variation, message):
 def test_jets_change_by_expression_or_with_their_constituents(dump, tmp_path):
     """With `systematics.jets`, jets are recomputed for variations of constituents alone."""
     raw = config(dump, {"jets": {"pt": "1.1 * pt"}})
-    raw["systematics"] |= {"jets": {"pt": "pt"}, "roles": {r: "d0" for r in ("pt", "energy", "eta", "phi")}}
+    raw["systematics"] |= {"jets": {"pt": "pt"}, "roles": dict.fromkeys(["pt", "energy", "eta", "phi"], "d0")}
     for event, (jet, _) in clean(raw, tmp_path / "c.h5").items():
         assert jet[0] == pytest.approx(1.1 * dump[1][event]["pt"], rel=1e-6)
     raw["systematics"]["variations"][0]["keep"] = "d0 > 0"
