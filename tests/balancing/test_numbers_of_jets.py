@@ -76,8 +76,11 @@ def test_numbers_that_cannot_be_had(method, num_jets, message):
 
 
 def test_equal_samples():
-    both = Component("both", [0, 1], np.ones(3, dtype=bool), equal_samples=True)
+    both = Component("both", [0, 1], np.ones(3, dtype=bool), equal_samples=[[0, 1]])
     available = both.available(COUNTS)
+    three = Component("three", [2, 0, 1], np.ones(3, dtype=bool), equal_samples=[[0, 1]])
+    with_others = three.available(np.concatenate([COUNTS, 7 * COUNTS[:1]]))
+    np.testing.assert_array_equal(with_others, [7 * COUNTS[0], *available])
     # The second has 1610 jets, the first 1650: of these each class and bin gives its part, to one jet.
     assert available.sum(axis=(1, 2)).tolist() == [1610, 1610]
     np.testing.assert_array_equal(available[1], COUNTS[1])
@@ -111,7 +114,7 @@ def config(**resampling):
 
 
 LOW = {"samples": ["ttbar"], "bins": {"pt_btagJes": [20e3, 250e3]}}
-HIGH = {"samples": ["few", "many"], "bins": {"pt_btagJes": [250e3, 6e6]}, "equal_samples": True}
+HIGH = {"samples": ["few", "many"], "bins": {"pt_btagJes": [250e3, 6e6]}, "equal_samples": [["few", "many"]]}
 
 
 def test_a_run(tmp_path):
@@ -144,6 +147,10 @@ def test_a_run(tmp_path):
         (
             {"components": [LOW | {"num_jets": 5}], "validation": True},
             "num_jets_validation goes with num_jets and validation: true",
+        ),
+        (
+            {"components": [HIGH | {"equal_samples": [["few", "ttbar"]]}]},
+            "balance.resampling.components.0.equal_samples: 'ttbar' is not in samples of the component",
         ),
         ({"components": [LOW], "num_jets": {"b": 5}}, "with components, give each of them its number"),
         ({"num_jets": {"b": 5}, "validation": True}, "num_jets_validation: give it for each class too"),

@@ -104,7 +104,13 @@ FULL = {
             "max_repeats": 9,
             "num_jets": 10,
             "components": [
-                {"samples": ["tt"], "bins": {"pt": [20, 30]}, "fraction": 0.5, "max_jets": 5, "equal_samples": True}
+                {
+                    "samples": ["tt", "qcd"],
+                    "bins": {"pt": [20, 30]},
+                    "fraction": 0.5,
+                    "max_jets": 5,
+                    "equal_samples": [["tt", "qcd"]],
+                }
             ],
             "validation": True,
             "num_jets_validation": 3,

@@ -38,7 +38,7 @@ class Component:
         Jets of this component: of all classes together, or of each class, those with 0 left out; given for all
         components or for none.
     equal_samples
-        Whether each of the samples gives as many jets as the one with the fewest.
+        Groups of positions of samples; each sample of a group gives as many jets as the one with the fewest.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Component:
     fraction: float | None = None
     max_jets: int | None = None
     num_jets: int | Sequence[int] | None = None
-    equal_samples: bool = False
+    equal_samples: Sequence[Sequence[int]] = ()
 
     def available(self, counts: np.ndarray) -> np.ndarray:
         """Return the jets that each sample of the component gives, at most.
 
-        With `equal_samples` these are for each sample as many as the smallest one has in all classes together, in its
-        own proportions, in whole jets.
+        For the samples of `equal_samples` these are as many as the smallest one of their group has in all classes
+        together, in their own proportions, in whole jets.
 
         Parameters
         ----------
@@ -67,13 +67,15 @@ class Component:
         there: np.ndarray = counts[list(self.samples)] * self.bins
         if isinstance(self.num_jets, Sequence):
             there = there * (np.asarray(self.num_jets) > 0).reshape(-1, *[1] * self.bins.ndim)
-        if not self.equal_samples:
-            return there
-        flat = there.reshape(len(there), -1)
-        size = flat.sum(axis=1)
-        least = np.full(len(flat), size.min(), dtype=np.int64)
-        scaled = flat * (least / np.maximum(size, 1))[:, None]
-        return round_to_total(scaled, least).reshape(there.shape)
+        for group in self.equal_samples:
+            rows = [self.samples.index(sample) for sample in group]
+            flat = there[rows].reshape(len(rows), -1)
+            size = flat.sum(axis=1)
+            least = np.full(len(rows), size.min())
+            there[rows] = round_to_total(flat * (least / np.maximum(size, 1))[:, None], least).reshape(
+                there[rows].shape
+            )
+        return there
 
     def by_sample(self, quota: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Divide the quotas of the component between its samples, in proportion to what each gives.

@@ -67,6 +67,8 @@ def _resampling(config: Config) -> Problems:
     for number, component in enumerate(resampling.components):
         place = f"{key}.components.{number}"
         yield from among(f"{place}.samples", component.samples, "samples", config.samples)
+        for group in component.equal_samples:
+            yield from among(f"{place}.equal_samples", group, "samples of the component", component.samples)
         yield from among(f"{place}.bins", component.bins, "balance.bins", config.balance.bins)
         for variable, ends in component.bins.items():
             if variable not in config.balance.bins:

@@ -82,15 +82,16 @@ class Component:
     in their shares, or {class: number} for each. Jets of classes that are not named are left out of the component."""
     num_jets_validation: JetsOfClasses | None = None
     """The same for resampled validation jets."""
-    equal_samples: bool = False
-    """Whether each of the samples gives as many jets as the smallest one in the bins of the component, so that none of
-    them, such as a slice of jet pT with many events, outnumbers the others."""
+    equal_samples: tuple[Annotated[tuple[Name, ...], MinLen(2)], ...] = ()
+    """Groups of the samples; each sample of a group gives as many jets as its smallest one in the bins of the
+    component, so that none of them, such as a slice of jet pT with many events, outnumbers the others."""
 
     def __post_init__(self) -> None:
         if self.num_jets is not None and (self.fraction is not None or self.max_jets is not None):
             raise ValueError("num_jets: is the size of the component, which then has no fraction and no max_jets")
         if self.num_jets_validation is not None and self.num_jets is None:
             raise ValueError("num_jets_validation: give num_jets too")
+        no_repeats("equal_samples", [sample for group in self.equal_samples for sample in group])
 
 
 @section

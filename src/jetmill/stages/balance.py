@@ -214,7 +214,7 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
             bins_between(axes, c.bins),
             c.fraction,
             c.max_jets,
-            equal_samples=c.equal_samples,
+            equal_samples=[[samples.index(name) for name in group] for group in c.equal_samples],
         )
         for c in resampling.components
     ]

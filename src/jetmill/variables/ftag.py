@@ -38,7 +38,7 @@ def cut_expression(cut: str | Sequence[Any]) -> str:
     elif operator in ("in", "notin") and isinstance(value, tuple | list) and value:
         listed = ", ".join(map(str, value)) + ("," if len(value) == 1 else "")
         text = f"{variable} {'in' if operator == 'in' else 'not in'} ({listed})"
-    elif (divisor := _divisor(operator)) and isinstance(value, int):
+    elif (divisor := divisor_of(operator)) and isinstance(value, int):
         text = f"{variable} % {divisor[0]} {divisor[1]} {value}"
     else:
         raise JetmillError(f"'{variable} {operator} {parts[2]}' has no equal among expressions")
@@ -114,8 +114,8 @@ def _value(value: Any) -> Any:
         return text
 
 
-def _divisor(operator: str) -> tuple[int, str] | None:
-    """Return divisor and comparison of an operator such as ``%10<=``."""
+def divisor_of(operator: str) -> tuple[int, str] | None:
+    """Return divisor and comparison of an operator such as ``%10<=``; None of all others."""
     number = operator[1:].rstrip("=!<>")
     comparison = operator[1 + len(number) :]
     if operator.startswith("%") and number.isdecimal() and comparison in ("==", "!=", "<=", ">="):

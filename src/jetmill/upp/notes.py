@@ -1,0 +1,33 @@
+"""What is to be told of a translated configuration."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Notes:
+    """Keys of UPP, each with a sentence.
+
+    Attributes
+    ----------
+    without_equal
+        Keys that are left out, and what to do.
+    different
+        Keys that are translated to something that is not quite the same.
+    """
+
+    without_equal: dict[str, str] = field(default_factory=dict)
+    different: dict[str, str] = field(default_factory=dict)
+
+    def missing(self, key: str, sentence: str) -> None:
+        """Note a key without an equal."""
+        self.without_equal.setdefault(key, sentence)
+
+    def differs(self, key: str, sentence: str) -> None:
+        """Note a key whose equal is not quite the same."""
+        self.different.setdefault(key, sentence)
+
+    @property
+    def lines(self) -> list[str]:
+        """One line for each."""
+        groups = {"no equal": self.without_equal, "differs": self.different}
+        return [f"{kind}: {key}: {text}" for kind, notes in groups.items() for key, text in notes.items()]
