@@ -12,6 +12,7 @@ from jetmill.upp.cuts import Cut, as_cuts
 from jetmill.upp.notes import Notes
 
 AUTO = "auto"
+KEYS = ("region", "sample", "classes", *(f"num_global_objects{end}" for end in ("", "_val", "_test")))
 SPLITS = {"train": "num_jets", "val": "num_jets_validation"}
 
 
@@ -59,6 +60,8 @@ class Components:
         samples: dict[str, Mapping[str, Any]] = {}
         for number, component in enumerate(upp["components"]):
             region, sample = component["region"], component["sample"]
+            notes.unknown(f"components.{number}", component, KEYS)
+            notes.unknown(f"components.{number}.sample", sample, ("name", "pattern", "equal_global_objects"))
             regions[region["name"]] = as_cuts(f"components.{number}.region.cuts", region["cuts"])
             samples[sample["name"]] = sample
             train = component["num_global_objects"]

@@ -1,6 +1,10 @@
 """What is to be told of a translated configuration."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from jetmill.errors import nearest
 
 
 @dataclass
@@ -25,6 +29,13 @@ class Notes:
     def differs(self, key: str, sentence: str) -> None:
         """Note a key whose equal is not quite the same."""
         self.different.setdefault(key, sentence)
+
+    def unknown(self, place: str, found: Mapping[str, Any], known: Collection[str]) -> None:
+        """Note the keys that UPP does not know."""
+        for key in found:
+            if key not in known:
+                text = f"is no key of UPP 0.3.3.{nearest(str(key), known)}"
+                self.missing(f"{place}.{key}" if place else str(key), text)
 
     @property
     def lines(self) -> list[str]:

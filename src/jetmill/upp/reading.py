@@ -46,8 +46,6 @@ def read(path: str | Path) -> dict[str, Any]:
     content = _renamed(_load(Path(path)))
     if not isinstance(content, Mapping):
         raise JetmillError(f"{path}: must be a mapping of keys")
-    # Further keys hold what anchors refer to.
-    others = {key for key, value in content.items() if not isinstance(value, Mapping | list)} - SECTIONS
     missing = [key for key in REQUIRED if key not in content]
     if missing:
         hint = nearest(missing, [str(key) for key in content if key not in SECTIONS])
@@ -59,7 +57,7 @@ def read(path: str | Path) -> dict[str, Any]:
         raise JetmillError(f"{path}: components: must be a list of components")
     for number, component in enumerate(content["components"]):
         _check_component(f"{path}: components.{number}", component)
-    return {key: value for key, value in content.items() if key in SECTIONS or key in others}
+    return dict(content)
 
 
 def _check_component(place: str, component: Any) -> None:

@@ -8,18 +8,20 @@ from typing import Any
 from jetmill.errors import JetmillError, nearest
 from jetmill.upp.binning import Axes
 from jetmill.upp.components import Components
-from jetmill.upp.cuts import Cut, Remainders, as_cuts, variables_of
+from jetmill.upp.cuts import Cut, variables_of
 from jetmill.upp.notes import Notes
+from jetmill.upp.reading import SECTIONS
+from jetmill.upp.splits import EVENT, split_cuts, split_section
 from jetmill.upp.variables import constituents, jets
 from jetmill.variables.ftag import EXTENDED, PREFIX, all_cuts, cut_expression, read_flavours
 
-EVENT = "eventNumber"
 WEIGHTS = ("mean", "min", "max", "uniform")
 # What jetmill finds out by itself, or does in another way.
 NOT_NEEDED = {
     *("batch_size", "components_dir", "out_fname", "vds_dir", "skip_checks", "skip_config_copy", "skip_auto_counts"),
     *(f"num_global_objects_estimate{end}" for end in ("", "_available", "_hist", "_norm", "_plotting")),
 }
+RESAMPLING = ("variables", "target", "sampling_fraction", "method", "upscale_pdf")
 ORDER_OF_JETS = ("define", "select", "variables", "additional_labels")
 USED = {
     *("base_dir", "ntuple_dir", "out_dir", "global_name", "class_config", "class_category", "merge_test_samples"),
@@ -46,18 +48,18 @@ def translate(upp: Mapping[str, Any]) -> Translated:
     notes = Notes()
     settings = upp["global"]
     _unused(upp, notes)
-    split, common = _split(upp["global_cuts"], notes)
-    resampling = upp.get("resampling") or {}
     components = Components.read(upp, notes)
-    axes = Axes.read(upp, components.regions, resamples=_method(resampling) != "none", notes=notes)
-    used = [*common, *axes.common, *(cut for cuts in _listed(upp["global_cuts"]).values() for cut in cuts)]
+    axes = Axes.read(upp, components.regions, resamples=_method(upp) != "none", notes=notes)
+    splits, common = split_cuts(upp["global_cuts"])
     of_jets, of_constituents = jets(upp, notes), constituents(upp, components.directory, notes)
-    labels = [label if isinstance(label, str) else label["name"] for label in of_jets.get("additional_labels", [])]
-    has_event = EVENT in [*variables_of(used), *labels, *of_jets["variables"]]
-    of_jets["select"] = list(map(_selection, [*common, *axes.common])) + split.pop("select", [])
-    of_jets["additional_labels"] = [x for x in of_jets.get("additional_labels", []) if x != EVENT]
-    if split["by"] == "event" and not has_event:
-        split["by"] = "jet"
+    has_event = EVENT in [
+        *variables_of([*common, *axes.common, *(cut for cuts in splits.values() for cut in cuts)]),
+        *(of_jets["additional_labels"] + of_jets["variables"]),
+    ]
+    split, dropped = split_section(splits, by="event" if has_event else "jet", notes=notes)
+    of_jets["select"] = [*map(_selection, [*common, *axes.common]), *dropped]
+    # It is written anyhow.
+    of_jets["additional_labels"] = [label for label in of_jets["additional_labels"] if label != EVENT]
     sections = {
         "output_dir": _directory(settings, settings.get("out_dir", "output")),
         "seed": 1,
@@ -80,32 +82,26 @@ def translate(upp: Mapping[str, Any]) -> Translated:
 
 
 def _unused(upp: Mapping[str, Any], notes: Notes) -> None:
-    known = NOT_NEEDED | USED | {"base_dir"}
-    for key in upp["global"]:
-        if key not in known:
-            notes.missing(f"global.{key}", f"is no key of UPP 0.3.3.{nearest(str(key), known)}")
+    notes.unknown("global", upp["global"], NOT_NEEDED | USED)
+    notes.unknown("resampling", upp.get("resampling") or {}, RESAMPLING)
+    # What anchors refer to has a name; the rest is nothing that UPP reads.
+    notes.unknown("", {key: value for key, value in upp.items() if not _is_anchored(value)}, SECTIONS)
     if (name := upp["global"].get("global_name", "jets")) != "jets":
         notes.differs("global.jets_name", f"the dataset of {name} is called jets in the output")
     if "umami" in upp:
         notes.missing("umami", "is not read; write.formats: [hdf5] makes its arrays, tfrecords its records")
-    for key in upp:
-        if not isinstance(upp[key], Mapping | list):
-            notes.missing(key, "is no section of UPP 0.3.3")
 
 
-def _method(resampling: Mapping[str, Any]) -> str:
-    return str(resampling.get("method") or "none")
+def _is_anchored(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, Mapping) and "name" in value)
+
+
+def _method(upp: Mapping[str, Any]) -> str:
+    return str((upp.get("resampling") or {}).get("method") or "none")
 
 
 def _directory(settings: Mapping[str, Any], path: Any) -> str:
     return str(Path(str(settings.get("base_dir", ".")), str(path)))
-
-
-def _listed(cuts: Mapping[str, Any]) -> dict[str, list[Cut]]:
-    for name in ("train", "val", "test"):
-        if name not in cuts:
-            raise JetmillError(f"global_cuts: has no {name}.{nearest(name, map(str, cuts))}")
-    return {name: as_cuts(f"global_cuts.{name}", cuts[name]) for name in ("train", "val", "test")}
 
 
 def _selection(cut: Cut) -> Any:
@@ -116,38 +112,6 @@ def _selection(cut: Cut) -> Any:
             return f"{variable} == {variable}"
         return {"cut": f"{variable} != {variable}", "missing": "keep"}
     return cut_expression(cut)
-
-
-def _split(cuts: Mapping[str, Any], notes: Notes) -> tuple[dict[str, Any], list[Cut]]:
-    """Return the section ``split``, perhaps with cuts (``select``) that drop jets of no split, and the common cuts."""
-    splits = _listed(cuts)
-    shared = [cut for cut in splits["train"] if all(cut in of_split for of_split in splits.values())]
-    common = [*as_cuts("global_cuts.common", cuts.get("common") or []), *shared]
-    splits = {name: [cut for cut in of_split if cut not in shared] for name, of_split in splits.items()}
-    if not any(splits.values()):
-        notes.differs(
-            "global_cuts",
-            "train, val and test are the same jets in UPP; here each jet is in one of them",
-        )
-        return {"by": "event", "test": 0.1, "val": 0.1}, common
-    if Remainders.decide(splits):
-        remainders = Remainders(splits)
-        found = list(remainders.combinations())
-        if any(len(names) > 1 for _, names in found):
-            notes.differs("global_cuts", "some jets are in two splits in UPP; here test comes first, then val")
-        left_out = any(not names for _, names in found)
-        if list(remainders.moduli) == [EVENT]:
-            of = {name: [r[EVENT] for r, names in found if name in names] for name in splits}
-            modulo = remainders.moduli[EVENT]
-            kept = sorted({*of["train"], *of["val"], *of["test"]})
-            val = [r for r in of["val"] if r not in of["test"]]
-            select = [f"{EVENT} % {modulo} in ({', '.join(map(str, kept))},)"] if left_out else []
-            return {"by": "modulo", "modulo": modulo, "val": val, "test": of["test"], "select": select}, common
-    else:
-        left_out = True
-    expressions = {name: all_cuts(of_split) if of_split else "1 == 1" for name, of_split in splits.items()}
-    select = [" | ".join(f"({text})" for text in expressions.values())] if left_out else []
-    return {"by": "expression", "val": expressions["val"], "test": expressions["test"], "select": select}, common
 
 
 def _classes(settings: Mapping[str, Any], components: Components, notes: Notes) -> dict[str, Any]:
@@ -170,7 +134,7 @@ def _classes(settings: Mapping[str, Any], components: Components, notes: Notes) 
 
 def _balance(upp: Mapping[str, Any], components: Components, axes: Axes, notes: Notes) -> dict[str, Any]:
     resampling = upp.get("resampling") or {}
-    method = _method(resampling)
+    method = _method(upp)
     section: dict[str, Any] = {"bins": axes.section, "outside": "drop"}
     if weights := _weights(upp, components, axes, notes):
         section["weights"] = weights
