@@ -6,9 +6,8 @@ Makes toy ntuples, runs the workflow from ROOT to finished parts with config/cms
 prints CPU time, wall time and peak memory of each rule. Then the algorithm of the study runs on
 the same cleaned jets: one pass over complete float64 files for each range of six variables with
 train_test_split and StandardScaler, then one pass that splits, bins, weights, scales and writes,
-each a process of its own, one after the other. Compared is the wall time from cleaned jets to
-finished files; jetmill's includes all of Snakemake, and it shuffles across batches, which the study
-does not.
+each a process of its own, one after the other. The wall times from cleaned jets to finished files are
+compared; jetmill's includes all of Snakemake and a shuffle across batches, which the study does not do.
 """
 
 import argparse
@@ -149,7 +148,7 @@ def _study(directory: Path) -> float:
         subprocess.run([sys.executable, __file__, "--directory", str(directory), "--study", *call], check=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    # Not its peak memory: that of a child begins with what its parent held.
+    # Not its peak memory: a child starts with the memory of its parent.
     print(f"study: {wall:.1f} s wall, {cpu:.1f} s CPU in {len(calls)} calls")
     return wall
 

@@ -1,11 +1,11 @@
-"""Time the way from flat jet trees with constituents to shuffled training files.
+"""Time the conversion of flat jet trees with constituents to shuffled training files.
 
     python benchmarks/root2hdf5.py --directory bench
 
 Makes a signal and a background file of toy jets with about 50 clusters each, as ZSTD-compressed trees, and
 runs the workflow with `config/root2hdf5.yaml` (logarithms, rotated angles, 80 slots, float32). Prints jets
 per second from the trees to the finished files, all of Snakemake included, and the peak memory of each rule.
-docs/design.md says what Root2HDF5 itself took for the same trees.
+docs/benchmarks.md has the time of Root2HDF5 itself for the same trees.
 """
 
 import argparse

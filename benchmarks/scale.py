@@ -2,10 +2,9 @@
 
     python benchmarks/scale.py --directory bench
 
-First the rehearsal (``snakemake -n``) of the study's configuration with 2,446 + 11,407 input files, which
-are empty, in batches of 50 and with one file a batch: seconds, jobs, peak memory. Then a real run of tiny
-jobs, each cleaning an ATLAS dump of a few jets: seconds and the CPU time that Snakemake's own process
-spends for each job, in each quarter of the run, and its peak memory.
+First a dry run (``snakemake -n``) of the study's configuration with 2,446 + 11,407 empty input files, in batches of 50
+and with one file per batch: seconds, jobs, peak memory. Then a real run of tiny jobs, each cleaning an ATLAS dump of a
+few jets: seconds, CPU time of Snakemake's own process per job in each quarter of the run, and its peak memory.
 """
 
 import argparse
@@ -28,22 +27,22 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
-    """Rehearse, then run."""
+    """Do the dry runs, then the run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2000, help="tiny clean jobs to run; 0 for none")
-    parser.add_argument("--repeat", type=int, default=3, help="of the rehearsals")
+    parser.add_argument("--repeat", type=int, default=3, help="of the dry runs")
     arguments = parser.parse_args()
     directory = arguments.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     for files_per_batch in (50, 1):
         for shuffle in ("batch", "global") if files_per_batch > 1 else ("global",):
-            rehearse(directory, files_per_batch, shuffle, arguments.repeat)
+            dry_run(directory, files_per_batch, shuffle, arguments.repeat)
     if arguments.jobs:
         run_tiny_jobs(directory, arguments.jobs)
 
 
-def rehearse(directory: Path, files_per_batch: int, shuffle: str, repeat: int) -> None:
+def dry_run(directory: Path, files_per_batch: int, shuffle: str, repeat: int) -> None:
     """Time ``snakemake -n -q rules`` on empty files."""
     (directory / "empty").mkdir(exist_ok=True)
     for sample, n in FILES.items():
@@ -55,12 +54,12 @@ def rehearse(directory: Path, files_per_batch: int, shuffle: str, repeat: int) -
     config["write"] = {"shuffle": shuffle, "precision": "float16"}
     if shuffle == "global":
         config["write"]["parts"] = {"train": 100, "val": 10, "test": 25}
-    (directory / "rehearse.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (directory / "dry_run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     seconds = []
     for _ in range(repeat):
         start = time.perf_counter()
         process = subprocess.Popen(
-            [*snakemake("rehearse.yaml"), "-n", "-q", "rules"],
+            [*snakemake("dry_run.yaml"), "-n", "-q", "rules"],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

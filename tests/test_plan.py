@@ -335,7 +335,7 @@ def test_summary_of_constituents(raw_config):
 
 def test_the_closing_message_promises_only_what_is_there(raw_config, tmp_path):
     work = plan(raw_config, output_dir=str(tmp_path))
-    assert closing_message(work) == f"Done. What was asked for is in {tmp_path}/."
+    assert closing_message(work) == f"Done. The requested files are in {tmp_path}/."
     (tmp_path / "manifest.json").touch()
     assert f'jetmill.load("{tmp_path}/train.h5")' in closing_message(work)
     assert f"{tmp_path}/report/" in closing_message(work)

@@ -398,7 +398,7 @@ def test_input_of_another_size(results, capsys):
     assert (changed.found, changed.expected) == (f"size is {size}", f"{size - 4} bytes")
     assert main([str(results)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "input changed since" in lines[0]
+    assert "the input has changed" in lines[0]
     assert lines[1:] == [
         f"{len(entries(manifest_of(results)))} files are as the manifest says; inputs changed since: 1"
     ]
@@ -425,7 +425,7 @@ def test_input_that_is_gone_is_no_damage(results, capsys):
     assert findings.good
     n_files = len(manifest_of(results)["inputs"])
     assert findings.warnings == [
-        f"{results / 'toy/ttbar_0000.h5'} and {n_files - 1} more: this input is not there any more; it was not checked"
+        f"{results / 'toy/ttbar_0000.h5'} and {n_files - 1} more: this input no longer exists; it was not checked"
     ]
     assert main([str(results)]) == 0
     assert capsys.readouterr().out.startswith(f"warning: {results}/toy/ttbar_0000.h5 and ")

@@ -34,7 +34,7 @@ def nearest(name: str | Iterable[str], known: Iterable[str]) -> str:
     wanted_names = [name] if isinstance(name, str) else name
     close = [
         (SequenceMatcher(None, wanted, match).ratio(), lowered[match])
-        # It takes long to compare long names, and helps nobody.
+        # Comparing long names is slow and helps nobody.
         for wanted in (wanted.lower() for wanted in wanted_names if len(wanted) <= 200)
         for match in get_close_matches(wanted, lowered, n=1, cutoff=0.6)
     ]

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 _OF_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES}
 
 
-# What a working file has its checksum under; the size of its chunks.
+# Name of the checksum of a working file; size of its chunks.
 CHECKSUM, CHUNK_BYTES = "sha256", 2**18
 MAKE_AGAIN = "Remove it and start again: Snakemake then rebuilds it"
 
 
-# What the files of this job say of their origin, under this name: see `jetmill.workflow.made_from`.
+# What the files of this job record of their origin, and its name: see `jetmill.workflow.made_from`.
 MADE_FROM = "made_from"
 origin: dict[str, str] = {}
-# Called with the temporary path and the final one of each file that is complete, before it gets its name.
+# Called with temporary and final path of each complete file, before it gets its name.
 finishers: list[Callable[[Path, Path], None]] = []
-# Called with the path of an intermediate file that is opened and what it says of its origin.
+# Called with the path of each intermediate file that is opened, and its recorded origin.
 origin_checks: list[Callable[[str | Path, str | None], None]] = []
 
 
@@ -55,7 +55,7 @@ def atomic_write(path: str | Path, *, directory: bool = False) -> Iterator[Path]
     """
     path = Path(path)
     with unwritable_named(path):
-        # Jobs that were killed have left theirs.
+        # Remove what killed jobs have left.
         for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
             _remove(left)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -130,7 +130,7 @@ def hdf5_damage_named(path: str | Path, advice: str = MAKE_AGAIN) -> Iterator[No
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        # All messages of HDF5 begin so; some concern a file that is written meanwhile.
+        # All messages of HDF5 begin like this; some concern a file that is being written.
         if not re.match("['\"]?(Unable to|Can't|Object visitation|checksum)(?!.*(write|create|flush))", str(error)):
             raise
         reason = "a checksum is wrong" if re.search("checksum|filter", str(error)) else first_line(error)
@@ -145,7 +145,7 @@ def create_hdf5(path: str | Path) -> "Iterator[h5py.File]":
     """
     import h5py
 
-    # Files as of HDF5 1.10 have checksums of what describes the data. Without times: bytes depend on content alone.
+    # Since HDF5 1.10, metadata can have checksums. Without times, bytes depend only on the content.
     of_file, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     of_file.set_obj_track_times(False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
@@ -163,7 +163,7 @@ def check_attributes(file: "h5py.File") -> None:
     """Raise OSError if the attributes of a working file are not those that were written."""
     try:
         right = CHECKSUM not in file.attrs or file.attrs[CHECKSUM] == _of_attributes(file)
-    except Exception:  # what HDF5 takes for a text can be anything
+    except Exception:  # damaged text can be anything
         right = False
     if not right:
         raise OSError("checksum of the attributes")

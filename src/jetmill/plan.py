@@ -63,7 +63,7 @@ class Plan:
         try:
             config = load(raw)
         except JetmillError as error:
-            # What has too much in it is not looked at any more.
+            # Oversized configurations are not examined further.
             samples = {} if excesses(raw) else readable_samples(raw)
             files, problems = find_files(samples, "{}_{:04d}")
             problems = [str(error), *problems, *find_checksums(samples, files)[1]]

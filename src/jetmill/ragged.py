@@ -32,7 +32,7 @@ def values_of(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     taken = counts[jets]
     places = np.repeat(starts_of(counts)[jets] - starts_of(taken), taken)
-    # Block by block: a second array as large would take longer to get from the system than to add.
+    # In blocks: allocating a second array of this size would take longer than the addition.
     for start in range(0, len(places), BLOCK_VALUES):
         block = places[start : start + BLOCK_VALUES]
         block += np.arange(start, start + len(block))
@@ -54,7 +54,7 @@ def sort_in_jet(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     falling, length = _falling_bits(key), int(counts.max(initial=0)).bit_length()
     if falling is None or len(counts).bit_length() + 32 + length > 64:
-        # The complement turns the order of integers and booleans around, whether they have a sign or not.
+        # The complement reverses the order of integers and booleans, signed or not.
         return np.lexsort((-key if key.dtype.kind == "f" else ~key, jet_of(counts)))
     # One number for jet, key and place: sorting numbers is ten times faster than sorting places by two keys.
     # A merge sort finds the jets in their order and is three times faster than a quicksort.

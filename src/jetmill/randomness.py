@@ -58,7 +58,7 @@ def uniform(key: np.ndarray) -> np.ndarray:
 
 
 def _sequence(seed: int, names: Sequence[str | int]) -> np.random.SeedSequence:
-    # With the number of names, as a SeedSequence takes no notice of zeros at its end.
+    # With the number of names, since a SeedSequence ignores zeros at its end.
     return np.random.SeedSequence([seed, len(names), *map(_number, names)])
 
 

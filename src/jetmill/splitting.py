@@ -16,10 +16,10 @@ from jetmill.randomness import keys, uniform
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
-# Validation jets that are resampled as the training jets are.
+# Validation jets, resampled like the training jets.
 VAL_RESAMPLED = "val_resampled"
 
-# What a rule can take as a value of its keys.
+# Kinds of values that a rule can take.
 SHARE, REMAINDERS, NUMBER, CONDITION = "a share", "a list of remainders", "a number", "an expression"
 
 

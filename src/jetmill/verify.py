@@ -121,7 +121,7 @@ def verify(
     there = [inputs[path] for path in where if where[path].exists()]
 
     def hashed(entry: Mapping[str, Any]) -> bool:
-        # Plug-ins, networks and maps have a hash alone, and are small.
+        # Plug-ins, networks and maps have only a hash, and are small.
         return not quick and entry.get("sha256") is not None and (input_hashes or "size" not in entry)
 
     total = 0 if quick else sum(entry.get("size", 0) for entry in (*files, *filter(hashed, there)))
@@ -141,7 +141,7 @@ def verify(
     def check_input(entry: Mapping[str, Any]) -> Problem | None:
         path = where[entry["path"]]
         difference = _difference(path, entry, read if hashed(entry) else None)
-        advice = "input changed since; start snakemake again for results of it, or bring the former back"
+        advice = "the input has changed; start snakemake again for new results, or restore the former file"
         return Problem(str(path), *difference, advice) if difference else None
 
     with ThreadPoolExecutor(threads) as pool:
@@ -153,7 +153,7 @@ def verify(
     ]
     if gone := [path for path in where.values() if not path.exists()]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        warnings.append(f"{gone[0]}{more}: this input is not there any more; it was not checked")
+        warnings.append(f"{gone[0]}{more}: this input no longer exists; it was not checked")
     return Findings(len(files), problems, changed, warnings)
 
 
@@ -267,7 +267,7 @@ def _input_path(path: str, results: Path, output_dir: str) -> Path:
 def _unexpected_files(results: Path, files: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield files that look like finished ones and that the manifest does not name."""
     named, wanted = {entry["path"] for entry in files}, set(config["write"]["formats"])
-    # Some formats are made from files of others, which stay.
+    # Files that other formats are made from stay.
     made_from = {FORMATS[name].made_from for name in wanted if name in FORMATS}
     patterns = [p for name, f in FORMATS.items() if name in wanted or name not in made_from for p in f.patterns]
     for under in (results, *sorted(results.glob("variations/*"))):

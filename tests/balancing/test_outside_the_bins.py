@@ -188,5 +188,5 @@ def test_they_are_counted(made, inside, dropped, tmp_path, caplog):
 
 
 def test_no_training_jet_inside(made, tmp_path):
-    with pytest.raises(JetmillError, match=r"no training jet is left: all 1440 are outside balance\.bins"):
+    with pytest.raises(JetmillError, match=r"no training jets are left: all 1440 are outside balance\.bins"):
         chain(raw(made, tmp_path, bins={"pt": [2000, 3000, 2]}))

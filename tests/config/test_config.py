@@ -89,14 +89,14 @@ def test_a_forgotten_sample_name(raw_config):
 def test_missing_required_key(raw_config, key):
     section, _, inner = key.rpartition(".")
     del (raw_config[section] if section else raw_config)[inner]
-    assert f"{key}: is required and not there" in refusal(raw_config)
+    assert f"{key}: is required but missing" in refusal(raw_config)
 
 
 @pytest.mark.parametrize("key", ["samples.tt.toy.process", "jets.select.0.cut"])
 def test_missing_key_of_a_nested_section(raw_config, key):
     raw_config |= {"samples": {"tt": {"toy": {}}}}
     raw_config["jets"]["select"] = [{"missing": "keep"}]
-    assert f"{key}: is required and not there" in refusal(raw_config)
+    assert f"{key}: is required but missing" in refusal(raw_config)
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,7 @@ def test_configurations_of_the_project_are_valid(name):
 def test_a_key_without_a_value_is_as_if_it_were_not_there(raw_config):
     given = raw_config | {"systematics": None, "write": {"precision": None, "parts": None}, "seed": None}
     assert load(given) == load(raw_config)
-    assert refusal(raw_config, jets=None) == "jets: is required and not there"
+    assert refusal(raw_config, jets=None) == "jets: is required but missing"
 
 
 def test_edges_of_bins_as_a_list(raw_config):

@@ -118,7 +118,7 @@ def test_a_line(line, expected):
         ),
         (
             f"deadbeef  {ADLER}",
-            f"found 'deadbeef  {ADLER}', where each can be the checksum; write adler32:, md5: or sha256: before it",
+            f"found 'deadbeef  {ADLER}', where either could be the checksum; write adler32:, md5: or sha256: before it",
         ),
         (f"{'ab' * 20}  a.root", "found 40 hexadecimal digits, as of SHA-1; adler32, md5 and sha256 are known"),
         (f"{'ab' * 64}  a.root", "found 128 hexadecimal digits, as of SHA-512; adler32, md5 and sha256 are known"),
@@ -211,7 +211,7 @@ def test_many_wrong_lines(tmp_path):
 
 def test_what_is_no_file_of_checksums(tmp_path):
     assert refusal(read_checksums, "gone") == ["gone: no such file"]
-    assert refusal(read_checksums, ".") == [".: is no file"]
+    assert refusal(read_checksums, ".") == [".: is not a file"]
     with (tmp_path / "large").open("wb") as file:
         file.truncate(10**9)
     assert refusal(read_checksums, "large") == [
@@ -278,11 +278,11 @@ def test_names_that_are_not_unique():
 
 def test_files_without_a_checksum_are_named_at_once():
     assert refusal(match, ["a.root", "b.root", "c.root"], {"b.root": {"md5": MD5}}, "SUMS") == [
-        "SUMS: has no checksum of a.root, c.root; add what is missing to it"
+        "SUMS: has no checksum of a.root, c.root; add the missing ones"
     ]
     many = [f"{k}.root" for k in range(100)]
     assert refusal(match, many, {"b.root": {"md5": MD5}}, "SUMS") == [
-        f"SUMS: has no checksum of {', '.join(many[:20])} and 80 more; add what is missing to it"
+        f"SUMS: has no checksum of {', '.join(many[:20])} and 80 more; add the missing ones"
     ]
 
 
@@ -298,7 +298,7 @@ def test_mistakes_are_told_with_all_others(tmp_path):
         write_dump(tmp_path / name)
     (tmp_path / "SUMS").write_text(f"{SHA}  b.h5\n")
     sample = {"files": "*.h5", "checksums": "SUMS"}
-    message = "samples.tt.checksums: SUMS: has no checksum of a.h5; add what is missing to it"
+    message = "samples.tt.checksums: SUMS: has no checksum of a.h5; add the missing ones"
     assert refusal(plan_of, sample) == [message]
     assert refusal(lambda: plan_of(sample, seeds=1))[1:] == [message]
     (tmp_path / "SUMS").write_text("b.h5")

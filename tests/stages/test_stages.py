@@ -463,7 +463,7 @@ def test_a_reference_class_without_jets_in_the_components_is_an_error(tmp_path, 
 @pytest.mark.parametrize("method", ["none", "count"])
 def test_no_training_jet_at_all(tmp_path, method):
     counts = np.zeros((3, 2, 3), dtype=np.int64)
-    with pytest.raises(JetmillError, match="no training jet is left after the cuts"):
+    with pytest.raises(JetmillError, match="no training jets are left after the cuts"):
         balance_small(tmp_path, counts, method=method)
 
 

@@ -258,18 +258,18 @@ def test_double_signs_and_words_are_logical_as_in_c():
         (
             "puId & 1 == 1",
             "on the two sides of &, 'puId' is an integer and '1 == 1' a condition;"
-            " write (puId & 1) == 1 to compare bits, or puId != 0 if it is to be a condition",
+            " write (puId & 1) == 1 to compare bits, or puId != 0 to use it as a condition",
         ),
-        ("pt > 1 & puId & 4 != 0", "write (puId & 4) != 0 to compare bits, or puId != 0 if it is to be a condition"),
+        ("pt > 1 & puId & 4 != 0", "write (puId & 4) != 0 to compare bits, or puId != 0 to use it as a condition"),
         (
             "pt > 20 & puId",
-            "'puId' is an integer and 'pt > 20' a condition; write puId != 0 if it is to be a condition",
+            "'puId' is an integer and 'pt > 20' a condition; write puId != 0 to use it as a condition",
         ),
         ("puId|tight", "'puId' is an integer and 'tight' a condition; write puId != 0"),
         ("(puId + 1) & tight", "write (puId + 1) != 0"),
         ("abs(puId) & ~tight", "'abs(puId)' is an integer and '~tight' a condition; write abs(puId) != 0"),
         ("(puId && 1) & puId", "'puId' is an integer and 'puId && 1' a condition"),
-        ("pt & 1", "'pt' is a float, and & is for conditions and for bits of integers; if it is to be a condition"),
+        ("pt & 1", "'pt' is a float, and & is for conditions and for bits of integers; to use it as a condition"),
         ("tight | pt / 2", "'pt / 2' is a float, and | is for conditions and for bits of integers"),
         ("~pt > 1 & ~pt", "'pt' is a float, and ~ is for conditions and for bits of integers"),
         ("puId & 1.0", "'1.0' is a float"),
@@ -359,4 +359,4 @@ def test_what_is_nested_too_deep_is_refused(text):
     with pytest.raises(JetmillError) as error:
         Expression(text)
     assert len(str(error.value)) < 600
-    assert "nested too deep" in str(error.value) or "too many nested parentheses" in str(error.value)
+    assert "nested too deeply" in str(error.value) or "too many nested parentheses" in str(error.value)

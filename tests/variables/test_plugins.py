@@ -132,15 +132,15 @@ def test_a_function_that_fails(run, tmp_path, text, message):
     [
         ("None", "it must return a dict of arrays, and returned NoneType"),
         ("constituents['pt']", "it must return a dict of arrays, and returned ndarray"),
-        ("{1: constituents['pt']}", "it returned a variable whose name is no text, 1"),
+        ("{1: constituents['pt']}", "it returned a variable whose name is not text, 1"),
         ("{'a': jets['pt']}", r"'a' has shape \(3,\), not \(5,\): one number for each constituent"),
         ("{'a': 1.0}", r"'a' has shape \(\), not \(5,\)"),
         ("{'a': np.ones((5, 2))}", r"'a' has shape \(5, 2\), not \(5,\)"),
-        ("{'a': ['x'] * 5}", "'a' is no array of numbers, but of <U1"),
-        ("{'a': [None] * 5}", "'a' is no array of numbers, but of object"),
-        ("{'a': np.ones(5) * 1j}", "'a' is no array of numbers, but of complex128"),
-        ("{'a': [[1], [2, 3], [], [], []]}", "'a' is no array of numbers: ValueError: "),
-        ("{'a': np.ma.array(['x'] * 5, mask=[1, 0, 0, 0, 0])}", "'a' is no array of numbers, but of <U"),
+        ("{'a': ['x'] * 5}", "'a' is not an array of numbers, but of <U1"),
+        ("{'a': [None] * 5}", "'a' is not an array of numbers, but of object"),
+        ("{'a': np.ones(5) * 1j}", "'a' is not an array of numbers, but of complex128"),
+        ("{'a': [[1], [2, 3], [], [], []]}", "'a' is not an array of numbers: ValueError: "),
+        ("{'a': np.ma.array(['x'] * 5, mask=[1, 0, 0, 0, 0])}", "'a' is not an array of numbers, but of <U"),
     ],
 )
 def test_a_function_that_returns_something_else(run, returned, message):

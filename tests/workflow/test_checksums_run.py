@@ -67,7 +67,7 @@ def test_right_checksums_and_a_change_of_them(directory):
         lacking = run(directory, *arguments)
         assert lacking.code == 1
         assert (
-            "samples.tt.checksums: inputs/SUMS: has no checksum of inputs/b.h5; add what is missing to it\n"
+            "samples.tt.checksums: inputs/SUMS: has no checksum of inputs/b.h5; add the missing ones\n"
             in lacking.output
         )
     sums.write_text(f"# a comment\n{whole}{'0' * 64}  other.h5\n")

@@ -148,7 +148,7 @@ def test_a_second_run_in_the_same_output_directory(faulty: Faulty):
         for config in (CONFIG, CHANGED):
             refused = run(second, "--cores", "1", *ALL, config=config)
             assert refused.code == 1
-            assert f"results: another run is at work there ({who}); wait for its end" in refused.output
+            assert f"results: another run is in progress there ({who}); wait for it to end" in refused.output
             assert "Traceback" not in refused.output
             # To look is allowed.
             assert run(second, "-n", *ALL, config=config).code == 0

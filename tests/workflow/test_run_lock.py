@@ -48,7 +48,7 @@ def test_another_process_that_has_it_is_named(tmp_path, holder):
         RunLock(tmp_path).acquire()
     who = f"process {holder.pid} on {socket.gethostname()}, in {tmp_path}"
     assert str(error.value) == (
-        f"{tmp_path}: another run is at work there ({who}); wait for its end, or choose another output_dir"
+        f"{tmp_path}: another run is in progress there ({who}); wait for it to end, or choose another output_dir"
     )
 
 

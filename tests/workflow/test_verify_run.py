@@ -135,7 +135,7 @@ def test_a_run_that_was_moved(run, tmp_path):
     assert code == 1
     assert lines[0].startswith("elsewhere/hdf5/val/part_0000.h5: is not there, expected a file of ")
     assert lines[1].startswith("elsewhere/toy/ttbar_0001.h5: SHA-256 is ")
-    assert "input changed since" in lines[1]
+    assert "the input has changed" in lines[1]
     assert lines[2].startswith("warning: elsewhere/hdf5/val/part_0001.h5: not of this run")
     assert lines[3].startswith("1 of ")
     assert lines[3].endswith(" files are damaged; inputs changed since: 1")

@@ -6,11 +6,11 @@ import numpy as np
 
 from jetmill.splitting import TRAIN
 
-# Below this share of its jets, the effective number of jets of a class is worth a warning.
+# Warn if the effective number of jets of a class is below this share of its jets,
 EFFECTIVE = 0.01
-# As is one jet with a larger share of the weight of its class.
+# if one jet has a larger share of the weight of its class,
 ONE_JET = 0.01
-# And a jet that is written more often than this.
+# or if a jet is written more often than this.
 REPEATS = 10
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 
-# Numbers whose exponents are within so many bits are added up in one table of 64-bit integers.
+# Numbers whose exponents are within this range are added in one table of 64-bit integers.
 WIDTH = 8
 # Bits of the significand of a float32.
 SIGNIFICAND = 24
@@ -69,7 +69,7 @@ class ExactSums:
 
     def result(self) -> np.ndarray:
         """Return the sums, float64 (n_groups,)."""
-        # From the smallest on, always in the same order.
+        # Smallest first, always in the same order.
         unit = {k: 2.0 ** (WIDTH * k - SIGNIFICAND) for k in sorted(self.levels)}
         return sum((self.levels[k] * unit[k] for k in unit), start=np.zeros(self.n_groups))
 

@@ -15,9 +15,9 @@ from jetmill.errors import JetmillError
 
 logger = logging.getLogger(__name__)
 
-# A quota this close to a whole number, relatively, is one: errors of float64 are smaller.
+# A quota relatively this close to a whole number is one: errors of float64 are smaller.
 TOLERANCE = 1e-12
-# How often each jet is written on average, at most: parts must fit into memory and on disk.
+# Largest average number of times that jets are written: parts must fit into memory and on disk.
 MAX_TIMES = 100
 
 

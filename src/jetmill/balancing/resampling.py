@@ -225,11 +225,11 @@ def _repeated(pool: Pool, allowed: np.ndarray) -> Largest:
     # A class without jets in any bin of the target cannot follow it.
     allowed, why = np.where(reached > 0, allowed, 0), ""
     if pool.max_repeats is not None:
-        # What the target wants of a bin is at most so many times its jets; all classes are scaled down alike.
+        # A bin gives at most so many times its jets; all classes are scaled down alike.
         depth = np.divide(pool.counts, spectrum, out=np.full(spectrum.shape, np.inf), where=spectrum > 0)
         least = np.where(reached > 0, depth.min(axis=1), 0)
         in_bins = pool.max_repeats * least * reached / pool.shares
-        # Not by rounding alone.
+        # Ignore rounding.
         if in_bins.min() < allowed.min() * (1 - 1e-12):
             n = pool.counts[in_bins.argmin()][depth[in_bins.argmin()].argmin()]
             allowed, why = in_bins, f"max_repeats: {pool.max_repeats}, in a bin with {n} of its jets"

@@ -128,7 +128,7 @@ class SelectionTables:
         n_bins, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
         if f"{REPEATS}/{output}" not in balance_file:
             return cls(axes, n_bins, from_bins, None, None)
-        # Flat tables: a bin is numbered as it lies in memory.
+        # Flat tables, indexed like bins.
         tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (REPEATS, THRESHOLD))
         return cls(axes, n_bins, from_bins, *tables)
 

@@ -44,7 +44,7 @@ def write_table(file: h5py.File, name: str, table: np.ndarray) -> None:
 
 def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
     """Return sample (or level of a sum) to its table in a group of bins or balance."""
-    # Not by `items`, which has None for a dataset that is damaged.
+    # Not with `items`, which returns None for a damaged dataset.
     return {sample: file[f"{group}/{sample}"][()] for sample in file[group]}
 
 

@@ -14,7 +14,7 @@ from jetmill.errors import JetmillError
 Batches = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
 
 LAST_KEY = np.uint64(2**64 - 1)
-# Half the width of the band in which a threshold is looked for, in standard deviations. It is missed
+# Half the width of the band in which a threshold is searched, in standard deviations. It is missed
 # about once in a million groups, which costs another pass.
 DEVIATIONS = 5.0
 

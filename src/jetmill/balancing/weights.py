@@ -72,7 +72,7 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)
     target = target_spectrum(flat, reference if method == "reference" else method)
     table: np.ndarray = k * np.divide(target, spectrum, out=np.zeros_like(flat), where=spectrum > 0)
-    # What the bins of a class hold of the target; 1 unless some of its bins are empty.
+    # Share of the target in the bins of a class; 1 unless some of its bins are empty.
     reached = np.where(spectrum > 0, target, 0).sum(axis=1, keepdims=True)
     table = np.divide(table, reached, out=np.zeros_like(table), where=reached > 0)
     if method != "flat":

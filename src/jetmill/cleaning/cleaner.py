@@ -83,7 +83,7 @@ class Cleaner:
             (n, ConstituentNetwork(n.file, name, n.variables, n.slots or settings.max))
             for n in self._settings.networks_of(name)
         ]
-        # They are read, their missing values marked, units converted and varied by `Collection`.
+        # `Collection` reads them, marks missing values, converts units and varies them before.
         return {
             "define": partial(of_constituents.define, expressions=settings.define, jet_names=jet_names),
             "select": partial(of_constituents.select, cuts=settings.select, jet_names=jet_names),

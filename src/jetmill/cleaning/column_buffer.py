@@ -18,7 +18,7 @@ from jetmill.columns.promotion import Types, merge
 from jetmill.columns.schema import KEY, ROW, Column, Kind
 from jetmill.ragged import values_of
 
-# Limits of what stays in memory: bytes of all columns, and values of the longest one.
+# Limits of the columns in memory: bytes of all, and values of the longest one.
 RUN_BYTES, RUN_VALUES = 64_000_000, 2**22
 # Limits of a block, which is sorted in memory.
 BLOCK_JETS, BLOCK_VALUES = 2**22, 2**24

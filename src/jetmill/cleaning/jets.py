@@ -18,7 +18,7 @@ from jetmill.variables.networks import Network, odds
 def mark_missing(jets: JetChunk, *, used: Sequence[str]) -> None:
     """Take the variables of the file, with NaN for numbers that mean missing."""
     jets.table.add(jets.source.columns)
-    # What is only passed through has a rule of its own.
+    # Columns that are only passed through have their own rule.
     jets.table.lost = Counter({name: n for name, n in jets.table.lost.items() if name in used})
     jets.passed_through = dict(jets.source.columns)
 
@@ -28,7 +28,7 @@ def convert_units(jets: JetChunk, *, units: Mapping[str, float]) -> None:
     for name, factor in units.items():
         as_in_file = jets.passed_through[name]
         converted = jets.table.convert(name, as_in_file.dtype, factor)
-        # Numbers that mean missing have no unit.
+        # Numbers that mean "missing" have no unit.
         jets.passed_through[name] = np.where(is_missing(converted), as_in_file, converted)
 
 

@@ -60,7 +60,7 @@ class Table:
     def define(self, name: str, text: str, length: int, more: Columns | None = None) -> None:
         """Add the variable that an expression of variables, and of some `more`, defines; float32."""
         expression, known = Expression(text), {**self.variables, **(more or {})}
-        # Through float64, in which integers come if one of them is missing.
+        # Via float64, the type of integers with missing values.
         value = np.broadcast_to(expression(known), length).astype(np.float64, copy=False)
         with np.errstate(over="ignore"):
             made = value.astype(np.float32)

@@ -68,7 +68,7 @@ def jets(config: Config) -> Problems:
 def _jet_order(config: Config) -> Problems:
     """Yield what is used before it is computed, in the order of rank, define, transforms and networks."""
     cleaning = config.cleaning
-    # What networks make of constituents is looked at by `_made_of_constituents`.
+    # `_made_of_constituents` checks what networks make of constituents.
     jets, made = config.jets, set(cleaning.made).difference(cleaning.made_of_constituents)
     ready = set(map(count_of, config.constituents))
 

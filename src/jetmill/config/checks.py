@@ -34,7 +34,7 @@ def _write(config: Config) -> Problems:
     if not isinstance(write.concat_jet_tracks, bool):
         yield from among("write.concat_jet_tracks", write.concat_jet_tracks, "jets.variables", variables)
     if write.concat_jet_tracks and not config.constituents:
-        yield "write.concat_jet_tracks", "there are no constituents to put variables of jets to"
+        yield "write.concat_jet_tracks", "there are no constituents to add variables of jets to"
 
 
 def _names(config: Config) -> Problems:

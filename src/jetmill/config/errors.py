@@ -18,9 +18,9 @@ def sentences(error: ValidationError, settings: type) -> list[str]:
 
     `settings` is the dataclass of the whole configuration, for the keys that are allowed instead of an unknown one.
     """
-    # Of the alternatives of one key, the first that failed says enough.
+    # Of the alternatives of one key, report the first that failed.
     items = error.errors(include_url=False)[:200]
-    # Entries that are wrong are not counted, so that a list may seem too short.
+    # Wrong entries are not counted, so a list may seem too short.
     wrong = {tuple(item["loc"][:-1]) for item in items}
     items = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
     problems = {_place(item): _sentence(item, settings) for item in reversed(items)}
@@ -43,7 +43,7 @@ def _sentence(item: Any, settings: type) -> str:
         known = get_type_hints(_section(list(item["loc"][:-1]), settings))
         return f"{place}: unknown key.{nearest(place.rpartition('.')[2], known)} Allowed: {', '.join(known)}"
     if kind == "missing":
-        return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required and not there'}"
+        return f"{place}: {'has too few entries' if isinstance(item['loc'][-1], int) else 'is required but missing'}"
     context = item.get("ctx", {})
     expected = str(context.get("expected", ""))
     limit = next((_number(context[key]) for key in _LIMITS if key in context), "")
@@ -78,7 +78,7 @@ def _number(limit: float) -> str:
 def _section(place: list[Any], found: Any) -> Any:
     """Return the dataclass that a place in the configuration belongs to."""
     for step in place:
-        # Below a section stands a key, below a dictionary or list stand its values.
+        # A section contains keys, a dictionary or list contains values.
         found = get_type_hints(found)[step] if is_dataclass(found) else _values(found)
         found = _bare(found)
     return found

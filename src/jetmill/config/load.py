@@ -39,7 +39,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         raise JetmillError(_lines(sentences(error, Config))) from None
     wrong = (f"{key}: {sentence}" for key, sentence in mismatches(config))
-    # One more, to see whether there are. To look for what was meant by thousands of names takes minutes.
+    # One more, to see whether there are. Finding the nearest names of thousands takes minutes.
     if found := list(islice(wrong, MAX_LINES + 1)):
         raise JetmillError(_lines(found))
     return config
@@ -68,4 +68,4 @@ def _without_null(value: Any) -> Any:
 
 def _lines(problems: list[str]) -> str:
     lines = [one_line(problem) for problem in problems[:MAX_LINES]]
-    return "\n".join([*lines, *(["and more mistakes: these first"] if len(problems) > MAX_LINES else [])])
+    return "\n".join([*lines, *(["there are more mistakes; fix these first"] if len(problems) > MAX_LINES else [])])

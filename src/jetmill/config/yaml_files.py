@@ -13,7 +13,7 @@ import yaml
 
 from jetmill.errors import JetmillError
 
-# The one made by libyaml takes a tenth of the time.
+# The loader of libyaml takes a tenth of the time.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TEMPLATE_KEYS = ("__use_yte__", "__definitions__", "__variables__")
 MERGE = "tag:yaml.org,2002:merge"
@@ -35,7 +35,7 @@ def read_yaml(path: str | Path) -> Any:
     except UnicodeDecodeError as error:
         raise JetmillError(f"{path}: is not YAML ({error})") from None
     is_json = _is_json(text)
-    # JSON is YAML but for tabs between its tokens (none can be in its strings) and pairs of surrogates.
+    # JSON is YAML except for tabs between tokens (strings cannot contain any) and surrogate pairs.
     loader = yaml.SafeLoader(text.replace("\t", " ")) if is_json else LOADER(text)
     try:
         root = loader.get_single_node()
@@ -76,7 +76,7 @@ def _problems(node: yaml.Node, loader: Any, seen: set[int], place: str = "") -> 
         if key_node.tag != MERGE:
             key = loader.construct_object(key_node, deep=True)
             if not isinstance(key, str | int | float | bool | None):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key is not text", key_node.start_mark)
             if key in TEMPLATE_KEYS:
                 yield (
                     f"{place}{key}: line {line}: makes Snakemake run Python code of this file, which configurations of"

@@ -63,7 +63,7 @@ def write(part: str | Path, output: str | Path) -> None:
                 arrays[f"{collection}_labels_{label}"] = values if values.dtype.kind == "f" else values.astype(np.int64)
             names[f"{collection}_variables"] = inputs.attrs["variables"]
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-    # Given a path, it would put its name into the file.
+    # Given a path, torch would store its name in the file.
     with atomic_write(output) as partial, partial.open("wb") as target:
         torch.save(tensors | {key: list(values) for key, values in names.items()}, target)
     logger.info("%12d jets written", n_jets)

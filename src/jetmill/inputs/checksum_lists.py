@@ -15,17 +15,17 @@ from jetmill.sources.remote import is_remote
 
 # Algorithm to hexadecimal digits of its checksums.
 DIGITS = {"adler32": 8, "md5": 32, "sha256": 64}
-# What tools write before a checksum or call it, in small letters.
+# Names of algorithms in such lists, in lower case.
 _NAMES = {"adler32": "adler32", "adler": "adler32", "ad": "adler32", "md5": "md5", "md": "md5"} | dict.fromkeys(
     ["sha256", "sha-256", "sha2-256"], "sha256"
 )
-# Others, by their number of digits.
+# Unsupported algorithms by their number of digits.
 _OTHERS = {40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
 KNOWN = "adler32, md5 and sha256 are known"
 EXPECTED = "expected a path and its checksum, as '<sha256> <path>', '<path> adler32:<digits>' or 'MD5 (<path>) = <md5>'"
 # 50,000 files with paths of 1000 bytes, twice over.
 MAX_BYTES = 100_000_000
-# What a message names, at most.
+# Largest number of names in a message.
 MAX_NAMED = 20
 
 _TAGGED = re.compile(r"(?P<name>[A-Za-z0-9-]+) ?\((?P<path>.+)\) ?= ?(?P<digits>\S+)")
@@ -100,7 +100,7 @@ def read_checksums(path: str | Path) -> dict[str, Checksums]:
     """
     try:
         if not Path(path).is_file():
-            raise JetmillError(f"{path}: {'is no file' if Path(path).exists() else 'no such file'}")
+            raise JetmillError(f"{path}: {'is not a file' if Path(path).exists() else 'no such file'}")
         if (size := Path(path).stat().st_size) > MAX_BYTES:
             raise JetmillError(f"{path}: has {size:,} bytes, {MAX_BYTES:,} is the most for a file of checksums")
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -160,7 +160,7 @@ def parse(line: str) -> tuple[str, str, str]:
 def _path_and_checksum(text: str) -> tuple[str, str, str]:
     tokens = text.split() or [""]
     start, end = tokens[0], tokens[-1]
-    # What may be the checksum, and the path then; coreutils mark binary files with a star.
+    # Candidates for checksum and path; coreutils mark binary files with a star.
     ways = [(start, re.sub(r"^(\s\*|\s+)", "", text[len(start) :])), (end, text[: -len(end)].rstrip())]
     ways = [(token, file) for token, file in ways if file]
     prefixed = [way for way in ways if (found := _PREFIXED.fullmatch(way[0])) and found["name"].lower() in _NAMES]
@@ -170,7 +170,7 @@ def _path_and_checksum(text: str) -> tuple[str, str, str]:
         raise ValueError(_why_not(text, [token for token, _ in ways]))
     if len(possible) > 1:
         raise ValueError(
-            f"found '{_short(text)}', where each can be the checksum; write adler32:, md5: or sha256: before it"
+            f"found '{_short(text)}', where either could be the checksum; write adler32:, md5: or sha256: before it"
         )
     token, file = possible[0]
     if prefixed:
@@ -238,7 +238,7 @@ def match(files: Sequence[str], listed: Mapping[str, Checksums], path: str) -> E
     problems = []
     for of_file, of_entry in ways:
         entries, used = _by_key(unused if missing else [], of_entry), set()
-        # Where there is nothing to find, files need not be asked for their links, which takes a while for many.
+        # Without entries left, links need not be followed, which is slow for many files.
         for key, found in _by_key(missing if entries else [], of_file).items():
             if key not in entries:
                 continue
@@ -253,7 +253,7 @@ def match(files: Sequence[str], listed: Mapping[str, Checksums], path: str) -> E
         missing = [file for file in missing if file not in expected]
     problems = [f"{path}: {problem}; list checksums by the paths that are in files" for problem in problems]
     if missing:
-        problems.append(f"{path}: has no checksum of {_named(missing)}; add what is missing to it")
+        problems.append(f"{path}: has no checksum of {_named(missing)}; add the missing ones")
     if problems:
         raise JetmillError("\n".join(problems))
     return Expected(expected, path, len(unused))

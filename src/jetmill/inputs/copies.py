@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jetmill.columns.batch_list import CleanedBatch
 
-# Of files that ROOT was asked to write reproducibly.
+# ROOT writes this UUID into reproducible files.
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 

@@ -59,9 +59,9 @@ def _identity(path: str) -> Hashable:
         # Not with pathlib, which takes three times as long.
         state = stat(path)  # noqa: PTH116
     except OSError:
-        # On a server, or a toy that is not made yet.
+        # On a server, or a toy that does not exist yet.
         return normpath(path)
-    # Size and time too, for file systems that give one number to several files.
+    # Size and time too, since some file systems give several files one number.
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
@@ -95,7 +95,7 @@ def _files(name: str, sample: Sample, toy_files: str) -> list[str]:
         found += matches
     if not found:
         raise JetmillError(f"samples.{name}.files: no files are named")
-    # Not with pathlib, which takes three times as long; there may be many thousands.
+    # Not with pathlib, which takes three times as long: there may be many thousands.
     if gone := [path for path in found if not is_remote(path) and not isfile(path)]:  # noqa: PTH113
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise JetmillError(f"samples.{name}.files: {gone[0]}{more}: {_why_not(gone[0])}")
@@ -134,7 +134,7 @@ def _check_permission(name: str, pattern: str) -> None:
         except PermissionError:
             raise JetmillError(f"samples.{name}.files: {directory}: no permission to read this directory") from None
         except OSError:
-            pass  # There is none, and nothing will match.
+            pass  # It does not exist, and nothing will match.
 
 
 def _why_not(path: str) -> str:

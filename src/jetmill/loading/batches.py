@@ -37,7 +37,7 @@ def in_batches(
             start, size = start + size, next(remaining, 0)
         if start < len(order):
             rest = taken(rows, order[start:])
-        # Before the next slice is made.
+        # Free the memory before the next slice.
         del rows, order
     if rest:
         yield rest

@@ -42,7 +42,7 @@ def read_config(config: Configuration) -> Config:
             raise JetmillError(
                 f"{path}: has no manifest.json, which a finished run has; give its configuration instead"
             )
-        # Where the run is now, whatever it was called when it was made.
+        # The directory may have been moved.
         return load(json.loads(manifest.read_text())["config"] | {"output_dir": str(path)})
     raw = read_yaml(path)
     if not isinstance(raw, Mapping):

@@ -21,7 +21,7 @@ from jetmill.loading.sharing import batch_edges, share
 from jetmill.randomness import generator, mix
 from jetmill.splitting import SPLITS, VAL_RESAMPLED
 
-# Slices begin and end where these do.
+# Slices consist of whole ranges.
 KEY_RANGES = 2**16
 
 
@@ -87,7 +87,7 @@ class Stream:
         edges = batch_edges(self.n_jets, self.batch_size, world_size)
         mine = share(len(edges) - 1, rank, world_size, worker, n_workers)
         ends = edges[mine.start : mine.stop + 1]
-        # What begins or ends within a slice has all of it prepared, by others too: there should be many.
+        # A batch that begins or ends within a slice needs all of it, which others prepare too: take many slices.
         at_least = 1 if n_workers * world_size == 1 else 8 * n_workers * world_size
         slices = self._slices(number, at_least, int(ends[0]), int(ends[-1]))
         return in_batches(slices, np.diff(ends).tolist(), self._run.types)
@@ -115,7 +115,7 @@ class Stream:
             if first < stop and end > start:
                 rows, places = self._slice(k, n_slices, epoch)
                 yield rows, places[max(start - first, 0) : stop - first]
-                # Before the next slice is made.
+                # Free the memory before the next slice.
                 del rows, places
 
     def _slice(self, k: int, n_slices: int, epoch: int) -> tuple[dict[str, Rows], np.ndarray]:

@@ -64,7 +64,7 @@ class StreamDataset(IterableDataset[Tensors]):
         elif info is not None and world_size > 1:
             warnings.warn("call set_epoch(epoch) before each epoch; without it they have the same order", stacklevel=2)
         elif info is not None:
-            # New workers get a copy that has not counted, but another seed, which but for their number they share.
+            # New workers get a copy that has not counted, but a new seed, the same for all but for their number.
             epoch += info.seed - info.id
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
         return map(_tensors, self._stream.epoch(epoch, worker, n_workers, rank=rank, world_size=world_size))
@@ -114,7 +114,7 @@ class FileDataset(Dataset[Tensors]):
         file = self._open()
         if isinstance(rows, int | np.integer | slice):
             return _tensors({name: np.asarray(file[name][rows]) for name in self._names})
-        # HDF5 wants rising numbers, each once.
+        # HDF5 requires increasing numbers, each once.
         rising, back = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
         return _tensors({name: file[name][rising][back] for name in self._names})
 

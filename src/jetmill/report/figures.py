@@ -229,7 +229,7 @@ def draw_variables(
     weights : ndarray of float, shape (n_jets,), optional
         What each jet counts in the histograms; 1 if not given.
     """
-    # A hundred small plots: minor ticks and placing by matplotlib take four fifths of the time.
+    # For a hundred small plots, minor ticks and matplotlib's layout take four fifths of the time.
     plain = {"figure.constrained_layout.use": False, "axes.titley": 1.02, "xtick.minor.visible": False}
     with mpl.rc_context(STYLE | plain):
         columns = 4

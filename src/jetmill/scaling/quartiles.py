@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# The bits of a number are counted in two halves.
+# Bits of each half of a number.
 HALF = 16
 
 

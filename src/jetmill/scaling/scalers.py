@@ -53,7 +53,7 @@ class Scaler:
         if settings.is_scaled(name):
             method = METHODS[settings.method if moments.count else "standard"]
             shift, scale = method.shift_and_scale(statistics)
-            # As scikit-learn: a spread within the rounding of the values is no spread.
+            # As in scikit-learn, a spread within the rounding of the values is none.
             spread = scale > 10 * np.finfo(np.float64).eps * max(abs(shift), scale)
             scale = scale if spread and 0 < np.float32(scale) < np.inf else 1.0
             limit = np.inf if settings.clip is None else settings.clip
@@ -88,7 +88,7 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
     centred = [x - x.dtype.type(s) for x, s in zip(values, shift, strict=True)]
     scaled = np.ascontiguousarray(np.stack(centred, dtype=np.float32, casting="same_kind").T)
     scaled /= scale.astype(np.float32)
-    # What overflows in scaling is missing too.
+    # Values that overflow in scaling are missing too.
     is_default = ~np.isfinite(scaled)
     np.copyto(scaled, (default - shift).astype(np.float32) / scale.astype(np.float32), where=is_default)
     if np.isfinite(clip).any():
@@ -119,7 +119,7 @@ def fit_all(
     }
     if problems and strict:
         raise JetmillError(
-            "; ".join(problems.values()) + ". Take it out of the inputs, or set strict: false to keep it unscaled"
+            "; ".join(problems.values()) + ". Remove it from the inputs, or set strict: false to keep it unscaled"
         )
     scalers, warnings = {}, {}
     for of, rows in statistics.items():
@@ -130,7 +130,7 @@ def fit_all(
     if infinite := [f"'{n}' of {of}" for of, rows in scalers.items() for n, s in rows.items() if not _default_fits(s)]:
         raise JetmillError(
             f"missing values of {', '.join(infinite)} would be infinite when they are scaled: their default is too far"
-            " from the mean. Look at scaling.default_offset and defaults"
+            " from the mean. Check scaling.default_offset and defaults"
         )
     for (of, name), problem in problems.items():
         warnings[of][name] = [f"{problem}; it keeps its unit"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A value is suspicious if this share of all values has it, and at least so many jets.
+# A value is suspicious if at least this share of all values, and this many jets, have it.
 SHARE, JETS = 0.01, 10
-# It stands apart if the next value is further away than so many standard deviations of the others.
+# It is isolated if the next value is this many standard deviations of the others away.
 DEVIATIONS = 5.0
-# What people write for "none" more often than they measure it; these need not stand apart.
+# Numbers that usually mean "none"; these need not be isolated.
 USUAL = frozenset(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(2, 7))
 
 
@@ -104,5 +104,5 @@ def _spread_of_others(count: int, mean: float, squares: float, value: float, n: 
         return 0.0
     mean_of_others = mean + (mean - value) * n / others
     remaining = squares - (mean_of_others - value) ** 2 * n * others / count
-    # Below the rounding of what was subtracted there is no spread.
+    # Below the rounding error of the subtraction there is no spread.
     return float(np.sqrt(remaining / others)) if remaining > 1e-12 * squares else 0.0

@@ -69,7 +69,7 @@ class Config:
         return CleanSettings(
             seed=self.seed,
             input=self.input,
-            # Without what plays no part in cleaning.
+            # Without keys that do not matter for cleaning.
             jets=replace(self.jets, variables=()),
             constituents={
                 name: replace(c, scaling=ScalingRules(), label_classes={}) for name, c in self.constituents.items()

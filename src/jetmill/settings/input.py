@@ -50,7 +50,7 @@ class Input:
     checksum: bool = True
     """Whether to record the SHA-256 of each local input file, which means reading all of it. Size and UUID are always
     recorded."""
-    # Neither of the two changes what files give that can be read, so no finished job runs again for them.
+    # Neither changes the content of readable files, so no finished job runs again for them.
     unreadable: Literal["error", "skip"] = field(default="error", repr=False)
     """What to do with a file that is damaged, truncated or out of reach: stop with an error, or skip the whole file,
     with a warning and an entry in the manifest. A missing tree, branch or dataset is always an error."""

@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 from jetmill.settings.types import Before, Expr, Fraction, OneOf, parses, section
 from jetmill.splitting import CONDITION, NUMBER, RULES, SHARE, Rule, kind_of
 
-# A text is an expression, and what is wrong with it is what the user is told.
+# A text is an expression, and errors in it are reported as such.
 WhichJets = Annotated[Fraction | tuple[int, ...] | Expr, Before(lambda x: parses(x) if isinstance(x, str) else x)]
 
 

@@ -189,7 +189,7 @@ PathText = Annotated[str, After(_one_line), After(_is_path)]
 OutputPath = Annotated[PathText, After(_is_output)]
 Expr = Annotated[str, After(parses)]
 Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$"), MaxLen(200)]
-# What goes before names; may be empty.
+# Prefix of names; may be empty.
 Prefix = Annotated[str, Pattern(r"^([A-Za-z_][A-Za-z0-9_]*)?$"), MaxLen(200)]
 Names = Annotated[tuple[Name, ...], Before(expand, also=list[str])]
 Fraction = Annotated[float, Ge(0), Lt(1)]

@@ -62,7 +62,7 @@ def balance(
     Raises
     ------
     JetmillError
-        If no training jet is left; if a class has none, and `strict`; if more jets are requested than possible.
+        If no training jets are left; if a class has none, and `strict`; if more jets are requested than possible.
     """
     axes, resampling, weights = axes_of(settings.bins), settings.resampling, settings.weights
     classes, samples = settings.classes, settings.samples
@@ -175,7 +175,7 @@ def _positive(
     if without and (strict or not positive.any() or wanted.intersection(without)):
         raise JetmillError(
             f"balance.event_weights: the event weights of class {', '.join(without)} have a positive sum in no bin,"
-            " so no factor can balance it. Look at the columns, or take wider bins"
+            " so no factor can balance it. Check the columns, or take wider bins"
         )
     for name, n, bad in zip(classes, kept, (kept > 0) & ~(sums > 0), strict=True):
         if bad.any():
@@ -192,13 +192,13 @@ def _check_classes(classes: Sequence[str], available: np.ndarray, n_outside: int
     by_class = class_totals(available)
     if not by_class.any():
         why = f": all {n_outside} are outside balance.bins" if n_outside else " after the cuts"
-        raise JetmillError(f"no training jet is left{why}")
+        raise JetmillError(f"no training jets are left{why}")
     empty = [name for name, n in zip(classes, by_class, strict=True) if n == 0]
     if empty and strict:
         found = ", ".join(f"{name} {n}" for name, n in zip(classes, by_class, strict=True))
         raise JetmillError(
             f"no training jets of class {', '.join(empty)} (found: {found})."
-            " Look at its expression under classes, or set strict: false to go on without"
+            " Check its expression under classes, or set strict: false to continue without it"
         )
     return empty
 

@@ -74,7 +74,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings) 
             "inputs": inputs,
             "warnings": warnings,
         }
-        # Snakemake would not notice: the output is newer than the change.
+        # Snakemake would not notice, since the output is newer than the change.
         if changed := [path for path, state in before.items() if _state(path) != state]:
             raise JetmillError(f"{changed[0]}: changed while it was read; start again when it is complete")
         _write(output, buffer, settings, attributes)

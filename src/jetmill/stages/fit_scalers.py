@@ -18,7 +18,7 @@ from jetmill.settings.stages import FitSettings
 
 # Jets whose values are read at a time; fewer where each has many constituents.
 BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13
-# Variables that are gone through together: quartiles take up to 4 MB for each.
+# Variables that are processed together: quartiles take up to 4 MB for each.
 TOGETHER = 64
 
 logger = logging.getLogger(__name__)

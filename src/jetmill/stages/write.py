@@ -16,7 +16,7 @@ def write(format_name: str, source: Part | str | Path, output: str | Path, optio
 
     `options` are the keys of ``write`` that the files of the format depend on.
     """
-    # Not from the registry, which imports the others, too.
+    # Not from the registry, which imports all formats.
     import_module(f"jetmill.formats.{format_name}").FORMAT.write(source, output, **options)
     if isinstance(source, Part):
         counts, n_read = source.class_counts, sum(jets.rows.stop - jets.rows.start for jets in source.jets)

@@ -28,7 +28,7 @@ ORIGIN_SHARES = np.array(
 DISPLACEMENT = np.array([0.0, 0.5, 0.0, 7.0, 9.0, 4.0, 1.5, 12.0])  # mean, in units of its uncertainty
 VERTEX = np.array([-1, -1, 0, 1, 2, 1, 1, 3], dtype=np.int32)  # ftagTruthVertexIndex
 
-# Smallest number of hits of a track, and the mean of what it has beyond.
+# Smallest number of hits of a track, and the mean number of further ones.
 HITS = {
     "numberOfPixelHits": (3, 1.5),
     "numberOfSCTHits": (7, 1.0),
@@ -81,7 +81,7 @@ def toy_dump(n_jets: int, process: str, rng: np.random.Generator, *, n_tracks: i
     order = np.lexsort((-np.abs(tracks["IP3D_signed_d0_significance"]), jet))
     slot = np.arange(len(jet)) - np.repeat(np.cumsum(found) - found, found)
     has_slot = slot < n_tracks
-    source = np.full((n_jets, n_tracks), len(jet))  # behind the tracks is what an unused slot holds
+    source = np.full((n_jets, n_tracks), len(jet))  # the entry after the tracks fills unused slots
     source[jet[has_slot], slot[has_slot]] = order[has_slot]
     packed = _structured(tracks)
     return {"jets": _structured(jets), "tracks": np.append(packed, _unused(packed.dtype)).take(source)}

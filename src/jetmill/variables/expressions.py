@@ -36,7 +36,7 @@ from jetmill.variables.operations import (
     true,
 )
 
-# A sum of more terms than this is too deep; a chain of & or | is flat. Python reads more, but not without bounds.
+# A sum of more terms is nested too deeply; a chain of & or | is flat. Python's own limit is higher.
 MAX_DEPTH = 1000
 
 
@@ -147,7 +147,7 @@ def _read(text: str) -> _Steps:
                     raise _too_deep()
             work += [(part, depth + 1) for part in reversed(parts)]
         elif isinstance(item, _Step) and all(isinstance(s, _Constant) for s in steps[-item.arity :]):
-            # At once, so that 9**9**9 is refused before anything is read.
+            # Constants are computed now, so that 9**9**9 is refused before anything is read.
             with _named(text, " cannot be computed"):
                 steps[-item.arity :] = [_Constant(_evaluated([*steps[-item.arity :], item], {}))]
         else:
@@ -155,8 +155,8 @@ def _read(text: str) -> _Steps:
     return steps
 
 
-# What Python is given for each sign: its own words have the wanted precedence. Form feeds, which are white space to
-# it, keep signs apart: one for those that can be bitwise.
+# Replacements of signs: Python's words have the right precedence. Form feeds, white space to Python, mark which
+# sign it was: one for those that can be bitwise.
 _WORDS = {"&&": " and\f\f", "||": " or\f\f", "!": " not\f\f", "&": " and\f", "|": " or\f", "~": " not\f"}
 
 
@@ -258,19 +258,19 @@ class _Reader:
         text = self._text(node)
         return JetmillError(
             f"'{text}' is a float, and {sign} is for conditions and for bits of integers;"
-            f" if it is to be a condition, write {_wrapped(text)} != 0"
+            f" to use it as a condition, write {_wrapped(text)} != 0"
         )
 
     def _mixed(self, sign: str, integer: ast.expr, condition: ast.expr, after: ast.expr | None) -> JetmillError:
         """Return what is wrong with joining an integer and a condition; `after` is next to the integer in the chain."""
         number = _wrapped(self._text(integer))
-        advice = f"write {number} != 0 if it is to be a condition"
+        advice = f"write {number} != 0 to use it as a condition"
         match after:
             case ast.Compare(left=ast.Constant(value=int() as mask), ops=[op], comparators=[second]) if (
                 type(op) in COMPARISONS
             ):
                 comparison = f"({number} {sign} {mask}) {_SIGNS[type(op)]} {self._text(second)}"
-                advice = f"write {comparison} to compare bits, or {number} != 0 if it is to be a condition"
+                advice = f"write {comparison} to compare bits, or {number} != 0 to use it as a condition"
         return JetmillError(
             f"on the two sides of {sign}, '{self._text(integer)}' is an integer and"
             f" '{self._text(condition)}' a condition; {advice}"
@@ -304,8 +304,8 @@ def _wrapped(text: str) -> str:
 
 def _too_deep() -> JetmillError:
     return JetmillError(
-        f"is nested too deep: at most {MAX_DEPTH} operations can be inside one another, which a sum of as many terms"
-        " is; make its parts variables of their own with define"
+        f"is nested too deeply: at most {MAX_DEPTH} operations can be inside one another, as in a sum of so many terms;"
+        " define parts of it as variables"
     )
 
 

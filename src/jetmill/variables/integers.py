@@ -13,7 +13,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 
-# Beyond, doubles are infinite; and 9**9**9 would take all the memory there is.
+# Beyond this, doubles are infinite, and 9**9**9 would exhaust the memory.
 MAX_BITS = 1023
 # Up to here every integer is a double.
 _EXACT_DOUBLES = 2**53
@@ -135,7 +135,7 @@ def _too_large() -> JetmillError:
     )
 
 
-# The function, and how large its result can be at most, from the largest absolute values of its operands.
+# The function, and a bound on its result from the largest absolute values of its operands.
 OPERATIONS: dict[str, tuple[np.ufunc, Callable[..., int]]] = {
     "+": (np.add, lambda a, b: a + b),
     "-": (np.subtract, lambda a, b: a + b),

@@ -35,7 +35,7 @@ def mark_missing(
         for prefix in prefixes:
             for name in columns:
                 if (k := slot(name, prefix)) is not None:
-                    # A slot is unused where the count itself is missing, too.
+                    # A slot is also unused where the count itself is missing.
                     used = marked[count] > k
                     if not used.all():
                         marked[name] = np.where(used, marked[name], _nan_of(marked[name]))

@@ -10,7 +10,7 @@ from jetmill.packages import NETWORKS
 from jetmill.ragged import position_in_jet, valid_slots
 
 BATCH_JETS = 65_536
-# Numbers that a network of constituents is given at a time: the jets of a batch are as many as have these.
+# Largest number of inputs that a network of constituents gets at a time.
 BATCH_VALUES = 1_000_000
 # Types that a mask can have.
 _MASKS = {"tensor(bool)": np.bool_, "tensor(float)": np.float32}
@@ -22,12 +22,12 @@ class _Model:
     def __init__(self, path: str | Path):
         onnxruntime = NETWORKS.load()
         options = onnxruntime.SessionOptions()
-        # A job has one core; several jobs run beside it.
+        # A job has one core; others use the rest.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each reason, and names none of them
+        except Exception as error:  # onnxruntime has a class for each reason, none of them public
             raise JetmillError(f"{path}: not a readable ONNX file ({str(error).splitlines()[0]})") from None
         self._path, self.inputs = path, self._session.get_inputs()
 
@@ -145,7 +145,7 @@ class ConstituentNetwork:
             given = {self._input: block}
             if self._mask is not None:
                 given[self._mask[0]] = used.astype(self._mask[1])
-            # An output of three dimensions is one for each constituent.
+            # An output with three dimensions has values per constituent.
             output = self._model.run(given, len(block), max_ndim=2)
             found.append(self._model.column(output, column))
         return np.concatenate(found)

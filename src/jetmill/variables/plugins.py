@@ -27,7 +27,7 @@ import numpy as np
 from jetmill.errors import JetmillError, nearest
 from jetmill.ragged import jet_of
 
-# The name under which constituents have the number of their jet.
+# Name of the position of its jet among the variables of a constituent.
 JET = "jet"
 
 
@@ -146,7 +146,7 @@ def _call(plugin: Plugin, *arguments: dict[str, np.ndarray]) -> Any:
         return plugin(*arguments)
     except (Exception, SystemExit) as error:
         code = getattr(plugin.function, "__code__", None)
-        # Called with arguments that it does not take, a function fails before its first line.
+        # Called with wrong arguments, a function fails before its first line.
         defined = f", line {code.co_firstlineno}" if code and code.co_filename == str(plugin.path) else ""
         known = [name for columns in arguments for name in columns]
         advice = nearest(str(error.args[0]), known) if isinstance(error, KeyError) and error.args else ""
@@ -180,15 +180,15 @@ def _checked(plugin: Plugin, found: Any, length: int, what: str) -> dict[str, np
     columns = {}
     for name, values in found.items():
         if not isinstance(name, str):
-            raise JetmillError(f"{plugin}: it returned a variable whose name is no text, {name!r}")
+            raise JetmillError(f"{plugin}: it returned a variable whose name is not text, {name!r}")
         try:
             if isinstance(values, np.ma.MaskedArray):
                 values = np.ma.filled(values.astype(np.result_type(values, np.float32)), np.nan)
             column = np.asarray(values)
         except (TypeError, ValueError) as error:
-            raise JetmillError(f"{plugin}: '{name}' is no array of numbers: {_reason(error)}") from error
+            raise JetmillError(f"{plugin}: '{name}' is not an array of numbers: {_reason(error)}") from error
         if column.dtype.kind not in "buif":
-            raise JetmillError(f"{plugin}: '{name}' is no array of numbers, but of {column.dtype}")
+            raise JetmillError(f"{plugin}: '{name}' is not an array of numbers, but of {column.dtype}")
         if column.shape != (length,):
             raise JetmillError(
                 f"{plugin}: '{name}' has shape {column.shape}, not ({length},): one number for each {what}"

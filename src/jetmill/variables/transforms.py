@@ -362,7 +362,7 @@ def find(
                 f" Known: {', '.join(known) or 'none'}"
             )
     if options:
-        # Without constituents it only looks at the options.
+        # Without constituents this only checks the options.
         nothing = [np.empty(0)] * len(transform.inputs + transform.jet_inputs)
         _results(transform, [*nothing, np.empty(0, int)] if transform.needs_counts else nothing, None, options)
     return transform
@@ -399,7 +399,7 @@ def _double(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
 def _log(values: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         found: np.ndarray = np.log(values)
-    # Below 0 there is none, at 0 it is infinite.
+    # There is none below 0; at 0 it is infinite.
     found[np.isneginf(found)] = np.nan
     return found
 

@@ -8,11 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT.name
 REGISTRY = "registry"
-# Text is enough: syntax trees of all modules, with which the tests compare, would cost each start of the workflow
+# Regular expressions suffice: parsing all modules, as the tests do for comparison, would delay each start by
 # half a second.
 _DESCRIPTION = r'\bdescription=(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
 _DOCSTRING = r'^ *r?"""(?:[^\\]|\\.)*?"""'
-# What looks like a comment inside of a string is none.
+# To skip what looks like a comment inside a string.
 _STRING = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
 _ENDS_OF_LINES = r"(?: *(?:#[^\n]*)?\n)+"
 _WORDS = re.compile(
@@ -80,7 +80,7 @@ def _imports(path: Path) -> frozenset[str]:
     """Return the names that a source file imports from the package; some are modules, some are not."""
     names: set[str] = set()
     if path.stem == REGISTRY:
-        # It imports whatever modules there are beside it.
+        # It imports all modules beside it.
         package = ".".join([PACKAGE, *path.relative_to(ROOT).parent.parts])
         names |= {f"{package}.{other.stem}" for other in path.parent.glob("*.py")}
     for module, imported in _IMPORT.findall(_text(path)):

@@ -39,14 +39,14 @@ def _samples(output_dir: Path) -> dict[str, list[str]]:
             if not entry["path"].startswith(toys):
                 files.setdefault(entry["sample"], []).append(entry["path"])
     except (OSError, ValueError, KeyError, TypeError):
-        # There is none, or it is damaged: `verify` says so, and a run writes another.
+        # It is missing, or damaged: `verify` reports that, and a run replaces it.
         return {}
     return files
 
 
 def _same(earlier: Sequence[str], now: Sequence[str]) -> bool:
     """Say whether two lists have a file in common, under any name."""
-    # Symbolic links are followed last, which takes the system a while for many files.
+    # Following symbolic links is slow for many files, so it comes last.
     return any(not {*map(of, earlier)}.isdisjoint(map(of, now)) for of in (normpath, realpath))
 
 

@@ -123,7 +123,7 @@ def _export(plan: Plan) -> None:
 
 def _write(plan: Plan) -> None:
     formats = plan.config.write.formats
-    # What others are made from comes before them.
+    # Formats that others are made from come first.
     wanted = dict.fromkeys([name for f in formats for name in (FORMATS[f].made_from, f) if name])
     for variation in plan.cleaning:
         for name in wanted:

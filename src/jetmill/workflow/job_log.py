@@ -51,7 +51,7 @@ def job_log(path: str | Path) -> Iterator[None]:
         root.error("%s", error)
         handler.close()
         sys.stderr.flush()
-        # HDF5 would try once more to write what it holds, tell at length that it cannot, and may crash.
+        # HDF5 would try once more to write its buffers, print many errors, and may crash.
         os._exit(1)
     except JetmillError as error:
         root.error("%s", error)
@@ -61,7 +61,7 @@ def job_log(path: str | Path) -> Iterator[None]:
         sys.exit(1)
     finally:
         handler.close()
-        # Python looks through all objects for garbage once more when it ends, for nothing.
+        # Python would search all objects for garbage once more at its end, in vain.
         gc.freeze()
 
 

@@ -24,5 +24,5 @@ def job(snakemake: Any) -> Iterator[None]:
                 yield
         except made_from.SupersededError as error:
             logger.error("%s", error)
-            # A failed job's files are removed by the Snakemake on its node, and these are now those of the other run.
+            # Snakemake would remove the files of a failed job, which are now those of the other run.
             sys.exit(0 if all(Path(path).exists() for path in outputs) else 1)

@@ -24,9 +24,9 @@ from jetmill import files
 from jetmill.errors import JetmillError
 from jetmill.files import MADE_FROM
 
-# The name of the run that started a job, where the batch system hands environments on.
+# The name of the run that started a job, if the batch system passes environments on.
 VARIABLE = "JETMILL_RUN"
-# The parameter that has the hash of the code, which a job's hash does not depend on.
+# The parameter with the hash of the code, which is not part of a job's hash.
 _CODE = "code"
 
 
@@ -72,7 +72,7 @@ _hashes: dict[int, tuple[Any, str]] = {}
 def _hash_once(settings: Any) -> str:
     """Return the hash of settings that many jobs share."""
     if id(settings) not in _hashes:
-        # Kept, so that no other object gets this id.
+        # Kept alive, so that no other object gets this id.
         _hashes[id(settings)] = settings, hash_of(settings)
     return _hashes[id(settings)][1]
 
@@ -167,7 +167,7 @@ def job(
     inputs, outputs = [normpath(path) for path in inputs], [normpath(path) for path in outputs]
     record = Record.read(output_dir)
     if record is None:
-        # The run is not on this machine, and its output directory neither.
+        # The run and its output directory are on another machine.
         yield
         return
     check_job(output_dir)
@@ -176,10 +176,10 @@ def job(
     if record.digests.get(outputs[0]) != own:
         raise JetmillError(
             f"{outputs[0]}: the configuration, or the list of input files, is not the one that this run began with;"
-            " leave them alone while a run is going on, or start again"
+            " do not edit them during a run, or start again"
         )
     for path in filter(_carries, made):
-        # What cannot be read is for those to name who read it.
+        # The reader of a damaged file reports it.
         if (found := digest_in(path)) is not None:
             record.check_file(path, found)
 
@@ -216,7 +216,7 @@ def _write_digest(partial: Path, suffix: str, own: str) -> None:
         import h5py
 
         with h5py.File(partial, "r+") as file:
-            # One that joins parts has the attributes of the first one.
+            # A file that joins parts has the attributes of the first part.
             if file.attrs.get(MADE_FROM) != own:
                 file.attrs[MADE_FROM] = own
     elif suffix == ".root":

@@ -32,7 +32,7 @@ def closing_message(plan: Plan) -> str:
     """Say where the results are and how to load them, if all of them were requested."""
     results, formats = plan.config.output_dir, plan.config.write.formats
     if not Path(paths.placed(paths.MANIFEST, results)).exists():
-        return f"Done. What was asked for is in {results}/."
+        return f"Done. The requested files are in {results}/."
     names = ", ".join(plan.outputs)
     how = [
         f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"

@@ -51,7 +51,7 @@ class RunLock:
             except BaseException:
                 os.close(file)
                 raise
-            # The former holder has just removed it.
+            # The previous holder has just removed it.
             os.close(file)
         os.ftruncate(file, 0)
         holder = {"host": socket.gethostname(), "process": os.getpid(), "directory": str(Path.cwd())}
@@ -77,10 +77,10 @@ class RunLock:
             who = (
                 f"process {holder.get('process', '?')} on {holder.get('host', '?')}, in {holder.get('directory', '?')}"
             )
-            advice = "wait for its end, or choose another output_dir"
+            advice = "wait for it to end, or choose another output_dir"
             if not here:
                 advice += f". If there is no such process on that machine any more, remove {self.path}"
-            raise JetmillError(f"{self.path.parent.parent}: another run is at work there ({who}); {advice}")
+            raise JetmillError(f"{self.path.parent.parent}: another run is in progress there ({who}); {advice}")
 
 
 def _locked(file: int) -> bool | None:

@@ -32,7 +32,7 @@ def cleaned_megabytes(plan: Plan, output: str = "", part: str = "", variation: s
     return _megabytes(path, changed, split, batches.start, batches.stop) / plan.slice_of_keys(output, part)[1]
 
 
-# Snakemake asks for each job whenever it looks for jobs to start, and there may be thousands of batches.
+# Snakemake calls this for each job whenever it selects jobs, and there may be thousands of batches.
 @cache
 def _megabytes(
     path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None
@@ -45,10 +45,10 @@ def _megabytes(
 
 @lru_cache(maxsize=100)
 def _read_once(path: Path, changed: int) -> "list[CleanedBatch]":  # noqa: ARG001
-    from jetmill.columns.batch_list import read_batch_list  # and with it h5py, which no plan needs
+    from jetmill.columns.batch_list import read_batch_list  # imports h5py, which a plan does not need
 
     try:
         return read_batch_list(path)
     except JetmillError:
-        # The job that needs it says what is wrong.
+        # The job that needs it reports the error.
         return []

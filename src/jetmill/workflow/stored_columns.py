@@ -10,7 +10,7 @@ from jetmill.files import atomic_write
 from jetmill.settings.clean import CleanSettings
 from jetmill.workflow.made_from import hash_of
 
-# Under this, the variables of jets; a collection is never called so.
+# Key of the variables of jets; no collection can have this name.
 JETS = "jets"
 
 
@@ -23,7 +23,7 @@ def keep_stored(cleaning: Mapping[str, CleanSettings], output_dir: str | Path) -
         recorded = json.loads(_place(output_dir).read_text())
         return {variation: _with(settings, recorded.get(variation)) for variation, settings in cleaning.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # There is none, or somebody changed it; then batches are cleaned again.
+        # Without a valid record, batches are cleaned again.
         return dict(cleaning)
 
 

@@ -16,7 +16,7 @@ from jetmill.formats.files import layout
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.settings.content import Content
 
-# Rows that are scaled and turned from columns to rows at a time: they stay in the cache.
+# Rows that are scaled and transposed at a time, so that they stay in the cache.
 BLOCK_ROWS = 8192
 
 
@@ -112,7 +112,7 @@ def scaled_rows(
     for collection, length in content.slots.items():
         scaler = scalers[collection]
         counts = constituent_counts(jets, collection)
-        # The last row stands in empty slots.
+        # The last row fills empty slots.
         values, _ = _scale(constituent_columns(jets, collection, list(scaler)), scaler, int(counts.sum()) + 1)
         values[-1] = 0
         if content.precision == "float16":

@@ -37,7 +37,7 @@ def jet_fields(
         name: _filled(column, scalers[name]) if name in scalers else column.astype(np.float32)
         for name, column in zip(names, values.values(), strict=True)
     }
-    # What is an input too is finite as an input.
+    # A column that is also an input is finite, as inputs are.
     for kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL, Kind.EVENT):
         fields = passed_through(jets, kind) | fields
     fields |= weights_of(jets, tables, content) | {"sample": sample_numbers(jets, content.samples)}

@@ -53,7 +53,7 @@ def join(
                 dataset.flush()
             else:
                 layout = h5py.VirtualLayout(whole, dtype)
-                # As h5py does for every other dataset: the file must not depend on the time.
+                # As for all other datasets of h5py: the file must not depend on the time.
                 layout.dcpl.set_obj_track_times(False)
                 for path, start, n in zip(relative, starts, lengths, strict=False):
                     layout[start : start + n] = h5py.VirtualSource(path, name, (n, *tail), dtype)

@@ -113,7 +113,7 @@ def write_rows(
             dtype = np.dtype(types.get(name, values.dtype))
             dataset = create(file, name, values.shape, dtype, compression)
             for block in blocks(values.shape, dtype):
-                # NumPy turns float32 into float16 several times faster than HDF5 would.
+                # NumPy converts float32 to float16 several times faster than HDF5.
                 dataset[block] = take(values, order[block]).astype(dtype, copy=False)
             dataset.flush()
         for name, values_of_name in attributes.items():

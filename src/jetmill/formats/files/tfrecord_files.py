@@ -23,7 +23,7 @@ from jetmill.packages import Package
 
 PACKAGE = Package("write.formats: tfrecords", "google-crc32c", ("google_crc32c",), "google-crc32c")
 
-# Records are put together in blocks of about this many bytes: little memory, near the cache.
+# Records are assembled in blocks of about this many bytes, close to the size of the cache.
 BLOCK_BYTES = 2**22
 
 # Numbers of fields in example.proto and feature.proto of TensorFlow.

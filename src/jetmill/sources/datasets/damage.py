@@ -6,7 +6,7 @@ from math import prod
 import h5py
 import numpy as np
 
-# Rows that are looked at for zeros, first and before the last that are zeros.
+# Smallest number of rows that are searched for zeros at a time.
 ROWS = 100
 
 

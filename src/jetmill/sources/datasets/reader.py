@@ -20,7 +20,7 @@ from jetmill.sources.remote import is_remote, not_remote
 
 logger = logging.getLogger(__name__)
 
-# Bytes of whole records read at a time: records in the cache are split into fields several times faster.
+# Bytes of whole records read at a time; records in the cache are split into fields several times faster.
 CHUNK_BYTES = 8_000_000
 VALID = "valid"
 
@@ -43,7 +43,7 @@ class Hdf5Chunk:
         slots = self._file.read(collection, self._rows)
         used = slots[VALID].astype(bool) if VALID in dataset.dtype.names else _not_nan(slots)
         used &= jets[:, None]
-        # Whole records are taken once, then their fields, which is faster than a mask per field.
+        # Selecting whole records first, then their fields, is faster than a mask per field.
         records = slots.reshape(-1).take(np.flatnonzero(used))
         return ConstituentColumns(used.sum(axis=1)[jets], {name: _native(records[name]) for name in names})
 
@@ -114,7 +114,7 @@ class Hdf5Dump:
         most = max(1, CHUNK_BYTES // _row_bytes(dataset))
         if n := zeros_at_end(partial(self.read, name), len(dataset), most):
             what = f"the last {n} of {len(dataset)} rows of '{name}' are all zeros"
-            logger.warning("%s: %s, as in a file that was not copied to its end", self._path, what)
+            logger.warning("%s: %s, as in an incomplete copy", self._path, what)
 
     def _find(self, name: str) -> h5py.Dataset:
         with damage_named(self._path, "its datasets cannot be read"):

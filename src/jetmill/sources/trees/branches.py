@@ -9,7 +9,7 @@ import uproot
 from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
-# What uproot raises for a type that it does not know how to read.
+# Errors of uproot for types that it cannot read.
 UNKNOWN = (UnknownInterpretation, CannotBeAwkward, NotImplementedError)
 
 
@@ -55,7 +55,7 @@ def held_by(branch: uproot.TBranch) -> Held:
     """
     value = branch.interpretation.awkward_form(branch.file).type
     depth, fixed = 0, False
-    # Text is a list of characters with a parameter that says so.
+    # Text is a list of characters, marked by a parameter.
     while isinstance(value, ak.types.ListType | ak.types.RegularType) and not value.parameters:
         fixed |= isinstance(value, ak.types.RegularType)
         value, depth = value.content, depth + 1

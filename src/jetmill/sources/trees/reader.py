@@ -22,9 +22,9 @@ from jetmill.sources.trees.damage import classes_of_sound_files
 from jetmill.variables.missing import stored_type
 
 # Uncompressed bytes read at a time, about the size of the arrays of a chunk in memory. Most of the system time of a
-# job goes into touching memory for the first time: with twice as many bytes it takes a third longer.
+# job is spent on touching memory for the first time; twice as many bytes take a third longer.
 CHUNK_BYTES = 16_000_000
-# Not even zeros are compressed this many times.
+# Not even zeros are compressed by this factor.
 MOST_COMPRESSED = 2**16
 
 
