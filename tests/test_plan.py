@@ -221,8 +221,8 @@ def test_batches_hold_every_file_once(raw_config):
     for sample, files in work.files.items():
         assert [f for b in work.batches if b.sample == sample for f in b.files] == files
     assert work.batch("tt", "0002") == work.batches[2]
-    assert batch_files(work)[2] == "<results>/clean/tt/batch_0002.h5"
-    assert batch_files(work, "variations/position/")[5] == "<results>/variations/position/clean/one/batch_0000.h5"
+    assert batch_files(work)[2] == "<output_dir>/clean/tt/batch_0002.h5"
+    assert batch_files(work, "variations/position/")[5] == "<output_dir>/variations/position/clean/one/batch_0000.h5"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from jetmill.balancing.table_size import table_numbers
@@ -25,7 +26,7 @@ from jetmill.settings.stages import (
 )
 from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.sources.remote import is_remote, protocol_of
-from jetmill.splitting import SPLITS, VAL_RESAMPLED, split_of
+from jetmill.splitting import EACH_ITS_OWN, SPLITS, VAL_RESAMPLED, Groups, split_of
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
@@ -81,6 +82,20 @@ class Plan:
             yield from (found[name] for name in names if name in found)
         if self.config.jets.networks:
             yield NETWORKS
+
+    @cached_property
+    def results(self) -> dict[str, dict[str, Groups]]:
+        """Directories of results, that of the run or one for each fold.
+
+        With the groups of rows that the splits of samples are made of there, where these are not groups of their own.
+        """
+        directories = self.config.split.results
+        return {
+            str(PurePath(self.config.output_dir, name)): {
+                sample: groups for sample in self.config.samples if groups != EACH_ITS_OWN
+            }
+            for name, groups in directories.items()
+        }
 
     @cached_property
     def batches(self) -> list[InputBatch]:

@@ -16,16 +16,26 @@ from jetmill.randomness import keys, uniform
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
+# Rows of a batch come in groups: one per split, or one per fold. For each split, the groups that its jets are of.
+Groups = tuple[tuple[int, ...], ...]
+EACH_ITS_OWN: Groups = ((TRAIN,), (VAL,), (TEST,))
 # Validation jets, resampled like the training jets.
 VAL_RESAMPLED = "val_resampled"
 
 # Kinds of values that a rule can take.
 SHARE, REMAINDERS, NUMBER, CONDITION = "a share", "a list of remainders", "a number", "an expression"
+REMAINDER = "an integer expression"
 
 
 def split_of(output: str) -> str:
     """Return the split that an output (a split, or `VAL_RESAMPLED`) takes its jets from."""
     return "val" if output == VAL_RESAMPLED else output
+
+
+def groups_of_fold(fold: int, folds: int) -> Groups:
+    """Return the folds that training, validation and test of a fold are: all others, the next one, and this one."""
+    val = (fold + 1) % folds
+    return tuple(k for k in range(folds) if k not in (fold, val)), (val,), (fold,)
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,8 @@ class Rule:
     ----------
     split
         From jets and the keys of ``split`` that it takes, by keyword, to the split of each jet, uint8 (n_jets,). In
-        place of an expression (`CONDITION`) it gets where that is true, ndarray of bool (n_jets,).
+        place of an expression it gets its values (n_jets,): where it is true, bool (`CONDITION`), or its remainder by
+        the number of folds, uint8 (`REMAINDER`).
     takes
         Key to what its value is.
     description
@@ -186,6 +197,19 @@ def split_by_modulo(jets: JetsToSplit, *, modulo: int, test: Sequence[int], val:
 def split_by_expression(jets: JetsToSplit, *, test: np.ndarray, val: np.ndarray) -> np.ndarray:  # noqa: ARG001
     """Split by conditions, bool (n_jets,), to uint8 (n_jets,)."""
     return np.where(test, TEST, np.where(val, VAL, TRAIN)).astype(np.uint8)
+
+
+# Folds in place of splits: the same, but not a choice of split.by.
+def _fold_of_event(jets: JetsToSplit, *, folds: int) -> np.ndarray:
+    return (uniform(keys(jets.seed, "split", of=[*jets.event])) * folds).astype(np.uint8)
+
+
+def _fold_of_expression(jets: JetsToSplit, *, folds: int, fold_by: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    return fold_by
+
+
+FOLDS = Rule(_fold_of_event, {"folds": NUMBER}, "the hash of the event", event=True)
+FOLDS_BY = Rule(_fold_of_expression, {"folds": NUMBER, "fold_by": REMAINDER}, "the remainder of an expression")
 
 
 def kind_of(value: Any) -> str:

@@ -95,7 +95,7 @@ def verify(
     Parameters
     ----------
     results
-        Directory of the run, wherever it is now.
+        Directory of the run, or of one of its folds, wherever it is now.
     threads
         Files that are read at the same time; each takes some 10 MB of memory.
     quick
@@ -115,8 +115,9 @@ def verify(
     files = [entry for kind in ("outputs", "joined", "tables") for entry in manifest[kind]]
     n_jets = {entry["path"]: entry["jets"] for entry in files if "jets" in entry}
     inputs = {entry["path"]: entry for entry in (*manifest["inputs"], *manifest["user_files"])}
+    output_dir = results.resolve().parent if "fold" in manifest else results
     where = {
-        path: _input_path(path, results, manifest["config"]["output_dir"]) for path in inputs if not is_remote(path)
+        path: _input_path(path, output_dir, manifest["config"]["output_dir"]) for path in inputs if not is_remote(path)
     }
     there = [inputs[path] for path in where if where[path].exists()]
 
@@ -314,18 +315,25 @@ def _positive(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check a finished run; return 0 if it is as its manifest says, 1 if not, 2 if there is no manifest."""
+    """Check a finished run, fold by fold; return 0 if it is as its manifest says, 1 if not, 2 if there is none."""
+    of_folds = sorted(path.parent for path in options.results.glob(f"fold_*/{MANIFEST}"))
+    whole = not of_folds or (options.results / MANIFEST).exists()
+    return max(_check(results, options) for results in ([options.results] * whole + of_folds))
+
+
+def _check(results: Path, options: argparse.Namespace) -> int:
     progress = _Progress()
     how = {"threads": options.threads, "quick": options.quick, "input_hashes": options.inputs}
-    findings = verify(options.results, **how, progress=progress)
+    findings = verify(results, **how, progress=progress)
     progress.end()
     for problem in (*findings.problems, *findings.changed_inputs):
         print(problem)
     for warning in findings.warnings:
         print(f"warning: {warning}")
     n, n_damaged = findings.n_files, len(findings.problems)
+    name = f"{results}: " if results != options.results else ""
     last = f"{n_damaged} of {n} files are damaged" if n_damaged else f"{n} files are as the manifest says"
-    print(last + (f"; inputs changed since: {len(findings.changed_inputs)}" if findings.changed_inputs else ""))
+    print(name + last + (f"; inputs changed since: {len(findings.changed_inputs)}" if findings.changed_inputs else ""))
     return 0 if findings.good else 1
 
 

@@ -49,7 +49,7 @@ class Store:
         found = []
         for listed in self.batches:
             with listed.open() as batch:
-                rows = batch.rows(SPLITS.index(split))
+                (rows,) = batch.rows(SPLITS.index(split))
                 columns = [batch.read(at(name), rows) for name in ("key", "label", "variables/number")]
                 x, y = (np.floor(batch.read(at(f"variables/{name}"), rows)) for name in "xy")
                 found.append([np.full(len(columns[0]), listed.sample), *columns, (3 * x + y).astype(np.uint32)])
@@ -156,7 +156,7 @@ def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path
     source = jets.part()
     source = replace(source, batches=source.batches[:1])
     with source.batches[0].open() as batch, h5py.File(tmp_path / "b.h5", "w") as file:
-        key, label = (batch.read(at(name), batch.rows(0)) for name in ("key", "label"))
+        key, label = (batch.read(at(name), *batch.rows(0)) for name in ("key", "label"))
         file.attrs["classes"], file.attrs["variables"] = ["b", "light"], ["x", "y"]
         file["edges/x"], file["edges/y"] = np.arange(3.0), np.arange(4.0)
         # b jets twice; as many light jets as there are b jets are dropped, those with the largest selection keys.
@@ -167,7 +167,7 @@ def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path
         threshold[light] = np.sort(selection_key(key[label == light]))[n[light] - n[1 - light]]
         file["repeats/train/tt"], file["threshold/train/tt"] = repeats, threshold
         (selected,) = select_jets(source, file)
-        number = batch.read(at("variables/number"), batch.rows(0))
+        number = batch.read(at("variables/number"), *batch.rows(0))
     assert len(selected) == len(key)
     times = np.bincount(numbers([selected]) - number.min(), minlength=number.max() - number.min() + 1)
     times = times[number - number.min()]

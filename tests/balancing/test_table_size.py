@@ -9,7 +9,7 @@ import pytest
 from batches import write_batch
 
 from jetmill.balancing.table_size import balance_megabytes, bin_megabytes, lookup_megabytes, table_numbers
-from jetmill.columns.batch_list import write_batch_list
+from jetmill.columns.batch_list import write_batch_lists
 
 N_JETS, SAMPLES, CLASSES = 20_000, ["tt", "qcd"], ["b", "c", "light"]
 SMALL, LARGE = [0, 1, 10], [0, 1, 600]
@@ -68,7 +68,7 @@ def directory(tmp_path_factory):
         paths.append(path / f"{sample}.h5")
         attributes = {"sample": sample, "splits": splits, "cutflow": [("read", N_JETS)]}
         write_batch(paths[-1], iter(columns.items()), attributes | {"constituents": {}, "inputs": [], "warnings": []})
-    write_batch_list(paths, path / "batches.json")
+    write_batch_lists(paths, {path / "batches.json": {}})
     return path
 
 

@@ -8,7 +8,7 @@ from batches import at, clean_batch, cleaned
 from jetmill.balancing.selection import SelectedJets
 from jetmill.cleaning.column_buffer import ColumnBuffer
 from jetmill.columns.batch_file import Batch
-from jetmill.columns.batch_list import write_batch_list
+from jetmill.columns.batch_list import write_batch_lists
 from jetmill.columns.schema import KEY, constituent_label
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
@@ -261,8 +261,8 @@ def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored
     for n, order in enumerate(("ab", "ba")):
         path = clean([tmp_path / f"{name}.h5" for name in order], tmp_path / f"{n}.h5", config())
         same(stored(path), wanted)
-        (listed,) = write_batch_list([path], tmp_path / "batches.json")
-        with h5py.File(path) as file, Batch(path, listed.types) as batch:
+        (listed,) = write_batch_lists([path], {tmp_path / "batches.json": {}})
+        with h5py.File(path) as file, Batch(path, listed.reading) as batch:
             assert file[hits].dtype == stored_as
             assert batch.read(at(hits)).dtype == read_as
             np.testing.assert_array_equal(batch.read(at(hits)), file[hits][()])
@@ -297,7 +297,7 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
     wanted, n_seen = expected(*made), 0
     with Batch(path) as batch:
         for split, remainders in enumerate(([0, 1], [2], [3])):
-            rows = batch.rows(split)
+            (rows,) = batch.rows(split)
             key, event = batch.read(at("key"), rows), batch.read(at("event/eventNumber"), rows)
             assert (np.diff(key.astype(object)) > 0).all()
             assert set(event % 4) == set(remainders)

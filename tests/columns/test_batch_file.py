@@ -32,7 +32,7 @@ def test_what_is_written_is_read(batch_file):
         assert batch.attribute("sample") == "tt"
         assert batch.attribute("cutflow") == [["read", 70]]
         np.testing.assert_array_equal(batch.attribute("splits"), SIZES)
-        assert [batch.rows(s) for s in range(3)] == [slice(0, 40), slice(40, 40), slice(40, 63)]
+        assert [batch.rows(s) for s in range(3)] == [[slice(0, 40)], [slice(40, 40)], [slice(40, 63)]]
         np.testing.assert_array_equal(batch.split_codes(), [0] * 40 + [2] * 23)
 
 
@@ -42,9 +42,10 @@ def test_parts_share_the_rows_exactly(batch_file, n_parts):
     with Batch(batch_file) as batch:
         keys = batch.read(at("key"))
         for split in range(3):
-            rows, end = batch.rows(split), batch.rows(split).start
+            (rows,) = batch.rows(split)
+            end = rows.start
             for part in range(n_parts):
-                found = batch.rows_with_keys(split, part, n_parts)
+                (found,) = batch.rows_with_keys(split, part, n_parts)
                 assert found.start == end
                 assert all(int(k) * n_parts // 2**64 == part for k in keys[found])
                 end = found.stop
@@ -58,7 +59,7 @@ def test_keys_at_the_ends_of_the_ranges(tmp_path, n_parts):
     keys = np.array(sorted(near), dtype=np.uint64)
     write_batch(tmp_path / "b.h5", iter({"key": keys}.items()), {"splits": np.array([len(keys), 0, 0])})
     with Batch(tmp_path / "b.h5") as batch:
-        slices = [batch.rows_with_keys(0, part, n_parts) for part in range(n_parts)]
+        slices = [batch.rows_with_keys(0, part, n_parts)[0] for part in range(n_parts)]
     parts = np.concatenate([np.full(s.stop - s.start, i) for i, s in enumerate(slices)])
     assert parts.tolist() == [int(k) * n_parts // 2**64 for k in keys]
 

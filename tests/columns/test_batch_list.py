@@ -35,7 +35,7 @@ def warnings_of(tmp_path, caplog):
                 paths[-1], iter({"key": np.zeros(1, np.uint64)}.items()), attributes | {"splits": np.array([1, 0, 0])}
             )
         with caplog.at_level(logging.WARNING):
-            list_batches(paths, tmp_path / "batches.json")
+            list_batches(paths, {tmp_path / "batches.json": {}})
         return [record.getMessage() for record in caplog.records]
 
     return listed
@@ -107,7 +107,7 @@ def test_copies_of_real_files(tmp_path, caplog, raw_config, kind, checksum):
     shutil.copy(*files[::2])
     clean_batch(files, tmp_path / "c.h5", settings=load(raw_config).cleaning, sample="tt", first_file=0)
     caplog.clear()
-    list_batches([tmp_path / "c.h5"], tmp_path / "batches.json")
+    list_batches([tmp_path / "c.h5"], {tmp_path / "batches.json": {}})
     found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     what = "content" if checksum else "UUID"
     expected = [COPY % (f"{files[2]} of tt", f"{files[0]} of tt", what)] if checksum or kind == "root" else []

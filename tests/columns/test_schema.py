@@ -13,7 +13,7 @@ from jetmill.columns.schema import (
     constituent,
     counts,
     offsets,
-    split_condition,
+    split_expression,
     variable,
 )
 
@@ -21,12 +21,12 @@ PATHS = {
     "key": KEY,
     "label": LABEL,
     "row": ROW,
+    "split/test": split_expression("test"),
     "variables/pt": variable("pt"),
     "spectators/score": Column(Kind.SPECTATOR, "score"),
     "additional_labels/mass": Column(Kind.ADDITIONAL_LABEL, "mass"),
     "event_weights/w": Column(Kind.EVENT_WEIGHT, "w"),
     "event/run": Column(Kind.EVENT, "run"),
-    "split/test": split_condition("test"),
     "constituents/tracks/counts": counts("tracks"),
     "constituents/tracks/offsets": offsets("tracks"),
     "constituents/tracks/variables/label": constituent("tracks", "label"),

@@ -135,7 +135,7 @@ def test_any_byte_of_any_column(run, damage):
             run_stages(raw, start="bin_jets")
         assert str(error.value) == (
             f"{path}: damaged (a checksum is wrong)."
-            " Remove it and batches.json beside the directories of the samples, and start again:"
+            " Remove it and every batches.json that lists it, and start again:"
             " Snakemake then rebuilds them"
         )
 

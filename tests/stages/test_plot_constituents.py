@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from batches import write_batch
 
-from jetmill.columns.batch_list import read_batch_list, write_batch_list
+from jetmill.columns.batch_list import read_batch_list, write_batch_lists
 from jetmill.report import figures
 from jetmill.stages import plot_constituents as stage
 
@@ -27,7 +27,7 @@ def test_constituents_of_all_batches_are_counted_together(tmp_path, monkeypatch)
     ]
     figures = []
     monkeypatch.setattr(stage, "save", lambda figure, _: figures.append(figure))
-    batches = write_batch_list(paths, tmp_path / "batches.json")
+    batches = write_batch_lists(paths, {tmp_path / "batches.json": {}})
     stage.plot_constituents(batches, tmp_path / "c.png")
     (axes,) = figures[0].axes
     assert [bar.get_width() for bar in axes.patches] == [1, 0.6, 0.5, 1, 1, 1]

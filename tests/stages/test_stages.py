@@ -16,7 +16,7 @@ from written_files import write_part
 from jetmill.balancing.binning import axes_of
 from jetmill.balancing.selection import PartSpec, read_bins
 from jetmill.columns.batch_file import Batch
-from jetmill.columns.batch_list import write_batch_list
+from jetmill.columns.batch_list import write_batch_lists
 from jetmill.config.load import adapter, as_json
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
@@ -138,7 +138,7 @@ class Run:
         found = []
         for path in [path for key, path in self.batches.items() if key.startswith(sample)]:
             with Batch(path) as batch:
-                found.append(batch.read(at(name), batch.rows(split)))
+                found.append(batch.read(at(name), *batch.rows(split)))
         return np.concatenate(found)
 
     def counts(self, split=TRAIN, sample=""):
@@ -316,7 +316,7 @@ def taken(run, path, output="train"):
     with h5py.File(path) as file:
         for listed in run.sources():
             with listed.open() as batch:
-                rows_ = batch.rows(split)
+                (rows_,) = batch.rows(split)
                 key, label = batch.read(at("key"), rows_), batch.read(at("label"), rows_)
                 columns = [batch.read(at(f"variables/{name}"), rows_).astype(float) for name in ("eta", "pt")]
             bins = stats.binned_statistic_dd(columns, None, "count", bins=EDGES, expand_binnumbers=True).binnumber - 1
@@ -774,7 +774,7 @@ def test_manifest(run, tmp_path):
     join(parts[:2], tmp_path / "train.h5", merge=False)
     join(parts[:2], tmp_path / "val.h5", merge=True)
     write_json(tmp_path / "scalers.json", {"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}})
-    batches = write_batch_list(list(run.batches.values()), tmp_path / "batches.json")
+    batches = write_batch_lists(list(run.batches.values()), {tmp_path / "batches.json": {}})
     batches[1].warnings.append("a file was skipped")
     more = {
         "scalers": tmp_path / "scalers.json",

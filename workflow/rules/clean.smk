@@ -11,9 +11,9 @@ rule clean:
     output:
         paths.CLEANED,
     log:
-        "<logs>/{variation}clean/{sample}/batch_{batch}.log",
+        "<output_dir>/logs/{variation}clean/{sample}/batch_{batch}.log",
     benchmark:
-        "<benchmarks>/{variation}clean/{sample}/batch_{batch}.tsv"
+        "<output_dir>/benchmarks/{variation}clean/{sample}/batch_{batch}.tsv"
     conda:
         "../../envs/jetmill.yaml"
     resources:
@@ -32,18 +32,19 @@ rule clean:
 
 
 # One file stands for all batches: if a thousand parts each named all batches, Snakemake would need
-# minutes for them.
+# minutes for them. With folds there is one file for each, all made at once.
 rule list_batches:
     input:
         lambda w: after_a_look(paths.batch_files(PLAN, w.variation)),
     output:
-        paths.BATCHES,
+        [paths.placed(PLAN, paths.BATCHES, results) for results in PLAN.results],
     log:
-        "<logs>/{variation}list_batches.log",
+        "<output_dir>/logs/{variation}list_batches.log",
     localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
+        groups=[*PLAN.results.values()],
         code=code_digest("stages.list_batches"),
     message:
         "List the cleaned batches {wildcards.variation}"

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from jetmill.formats.registry import FORMATS
@@ -16,8 +17,33 @@ tune_memory_of_jobs()
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
 config["output_dir"] = OUTPUT  # for jobs, where it may be the default
-MANIFEST = Path(paths.placed(paths.MANIFEST, OUTPUT))
+MANIFESTS = [
+    Path(paths.placed(PLAN, paths.MANIFEST, results)) for results in PLAN.results
+]
 VARIATIONS = ["", *PLAN.variations]
+FOLDS = CONFIG.split.folds is not None
+
+
+def wanted():
+    """Return the files that a run makes besides plots."""
+    files = [paths.MANIFEST, *paths.EXPORTS.values(), *paths.cards(PLAN)]
+    for name in CONFIG.write.formats:
+        for v in VARIATIONS:
+            joined = paths.joined_files(PLAN, name, v).values()
+            files += [*joined] or paths.part_files(PLAN, name, variation=v)
+    return files
+
+
+def results_of(w):
+    """Return the directory of the results that a job works on."""
+    return os.path.join(OUTPUT, w.fold) if FOLDS else OUTPUT
+
+
+def placed(w, found):
+    """Return a path, or a list of paths, in the results that a job works on."""
+    if isinstance(found, str):
+        return paths.placed(PLAN, found, results_of(w))
+    return [placed(w, path) for path in found]
 
 
 onstart:
@@ -28,8 +54,9 @@ onstart:
 
 onsuccess:
     lock.release()
-    if MANIFEST.exists() and (warnings := warning_summary(MANIFEST)):
-        logger.warning(warnings)
+    for manifest in filter(Path.exists, MANIFESTS):
+        if warnings := warning_summary(manifest):
+            logger.warning(warnings)
     logger.info(closing_message(PLAN))
 
 

@@ -16,11 +16,11 @@ def names_where(has):
 def format_input(w):
     """Return what a part is made from: cleaned columns, or a part of another format."""
     if source := paths.source_file(w.format, w.output, w.part, w.variation):
-        return {"source": source}
+        return {"source": placed(w, source)}
     return {
-        "batches": paths.BATCHES.format(variation=w.variation),
-        "balance": paths.BALANCE,
-        "scalers": paths.SCALERS,
+        "batches": placed(w, paths.BATCHES.format(variation=w.variation)),
+        "balance": placed(w, paths.BALANCE),
+        "scalers": placed(w, paths.SCALERS),
     }
 
 
@@ -32,16 +32,15 @@ def write_code(w):
 def directory_input(w):
     """Return the joined output that a directory is made from, and its parts, which it may point to."""
     made_from = FORMATS[w.format].made_from
-    return {
-        "source": paths.source_file(w.format, w.output, variation=w.variation),
-        "parts": paths.part_files(PLAN, made_from, w.output, variation=w.variation),
-    }
+    source = paths.source_file(w.format, w.output, variation=w.variation)
+    parts = paths.part_files(PLAN, made_from, w.output, variation=w.variation)
+    return {"source": placed(w, source), "parts": placed(w, parts)}
 
 
 def parts_to_join(w):
     """Return the parts of each output of a format, by output."""
     name, variation = JOINED[w.joined].name, w.get("variation", "")
     return {
-        output: paths.part_files(PLAN, name, output, variation=variation)
+        output: placed(w, paths.part_files(PLAN, name, output, variation=variation))
         for output in PLAN.outputs_of(variation)
     }

@@ -72,8 +72,10 @@ def snakemake_knows():
             return True
     except (OSError, ValueError, AttributeError):
         pass  # No records, or somebody removed them.
-    wanted = before.digests.get(os.path.normpath(MANIFEST))
-    return before.settings == SETTINGS and digest_in(MANIFEST) == wanted is not None
+    return before.settings == SETTINGS and all(
+        digest_in(path) == before.digests.get(os.path.normpath(path)) is not None
+        for path in MANIFESTS
+    )
 
 
 def records():

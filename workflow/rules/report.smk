@@ -1,3 +1,5 @@
+# Categories of the report.
+IN_FOLD = "{fold}, " if FOLDS else ""
 PLOTS = expand(
     "<results>/report/{plot}.png",
     plot=[
@@ -25,25 +27,25 @@ rule plot_balance:
         cutflow=report(
             "<results>/report/cutflow.png",
             caption="../report/cutflow.rst",
-            category="Cleaning",
+            category=f"{IN_FOLD}Cleaning",
             labels={"figure": "jets after each cut"},
         ),
         classes=report(
             "<results>/report/classes.png",
             caption="../report/classes.rst",
-            category="Balance",
+            category=f"{IN_FOLD}Balance",
             labels={"figure": "jets of each class"},
         ),
         spectra=report(
             "<results>/report/spectra.png",
             caption="../report/spectra.rst",
-            category="Balance",
+            category=f"{IN_FOLD}Balance",
             labels={"figure": "spectra before and after weighting"},
         ),
         maps=report(
             "<results>/report/maps.png",
             caption="../report/maps.rst",
-            category="Balance",
+            category=f"{IN_FOLD}Balance",
             labels={"figure": "bins before and after weighting"},
         ),
     log:
@@ -68,7 +70,7 @@ rule plot_constituents:
         report(
             "<results>/report/constituents.png",
             caption="../report/constituents.rst",
-            category="Cleaning",
+            category=f"{IN_FOLD}Cleaning",
             labels={"figure": "constituents after selection"},
         ),
     log:
@@ -90,7 +92,7 @@ rule plot_resampling:
         report(
             "<results>/report/resampling_{output}.png",
             caption="../report/resampling.rst",
-            category="Balance",
+            category=f"{IN_FOLD}Balance",
             labels={"figure": "resampling of {output}"},
         ),
     log:
@@ -116,7 +118,7 @@ rule plot_variables:
         report(
             "<results>/report/variables_{range}.png",
             caption="../report/variables.rst",
-            category="Variables",
+            category=f"{IN_FOLD}Variables",
             labels={"figure": "variables of range {range}"},
         ),
     log:
@@ -144,7 +146,7 @@ rule plot_closure:
         report(
             "<results>/report/closure.png",
             caption="../report/closure.rst",
-            category="Variables",
+            category=f"{IN_FOLD}Variables",
             labels={"figure": "closure of the scaling"},
         ),
     log:
@@ -181,6 +183,7 @@ rule write_manifest:
         mem_mb=table_memory,
     params:
         **passed(settings=PLAN.manifest_settings),
+        fold=lambda w: w.fold if FOLDS else "",
         code=code_digest("stages.write_manifest"),
     message:
         "Write the manifest"

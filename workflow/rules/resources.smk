@@ -20,12 +20,17 @@ def clean_time(w, attempt):
     return round(attempt * (20 + input_megabytes(PLAN, w.sample, w.batch) / 200))
 
 
+def megabytes_of_part(w):
+    results = results_of(w)
+    return cleaned_megabytes(PLAN, w.output, w.part, w.variation, results=results)
+
+
 def part_memory(w, input, attempt):
     """Return the memory of a job that holds a part, proportional to its input."""
     found = FORMATS[w.format]
     if found.made_from:
         return round(attempt * (1000 + found.memory * input.size_mb))
-    read = cleaned_megabytes(PLAN, w.output, w.part, w.variation)
+    read = megabytes_of_part(w)
     return round(attempt * (700 + found.memory * read + LOOKUP))
 
 
@@ -54,7 +59,7 @@ def table_memory(w, attempt):
 
 
 def part_time(w, attempt):
-    read = cleaned_megabytes(PLAN, w.output, w.part, w.variation)
+    read = megabytes_of_part(w)
     return round(attempt * (20 + read / 200))
 
 
@@ -69,9 +74,11 @@ def file_time(w, input, attempt):
 
 def range_time(w, attempt):
     """Return the time of a job that reads one of the ranges of variables."""
-    return round(attempt * (20 + cleaned_megabytes(PLAN) / len(PLAN.ranges) / 500))
+    return round(
+        attempt * (20 + cleaned_megabytes(PLAN, results=results_of(w)) / len(PLAN.ranges) / 500)
+    )
 
 
 def all_time(w, attempt):
     """Return the time of a job that reads a few variables of all jets."""
-    return round(attempt * (20 + cleaned_megabytes(PLAN) / 5000))
+    return round(attempt * (20 + cleaned_megabytes(PLAN, results=results_of(w)) / 5000))

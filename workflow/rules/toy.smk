@@ -1,8 +1,8 @@
 rule make_toy:
     output:
-        f"<results>/toy/{{sample}}_{{number}}.{PLAN.toy_suffix}",
+        f"<output_dir>/toy/{{sample}}_{{number}}.{PLAN.toy_suffix}",
     log:
-        "<logs>/make_toy/{sample}_{number}.log",
+        "<output_dir>/logs/make_toy/{sample}_{number}.log",
     conda:
         "../../envs/jetmill.yaml"
     params:

@@ -4,4 +4,4 @@ from jetmill.stages.list_batches import list_batches
 from jetmill.workflow.jobs import job
 
 with job(snakemake):
-    list_batches(snakemake.input, snakemake.output[0])
+    list_batches(snakemake.input, dict(zip(snakemake.output, snakemake.params.groups, strict=True)))

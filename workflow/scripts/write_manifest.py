@@ -14,6 +14,7 @@ with job(snakemake):
         scalers=snakemake.input.tables[0],
         joined=snakemake.input.joined,
         tables=[*snakemake.input.tables, snakemake.input.balance],
+        fold=snakemake.params.fold,
         user_files=snakemake.params.settings.user_files,
         threads=snakemake.threads,
     )

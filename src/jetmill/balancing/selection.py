@@ -188,14 +188,15 @@ def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np
 
 
 def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[CleanedBatch, slice, SelectedRows]]:
-    """Yield each batch of a part, its rows in the range of keys, and how often each is taken."""
+    """Yield each batch of a part, rows of each group in the range of keys, and how often each is taken."""
     split = SPLITS.index(split_of(source.output))
     for listed in source.batches:
         tables = SelectionTables.read(balance_file, source.output, listed.sample)
         with listed.open() as batch:
-            rows = batch.rows_with_keys(split, *source.slice_of_keys)
-            found = tables.select(batch, rows)
-        yield listed, rows, found
+            # A batch without any still says which columns there are.
+            groups = batch.rows_with_keys(split, *source.slice_of_keys) or [slice(0, 0)]
+            found = [(rows, tables.select(batch, rows)) for rows in groups]
+        yield from ((listed, *of_group) for of_group in found)
 
 
 def training_blocks(

@@ -18,7 +18,7 @@ from jetmill.cleaning.cuts import where
 from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
 from jetmill.cleaning.varying import Varying
-from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, split_condition
+from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, split_expression
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, open_source
@@ -57,7 +57,8 @@ class Cleaner:
         self.own_types: dict[Column, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
         if settings.split.rule.row:
             self.own_types[ROW] = np.dtype(np.int64)
-        self.own_types |= {split_condition(key): np.dtype(bool) for key in settings.split.conditions}
+        self.own_types |= {split_expression(key): np.dtype(bool) for key in settings.split.conditions}
+        self.own_types |= {split_expression(key): np.dtype(np.uint8) for key in settings.split.remainders}
         if INPUT_FORMATS[settings.input.format].has_events(settings.input):
             self.own_types[JET] = np.dtype(np.int32)
         self.cutflow = ["read", *(c.cut for c in jets.select), "in a class"]
@@ -156,11 +157,13 @@ class Cleaner:
 
     def _columns_of(self, jets: JetChunk) -> Columns:
         """Return the columns of the jets that are kept."""
-        kept, made = jets.kept, self._settings.made
+        kept, made, split = jets.kept, self._settings.made, self._settings.split
         columns = {LABEL: jets.label[kept].astype(np.uint8)}
         columns[KEY] = keys(self._settings.seed, "order", self._sample, of=jets.identity(kept))
-        for key, text in self._settings.split.conditions.items():
-            columns[split_condition(key)] = where(Expression(text), jets.table.variables, missing=False)
+        for key, text in split.conditions.items():
+            columns[split_expression(key)] = where(Expression(text), jets.table.variables, missing=False)
+        for key, text in split.remainders.items():
+            columns[split_expression(key)] = jets.table.integers(f"split.{key}", text, len(columns[KEY]))
         if JET in self.own_types:
             columns[JET] = jets.source.position[kept]
         for column, name in self._columns.items():

@@ -1,4 +1,4 @@
-"""The jets of a batch in their final order: grouped by split, sorted by key."""
+"""The jets of a batch in their final order: grouped by split or fold, sorted by key."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jetmill.cleaning.column_buffer import Block, ColumnBuffer
-from jetmill.columns.schema import KEY, LABEL, NOT_STORED, ROW, Column, Kind, counts, offsets, split_condition
+from jetmill.columns.schema import KEY, LABEL, NOT_STORED, ROW, Column, Kind, counts, offsets, split_expression
 from jetmill.ragged import starts_of
 from jetmill.settings.clean import CleanSettings
-from jetmill.splitting import SPLITS, JetsToSplit
+from jetmill.splitting import JetsToSplit
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Sorted:
     pieces
         Column, first row and values (n,).
     class_counts
-        Jets of each class in each split, int64 (n_splits, n_classes).
+        Jets of each class in each group, a split or fold, int64 (n_groups, n_classes).
     """
 
     columns: dict[Column, tuple[int, np.dtype]]
@@ -39,42 +39,42 @@ def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
     JetmillError
         If no type holds all values of a column.
     """
-    blocks, split_of = buffer.blocks(), _split(buffer, settings)
-    n_classes = len(settings.classes)
-    classes = np.zeros((len(SPLITS), n_classes), dtype=np.int64)
-    # For jets (None) and each collection: rows of each block in each split.
-    sizes = {of: np.zeros((len(blocks), len(SPLITS)), dtype=np.int64) for of in (None, *settings.constituents)}
+    blocks, group_of = buffer.blocks(), _groups(buffer, settings)
+    n_classes, n_groups = len(settings.classes), len(settings.split.group_names)
+    classes = np.zeros((n_groups, n_classes), dtype=np.int64)
+    # For jets (None) and each collection: rows of each block in each group.
+    sizes = {of: np.zeros((len(blocks), n_groups), dtype=np.int64) for of in (None, *settings.constituents)}
     for number, block in enumerate(blocks):
-        split = split_of(block)
-        group = split * np.int64(n_classes) + block.read(LABEL)
-        classes += np.bincount(group, minlength=classes.size).reshape(classes.shape)
-        sizes[None][number] = np.bincount(split, minlength=len(SPLITS))
+        group = group_of(block)
+        of_class = group * np.int64(n_classes) + block.read(LABEL)
+        classes += np.bincount(of_class, minlength=classes.size).reshape(classes.shape)
+        sizes[None][number] = np.bincount(group, minlength=n_groups)
         for collection in settings.constituents:
             per_jet = block.read(counts(collection))
-            sizes[collection][number] = np.bincount(split, weights=per_jet, minlength=len(SPLITS))
+            sizes[collection][number] = np.bincount(group, weights=per_jet, minlength=n_groups)
     lengths = {of: int(n.sum()) for of, n in sizes.items()}
     stored = {name: dtype for name, dtype in blocks[0].types.items() if name.kind not in NOT_STORED}
     columns = {name: (lengths[name.constituents], dtype) for name, dtype in stored.items()}
     columns |= {offsets(c): (lengths[None] + 1, np.dtype(np.int64)) for c in settings.constituents}
-    return Sorted(columns, _pieces(blocks, split_of, list(stored), sizes), classes)
+    return Sorted(columns, _pieces(blocks, group_of, list(stored), sizes), classes)
 
 
 def _pieces(
     blocks: list[Block],
-    split_of: Callable[[Block], np.ndarray],
+    group_of: Callable[[Block], np.ndarray],
     names: list[Column],
     sizes: dict[str | None, np.ndarray],
 ) -> Iterator[tuple[Column, int, np.ndarray]]:
-    # The splits follow each other, and the blocks within each split.
+    # The groups follow each other, and the blocks within each group.
     starts = {of: starts_of(n.T.reshape(-1)).reshape(n.T.shape).T for of, n in sizes.items()}
 
     def cuts(of: str | None, number: int) -> list[tuple[int, int, int]]:
-        """Return for each split the first row in the file, the first row in the block, and the number of rows."""
+        """Return for each group the first row in the file, the first row in the block, and the number of rows."""
         n = sizes[of][number]
         return list(zip(starts[of][number].tolist(), starts_of(n).tolist(), n.tolist(), strict=True))
 
     for number, block in enumerate(blocks):
-        order = np.lexsort((block.read(KEY), split_of(block)))
+        order = np.lexsort((block.read(KEY), group_of(block)))
         for of, places in block.places(order):
             for name in names:
                 if name.constituents == of:
@@ -82,16 +82,16 @@ def _pieces(
                     yield from ((name, start, values[first : first + n]) for start, first, n in cuts(of, number))
             if of is not None:
                 per_jet = block.read(counts(of))[order].astype(np.int64)
-                of_splits = zip(cuts(None, number), cuts(of, number), strict=True)
-                for (start, first, n), (start_of_values, _, _) in of_splits:
+                of_groups = zip(cuts(None, number), cuts(of, number), strict=True)
+                for (start, first, n), (start_of_values, _, _) in of_groups:
                     yield offsets(of), start, start_of_values + starts_of(per_jet[first : first + n])
     for of, in_blocks in sizes.items():
         if of is not None:
             yield offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
 
 
-def _split(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
-    """Return a function that finds the split of the jets of a block, uint8 (n_jets,)."""
+def _groups(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
+    """Return a function that finds the split, or fold, of the jets of a block, uint8 (n_jets,)."""
     split, event_id = settings.split, settings.input.event_id
 
     def of_block(block: Block) -> np.ndarray:
@@ -101,7 +101,7 @@ def _split(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], n
             row=block.read(ROW) if split.rule.row else np.empty(0, dtype=np.int64),
             n_jets_of_batch=buffer.n_jets,
         )
-        conditions = {key: block.read(split_condition(key)) for key in split.conditions}
-        return split.rule.split(jets, **split.keys | conditions)
+        values = {key: block.read(split_expression(key)) for key in split.expressions}
+        return split.rule.split(jets, **split.keys | values)
 
     return of_block

@@ -71,6 +71,22 @@ class Table:
             self.lost[name] += int(undefined.sum())
         self.add({name: made})
 
+    def integers(self, key: str, text: str, length: int) -> np.ndarray:
+        """Return what an expression of variables is, int64 (length,).
+
+        Raises
+        ------
+        JetmillError
+            If it is no integer, or missing for some.
+        """
+        values = np.broadcast_to(Expression(text)(self.variables), length)
+        if values.dtype.kind == "f" and length:
+            n = int(np.isnan(values).sum())
+            raise JetmillError(
+                f"{key}: {text} is {f'missing for {n} jets' if n else 'no integer'}; take integers alone"
+            )
+        return values.astype(np.int64)
+
     def keep(self, rows: np.ndarray) -> None:
         """Keep the rows where a mask is true."""
         self.variables = {name: values[rows] for name, values in self.variables.items()}

@@ -1,7 +1,8 @@
 """The column store: one HDF5 file per batch of cleaned jets, one dataset per column.
 
-Rows are grouped by split (train, val, test) and sorted by a random 64-bit key within each. A range of keys is
-therefore a fair random sample of the batch, and lies in one piece of the file.
+Rows are grouped by split (train, val, test) or, if there are folds, by fold, and sorted by a random 64-bit key within
+each group. A range of keys is therefore a fair random sample of the group, and lies in one piece of the file. The list
+of the batches says which groups a split is made of: its own, or some folds.
 
 | dataset | type | content |
 |---|---|---|
@@ -17,7 +18,7 @@ therefore a fair random sample of the batch, and lies in one piece of the file.
 | | as in the input | integers of 16 bits or less that are never missing; `Batch.read` makes them float32 |
 | ``constituents/<collection>/labels/<name>`` | int32 | label of each constituent |
 
-Attributes: ``splits`` (jets per split), ``class_counts`` (n_splits, n_classes), and as JSON ``cutflow``,
+Attributes: ``splits`` (jets per group), ``class_counts`` (n_groups, n_classes), and as JSON ``cutflow``,
 ``constituents`` (collection: read, selected, kept), ``inputs`` and ``types`` (of the columns in the input files,
 see `jetmill.columns.promotion.Types`). Everything is under checksums (`jetmill.files.create_hdf5`).
 """

@@ -19,11 +19,9 @@ from jetmill.files import (
     hdf5_damage_named,
     origin_checks,
 )
-from jetmill.splitting import SPLITS
+from jetmill.splitting import EACH_ITS_OWN, SPLITS, Groups
 
-_ADVICE = (
-    "Remove it and batches.json beside the directories of the samples, and start again: Snakemake then rebuilds them"
-)
+_ADVICE = "Remove it and every batches.json that lists it, and start again: Snakemake then rebuilds them"
 
 
 def write_batch(
@@ -55,7 +53,8 @@ def write_batch(
 class Batch(AbstractContextManager["Batch"]):
     """A batch of cleaned jets, open for reading.
 
-    Columns are read in `types`, those of all batches together (`jetmill.columns.batch_list.CleanedBatch`).
+    Columns are read in `types`, those of all batches together, and each split is made of some `groups` of rows
+    (`jetmill.columns.batch_list.CleanedBatch`).
 
     Raises
     ------
@@ -63,14 +62,13 @@ class Batch(AbstractContextManager["Batch"]):
         If the file is gone or damaged; so do all methods, since checksums are checked on reading.
     """
 
-    def __init__(self, path: str | Path, types: Mapping[Column, str] | None = None):
-        self.path, self._types = path, types or {}
+    def __init__(self, path: str | Path, types: Mapping[Column, str] | None = None, groups: Groups = EACH_ITS_OWN):
+        self.path, self._types, self._groups = path, types or {}, groups
         try:
             self._file = h5py.File(path, "r")
         except FileNotFoundError:
             raise JetmillError(
-                f"{path}: is gone; remove batches.json beside the directories of the samples, and start again:"
-                " Snakemake then rebuilds it"
+                f"{path}: is gone; remove every batches.json that lists it, and start again: Snakemake then rebuilds it"
             ) from None
         except OSError as error:
             raise JetmillError(f"{path}: damaged ({first_line(error)}). {_ADVICE}") from None
@@ -97,15 +95,16 @@ class Batch(AbstractContextManager["Batch"]):
         with self._damage_named():
             return [Column(kind, name) for name in self._file.get(kind.value, ())]
 
-    def rows(self, split: int) -> slice:
-        """Return the rows of a split."""
-        return slice(int(self._starts[split]), int(self._starts[split + 1]))
+    def rows(self, split: int) -> "list[slice[int, int]]":
+        """Return the rows of a split, of each group that it is made of."""
+        return [slice(int(self._starts[group]), int(self._starts[group + 1])) for group in self._groups[split]]
 
-    def rows_with_keys(self, split: int, part: int, n_parts: int) -> slice:
+    def rows_with_keys(self, split: int, part: int, n_parts: int) -> "list[slice[int, int]]":
         """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""
-        rows, ends = self.rows(split), [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
+        ends = [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
         with self._damage_named():
-            return slice(*(_first_row(self._file[KEY.path], rows, end) for end in ends))
+            keys = self._file[KEY.path]
+            return [slice(*(_first_row(keys, rows, end) for end in ends)) for rows in self.rows(split)]
 
     def read(self, column: Column, rows: slice = slice(None)) -> np.ndarray:
         """Read consecutive rows of a column, as `as_read` returns them."""
@@ -120,13 +119,18 @@ class Batch(AbstractContextManager["Batch"]):
 
     def split_codes(self) -> np.ndarray:
         """Return the split of every row, uint8 (n_jets,)."""
-        return np.repeat(np.arange(len(SPLITS), dtype=np.uint8), np.diff(self._starts))
+        codes = np.empty(int(self._starts[-1]), dtype=np.uint8)
+        for split in range(len(SPLITS)):
+            for rows in self.rows(split):
+                codes[rows] = split
+        return codes
 
 
-def in_blocks(rows: slice, n: int) -> Iterator[slice]:
-    """Yield consecutive rows, at most `n` at a time."""
-    for start in range(rows.start, rows.stop, n):
-        yield slice(start, min(start + n, rows.stop))
+def in_blocks(groups: "Iterable[slice[int, int]]", n: int) -> "Iterator[slice[int, int]]":
+    """Yield the rows of groups, at most `n` consecutive ones at a time."""
+    for rows in groups:
+        for start in range(rows.start, rows.stop, n):
+            yield slice(start, min(start + n, rows.stop))
 
 
 def _first_row(keys: h5py.Dataset, rows: "slice[int, int]", key: int) -> int:

@@ -1,6 +1,6 @@
 """The list of cleaned batches and their content, so that later jobs need not open all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
@@ -10,6 +10,7 @@ from jetmill.columns.batch_file import Batch
 from jetmill.columns.promotion import Types, merge
 from jetmill.columns.schema import Column
 from jetmill.files import read_json, write_json
+from jetmill.splitting import EACH_ITS_OWN, Groups
 
 CONSTITUENT_STEPS = ("read", "selected", "kept")
 
@@ -34,6 +35,8 @@ class CleanedBatch:
         Its input files, as listed in the manifest, and the warnings of the clean job.
     types
         Types in which columns are read, the same for all batches of a list, as they hold the values of all.
+    groups
+        For each split, the groups of rows that it is made of.
     """
 
     sample: str
@@ -45,14 +48,22 @@ class CleanedBatch:
     inputs: list[dict[str, Any]]
     warnings: list[str]
     types: dict[Column, str]
+    groups: Groups = EACH_ITS_OWN
 
     def open(self) -> Batch:
         """Open the column file for reading."""
-        return Batch(self.path, self.types)
+        return Batch(self.path, self.types, self.groups)
 
 
-def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[CleanedBatch]:
-    """Write the list of column files as JSON, and return it; paths are relative to the list.
+def write_batch_lists(
+    paths: Sequence[str | Path], outputs: Mapping[str | Path, Mapping[str, Groups]]
+) -> list[CleanedBatch]:
+    """Write lists of column files as JSON, and return the first one; paths are relative to the list.
+
+    Parameters
+    ----------
+    outputs
+        List to write, to the groups that the splits of samples are made of there, if not each of its own.
 
     Raises
     ------
@@ -60,12 +71,12 @@ def write_batch_list(paths: Sequence[str | Path], output: str | Path) -> list[Cl
         If no type holds all values of a column.
     """
     found = [_read_batch(path) for path in paths]
-    types = {column: str(dtype) for column, dtype in merge(of_batch for _, of_batch in found).read().items()}
-    batches = [CleanedBatch(**entry, types=types) for entry, _ in found]
-    base = Path(output).parent
-    entries = [entry | {"path": relpath(entry["path"], base)} for entry, _ in found]
-    write_json(output, {"types": {column.path: dtype for column, dtype in types.items()}, "batches": entries})
-    return batches
+    types = {column.path: str(dtype) for column, dtype in merge(of_batch for _, of_batch in found).read().items()}
+    for output, groups in outputs.items():
+        base = Path(output).parent
+        entries = [_listed(entry, groups) | {"path": relpath(entry["path"], base)} for entry, _ in found]
+        write_json(output, {"types": types, "batches": entries})
+    return read_batch_list(next(iter(outputs)))
 
 
 def read_batch_list(path: str | Path) -> list[CleanedBatch]:
@@ -83,6 +94,14 @@ def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, 
 def with_dropped(flow: Sequence[tuple[str, int]], dropped: int) -> list[tuple[str, int]]:
     """Return a cutflow with a last step, training jets that are dropped outside the bins."""
     return [*flow, ("training jets outside the bins dropped", flow[-1][1] - int(dropped))]
+
+
+def _listed(entry: dict[str, Any], groups: Mapping[str, Groups]) -> dict[str, Any]:
+    """Return the entry of a batch with its groups, and the jets of each split in place of those of each group."""
+    if entry["sample"] not in groups:
+        return entry
+    of_splits, jets = groups[entry["sample"]], entry["splits"]
+    return entry | {"groups": of_splits, "splits": [sum(jets[k] for k in of_split) for of_split in of_splits]}
 
 
 def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:

@@ -15,8 +15,8 @@ class Kind(Enum):
     LABEL = "label"
     # Position of a jet in the order of reading. It is not stored.
     ROW = "row"
-    # Where an expression of the split is true. It is not stored.
-    SPLIT_CONDITION = "split"
+    # Values of an expression of the section split. They are not stored.
+    SPLIT_EXPRESSION = "split"
     VARIABLE = "variables"
     SPECTATOR = "spectators"
     ADDITIONAL_LABEL = "additional_labels"
@@ -86,14 +86,14 @@ class Column:
 
 KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
 # Kinds that a batch file does not hold.
-NOT_STORED = (Kind.ROW, Kind.SPLIT_CONDITION, Kind.COUNTS)
+NOT_STORED = (Kind.ROW, Kind.SPLIT_EXPRESSION, Kind.COUNTS)
 # Position of the jet in its event, in trees of events.
 JET = Column(Kind.EVENT, "jet")
 
 
 # From a name: of a variable of jets, of a factor of the event weight, of a key of ``split`` that is an expression.
 variable, event_weight = partial(Column, Kind.VARIABLE), partial(Column, Kind.EVENT_WEIGHT)
-split_condition = partial(Column, Kind.SPLIT_CONDITION)
+split_expression = partial(Column, Kind.SPLIT_EXPRESSION)
 # From a collection: constituents per jet, first constituent of each jet.
 counts, offsets = partial(Column, Kind.COUNTS, ""), partial(Column, Kind.OFFSETS, "")
 

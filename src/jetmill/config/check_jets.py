@@ -98,7 +98,7 @@ def _expressions(config: Config) -> dict[str, Expression]:
         **({} if jets.rank_by is None else {"jets.rank_by": jets.rank_by}),
         **{f"jets.define.{name}": text for name, text in jets.define.items()},
         **{f"jets.select.{number}": cut.cut for number, cut in enumerate(jets.select)},
-        **{f"split.{key}": text for key, text in config.split.conditions.items()},
+        **{f"split.{key}": text for key, text in config.split.expressions.items()},
         **{f"classes.{name}": of.cut for name, of in config.classes.items() if of.cut != REST},
     }
     return {key: Expression(text) for key, text in texts.items()}

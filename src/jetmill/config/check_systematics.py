@@ -48,7 +48,7 @@ def _split(config: Config, found: Systematics) -> Problems:
     if config.split.rule.row:
         yield "split.by", f"{config.split.by}: with systematics, jets would be in another split for each variation"
     changed = {*found.jets.values(), *(n for v in found.variations for n in v.jets), *config.cleaning.made}
-    for key, text in config.split.conditions.items():
+    for key, text in config.split.expressions.items():
         for name in sorted(changed.intersection(Expression(text).names)):
             yield (
                 f"split.{key}",

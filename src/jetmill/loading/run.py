@@ -69,6 +69,8 @@ class Run:
         batches = directory / "clean" / "batches.json"
         for path in (balance, scalers, batches):
             if not path.exists():
+                if config.split.folds and not directory.name.startswith("fold_"):
+                    raise JetmillError(f"{directory}: holds folds; give one of them, as {directory / 'fold_0'}")
                 raise JetmillError(f"{path}: no such file; `snakemake --cores 8 {balance} {scalers}` makes it")
         with open_intermediate_file(balance) as file:
             tables = Tables.read(file)

@@ -85,7 +85,7 @@ class CleanSettings:
         jets = self.jets
         cuts, classes = [c.cut for c in jets.select], [c.cut for c in self.classes if c.cut != REST]
         texts = [*([jets.rank_by] if jets.rank_by else []), *jets.define.values(), *cuts, *classes]
-        texts += self.split.conditions.values()
+        texts += self.split.expressions.values()
         used = [n for text in texts for n in sorted(Expression(text).names)]
         used += [n for step in jets.transforms for n in step.inputs(JET_TRANSFORMS)]
         used += [n for network in self.networks_of(None) for n in network.variables]

@@ -5,7 +5,21 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from jetmill.settings.types import Before, Expr, Fraction, OneOf, parses, section
-from jetmill.splitting import CONDITION, NUMBER, RULES, SHARE, Rule, kind_of
+from jetmill.splitting import (
+    CONDITION,
+    EACH_ITS_OWN,
+    FOLDS,
+    FOLDS_BY,
+    NUMBER,
+    REMAINDER,
+    RULES,
+    SHARE,
+    SPLITS,
+    Groups,
+    Rule,
+    groups_of_fold,
+    kind_of,
+)
 
 # A text is an expression, and errors in it are reported as such.
 WhichJets = Annotated[Fraction | tuple[int, ...] | Expr, Before(lambda x: parses(x) if isinstance(x, str) else x)]
@@ -23,8 +37,22 @@ class Split:
     """Share of the remaining jets for validation; with modulo, a list of remainders; with expression, a condition."""
     modulo: Annotated[int, Ge(2), Le(10_000)] | None = None
     """Divisor of the event number (by: modulo), at most 10,000."""
+    folds: Annotated[int, Ge(3), Le(100)] | None = None
+    """Number of folds, 3 to 100, in place of test and val. There are results for each, in fold_0, fold_1, ... below
+    output_dir: fold k is for testing, the next one (after the last, fold 0) for validation, all others for training.
+    Jets of one event are in one fold, by the hash of by: event."""
+    fold_by: Expr | None = None
+    """Integer expression of variables of the jet whose remainder by folds is the fold, in place of the hash of the
+    event, such as jetFoldHash or event // 10."""
 
     def __post_init__(self) -> None:
+        if self.fold_by is not None and self.folds is None:
+            raise ValueError("fold_by needs folds, the number of folds")
+        if self.folds is not None:
+            others = [key for key in ("by", "test", "val", "modulo") if getattr(self, key) != getattr(Split, key)]
+            if others:
+                raise ValueError(f"folds are by: event, or by the expression fold_by, and take no {others[0]}")
+            return
         takes = self.rule.takes
         given = {"test": kind_of(self.test), "val": kind_of(self.val)} | ({"modulo": NUMBER} if self.modulo else {})
         # A share may be the default of a key that a rule does not take.
@@ -35,8 +63,10 @@ class Split:
 
     @property
     def rule(self) -> Rule:
-        """The rule that splits."""
-        return RULES[self.by]
+        """The rule that splits, or finds the fold of each jet."""
+        if self.folds is None:
+            return RULES[self.by]
+        return FOLDS if self.fold_by is None else FOLDS_BY
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -45,5 +75,30 @@ class Split:
 
     @property
     def conditions(self) -> dict[str, str]:
-        """Those that are expressions."""
-        return {key: getattr(self, key) for key, kind in self.rule.takes.items() if kind == CONDITION}
+        """Those that are conditions."""
+        return self._of_kind(CONDITION)
+
+    @property
+    def remainders(self) -> dict[str, str]:
+        """Those that are integers, as expressions of their remainders."""
+        return {key: f"({text}) % {self.folds}" for key, text in self._of_kind(REMAINDER).items()}
+
+    def _of_kind(self, kind: str) -> dict[str, str]:
+        return {key: getattr(self, key) for key, found in self.rule.takes.items() if found == kind}
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Those that are expressions of variables of the jet."""
+        return self.conditions | self.remainders
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """What the rule divides jets into: splits, or folds."""
+        return SPLITS if self.folds is None else tuple(f"fold_{k}" for k in range(self.folds))
+
+    @property
+    def results(self) -> dict[str, Groups]:
+        """Directories of results below that of the run ("": itself), and which groups the splits are made of there."""
+        if self.folds is None:
+            return {"": EACH_ITS_OWN}
+        return {name: groups_of_fold(k, self.folds) for k, name in enumerate(self.group_names)}

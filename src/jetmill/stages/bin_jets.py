@@ -45,7 +45,7 @@ def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinS
         used, n_inside = np.zeros(n_bins, dtype=bool), 0
         with listed.open() as batch:
             split = batch.split_codes()
-            for rows in in_blocks(slice(0, len(split)), BLOCK_ROWS):
+            for rows in in_blocks([slice(0, len(split))], BLOCK_ROWS):
                 bin_index, of_rows = read_bins(batch, axes, rows), split[rows]
                 group = of_rows * np.int64(n_classes) + batch.read(LABEL, rows)
                 inside = bin_index >= 0
@@ -73,6 +73,7 @@ def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinS
 def _refuse(batch: Batch, axes: Sequence[Axis]) -> None:
     """Say which training jets are outside the bins."""
     try:
-        refuse_outside([batch.read(variable(axis.variable), batch.rows(TRAIN)) for axis in axes], axes)
+        columns = [[batch.read(variable(axis.variable), rows) for rows in batch.rows(TRAIN)] for axis in axes]
+        refuse_outside([np.concatenate(of_groups) for of_groups in columns], axes)
     except JetmillError as error:
         raise JetmillError(f"{batch.path}: {error}") from None

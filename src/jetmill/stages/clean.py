@@ -21,7 +21,6 @@ from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.sources import UnreadableError
 from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
-from jetmill.splitting import SPLITS
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +128,6 @@ def _write(output: str | Path, buffer: ColumnBuffer, settings: CleanSettings, at
     write_batch(output, jets.columns, jets.pieces, attributes)
     for title, left in attributes["cutflow"]:
         logger.info("%12d jets  %s", left, title)
-    for name, in_split in zip(SPLITS, counts, strict=True):
-        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.class_names, in_split, strict=True))
-        logger.info("%12d jets  in %s (%s)", in_split.sum(), name, by_class)
+    for name, in_group in zip(settings.split.group_names, counts, strict=True):
+        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.class_names, in_group, strict=True))
+        logger.info("%12d jets  in %s (%s)", in_group.sum(), name, by_class)

@@ -39,6 +39,7 @@ def write_manifest(
     joined: Sequence[str | Path] = (),
     tables: Sequence[str | Path] = (),
     user_files: Mapping[str, str] | None = None,
+    fold: str = "",
     threads: int = 1,
 ) -> None:
     """Write ``manifest.json``.
@@ -59,6 +60,8 @@ def write_manifest(
         Further finished files: scalers, class weights, balance tables.
     user_files
         Path to SHA-256 of plug-ins, networks and maps.
+    fold
+        Name of the fold that the results are of, if there are folds.
     threads
         Files that are read at the same time.
     """
@@ -94,6 +97,7 @@ def write_manifest(
     inputs = [{"sample": batch.sample, **entry} for batch in batches for entry in batch.inputs]
     manifest = {
         **origin,
+        **({"fold": fold} if fold else {}),
         "jetmill": jetmill.__version__,
         "commit": commit(),
         "python": platform.python_version(),

@@ -33,7 +33,9 @@ def _samples(output_dir: Path) -> dict[str, list[str]]:
     """Return the samples of the results in a directory and their input files; none without a manifest, and no toys."""
     files: dict[str, list[str]] = {}
     try:
-        manifest = json.loads((output_dir / "manifest.json").read_text())
+        of_folds = output_dir.glob("fold_*/manifest.json")
+        path = next((path for path in of_folds), output_dir / "manifest.json")
+        manifest = json.loads(path.read_text())
         toys = f"{manifest['config']['output_dir']}/toy/"
         for entry in manifest["inputs"]:
             if not entry["path"].startswith(toys):

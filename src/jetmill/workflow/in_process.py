@@ -50,19 +50,20 @@ def run_in_process(raw: Mapping[str, Any], *, first: str = "make_toys", last: st
         check_samples(plan.config.output_dir, plan.files)
     names = list(STAGES)
     for name in names[names.index(first) : names.index(last) + 1]:
-        STAGES[name](plan)
+        for results in plan.results if name not in ONCE else [plan.config.output_dir]:
+            STAGES[name](plan, results)
     return Path(plan.config.output_dir)
 
 
-def _at(plan: Plan, path: str, **wildcards: str) -> str:
-    return paths.placed(path.format(**wildcards) if wildcards else path, plan.config.output_dir)
+def _at(plan: Plan, results: str, path: str, **wildcards: str) -> str:
+    return paths.placed(plan, path.format(**wildcards) if wildcards else path, results)
 
 
-def _all_at(plan: Plan, files: list[str]) -> list[str]:
-    return [paths.placed(path, plan.config.output_dir) for path in files]
+def _all_at(plan: Plan, results: str, files: list[str]) -> list[str]:
+    return [paths.placed(plan, path, results) for path in files]
 
 
-def _make_toys(plan: Plan) -> None:
+def _make_toys(plan: Plan, _: str) -> None:
     for sample, settings in plan.config.samples.items():
         for number, path in enumerate(plan.files[sample] if settings.toy is not None else []):
             assert settings.toy is not None
@@ -77,98 +78,111 @@ def _make_toys(plan: Plan) -> None:
             )
 
 
-def _clean(plan: Plan) -> None:
+def _clean(plan: Plan, results: str) -> None:
     for variation, settings in plan.cleaning.items():
         for batch in plan.batches:
-            path = _at(plan, paths.CLEANED, variation=variation, sample=batch.sample, batch=batch.number)
+            path = _at(plan, results, paths.CLEANED, variation=variation, sample=batch.sample, batch=batch.number)
             clean_batch(batch, path, settings)
 
 
-def _list_batches(plan: Plan) -> None:
+def _list_batches(plan: Plan, results: str) -> None:
     for variation in plan.cleaning:
-        batches = _all_at(plan, paths.batch_files(plan, variation))
-        list_batches(batches, _at(plan, paths.BATCHES, variation=variation))
+        batches = _all_at(plan, results, paths.batch_files(plan, variation))
+        of_results = plan.results.items()
+        list_batches(batches, {_at(plan, r, paths.BATCHES, variation=variation): groups for r, groups in of_results})
 
 
-def _bin_jets(plan: Plan) -> None:
-    batches = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
+def _bin_jets(plan: Plan, results: str) -> None:
+    batches = read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES))
     for group, settings in plan.bin_settings.items():
-        bin_jets(batches[slice(*settings.batches)], _at(plan, paths.BINS, group=group), settings)
+        bin_jets(batches[slice(*settings.batches)], _at(plan, results, paths.BINS, group=group), settings)
 
 
-def _balance(plan: Plan) -> None:
-    batches, binned = read_batch_list(_at(plan, paths.NOMINAL_BATCHES)), _all_at(plan, paths.bin_files(plan))
-    balance(batches, binned, _at(plan, paths.BALANCE), plan.balance_settings)
+def _balance(plan: Plan, results: str) -> None:
+    batches, binned = (
+        read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES)),
+        _all_at(plan, results, paths.bin_files(plan)),
+    )
+    balance(batches, binned, _at(plan, results, paths.BALANCE), plan.balance_settings)
 
 
-def _fit_scalers(plan: Plan) -> None:
-    batches = read_batch_list(_at(plan, paths.NOMINAL_BATCHES))
-    tables = _at(plan, paths.BALANCE) if plan.scalers_need_balance else None
-    for path, settings in zip(_all_at(plan, paths.range_files(plan)), plan.fit_settings, strict=True):
+def _fit_scalers(plan: Plan, results: str) -> None:
+    batches = read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES))
+    tables = _at(plan, results, paths.BALANCE) if plan.scalers_need_balance else None
+    for path, settings in zip(_all_at(plan, results, paths.range_files(plan)), plan.fit_settings, strict=True):
         fit_scalers(batches, path, settings, balance_path=tables)
 
 
-def _merge_scalers(plan: Plan) -> None:
-    merge_scalers(_all_at(plan, paths.range_files(plan)), _at(plan, paths.SCALERS), plan.merge_settings)
+def _merge_scalers(plan: Plan, results: str) -> None:
+    merge_scalers(
+        _all_at(plan, results, paths.range_files(plan)), _at(plan, results, paths.SCALERS), plan.merge_settings
+    )
 
 
-def _export(plan: Plan) -> None:
+def _export(plan: Plan, results: str) -> None:
     export(
-        PartSpec.from_batch_list(_at(plan, paths.NOMINAL_BATCHES), "train", (0, 1)),
-        _all_at(plan, paths.range_files(plan)),
-        *_all_at(plan, [paths.SCALERS, paths.BALANCE, *paths.EXPORTS.values()]),
+        PartSpec.from_batch_list(_at(plan, results, paths.NOMINAL_BATCHES), "train", (0, 1)),
+        _all_at(plan, results, paths.range_files(plan)),
+        *_all_at(plan, results, [paths.SCALERS, paths.BALANCE, *paths.EXPORTS.values()]),
         labels=plan.weighted_labels,
     )
 
 
-def _write(plan: Plan) -> None:
+def _write(plan: Plan, results: str) -> None:
     formats = plan.config.write.formats
     # Formats that others are made from come first.
     wanted = dict.fromkeys([name for f in formats for name in (FORMATS[f].made_from, f) if name])
     for variation in plan.cleaning:
         for name in wanted:
-            _write_format(plan, variation, name)
+            _write_format(plan, results, variation, name)
     for name in formats:
         if card := FORMATS[name].card:
-            write_card(card, plan.outputs, _at(plan, paths.CARD, format=name))
+            write_card(card, plan.outputs, _at(plan, results, paths.CARD, format=name))
 
 
-def _write_format(plan: Plan, variation: str, name: str) -> None:
+def _write_format(plan: Plan, results: str, variation: str, name: str) -> None:
     found, options = FORMATS[name], plan.write_options(name)
     for output in plan.outputs_of(variation):
         for part in plan.parts(output) if found.suffix else [""]:
-            target = _at(plan, f"<results>/{variation}{found.part_path(output, part)}")
+            target = _at(plan, results, f"<results>/{variation}{found.part_path(output, part)}")
             path = paths.source_file(name, output, part, variation)
-            source = _part(plan, variation, output, part) if path is None else _at(plan, path)
+            source = _part(plan, results, variation, output, part) if path is None else _at(plan, results, path)
             write(name, source, target, options)
-    joined = {output: _at(plan, path) for output, path in paths.joined_files(plan, name, variation).items()}
-    parts = {output: _all_at(plan, paths.part_files(plan, name, output, variation=variation)) for output in joined}
+    joined = {output: _at(plan, results, path) for output, path in paths.joined_files(plan, name, variation).items()}
+    parts = {
+        output: _all_at(plan, results, paths.part_files(plan, name, output, variation=variation)) for output in joined
+    }
     if joined:
         join_outputs(parts, joined, plan.join_settings[name])
 
 
-def _part(plan: Plan, variation: str, output: str, part: str) -> Part:
-    batches = _at(plan, paths.BATCHES, variation=variation)
+def _part(plan: Plan, results: str, variation: str, output: str, part: str) -> Part:
+    batches = _at(plan, results, paths.BATCHES, variation=variation)
     spec = PartSpec.from_batch_list(batches, output, plan.slice_of_keys(output, part), plan.sources(part))
-    return Part.read(spec, _at(plan, paths.BALANCE), _at(plan, paths.SCALERS), plan.config.content)
+    return Part.read(spec, _at(plan, results, paths.BALANCE), _at(plan, results, paths.SCALERS), plan.config.content)
 
 
-def _write_manifest(plan: Plan) -> None:
-    scalers, tables = _at(plan, paths.SCALERS), _at(plan, paths.BALANCE)
+def _write_manifest(plan: Plan, results: str) -> None:
+    scalers, tables = _at(plan, results, paths.SCALERS), _at(plan, results, paths.BALANCE)
     write_manifest(
-        read_batch_list(_at(plan, paths.NOMINAL_BATCHES)),
+        read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES)),
         tables,
-        _all_at(plan, paths.data_files(plan)),
-        _at(plan, paths.MANIFEST),
+        _all_at(plan, results, paths.data_files(plan)),
+        _at(plan, results, paths.MANIFEST),
         config=plan.manifest_settings.config,
         scalers=scalers,
-        joined=_all_at(plan, paths.all_joined_files(plan)),
-        tables=[scalers, *_all_at(plan, list(paths.EXPORTS.values())), tables],
+        joined=_all_at(plan, results, paths.all_joined_files(plan)),
+        tables=[scalers, *_all_at(plan, results, list(paths.EXPORTS.values())), tables],
         user_files=plan.manifest_settings.user_files,
+        fold=Path(results).name if plan.config.split.folds else "",
     )
 
 
-STAGES: dict[str, Callable[[Plan], None]] = {
+# For all folds together.
+ONCE = ("make_toys", "clean", "list_batches")
+
+
+STAGES: dict[str, Callable[[Plan, str], None]] = {
     "make_toys": _make_toys,
     "clean": _clean,
     "list_batches": _list_batches,

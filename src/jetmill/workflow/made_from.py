@@ -142,7 +142,7 @@ class Record:
         if wanted is not None and found != wanted:
             raise JetmillError(
                 f"{path}: made from other settings or input files than this run's; remove it (with a cleaned batch also"
-                " batches.json beside the directories of the samples), and start again: Snakemake then makes it"
+                " every batches.json that lists it), and start again: Snakemake then makes it"
             )
 
 

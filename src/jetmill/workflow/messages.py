@@ -23,6 +23,7 @@ def summary(plan: Plan) -> str:
             f"variables: {variables}, in {len(plan.ranges)} ranges; {len(plan.config.classes)} classes"
             f" ({', '.join(plan.config.classes)})",
             *([f"variations: {names}"] if names else []),
+            *([f"folds: {plan.config.split.folds}"] if plan.config.split.folds else []),
             f"parts: {parts} -> {plan.config.output_dir}/",
         ]
     )
@@ -30,14 +31,17 @@ def summary(plan: Plan) -> str:
 
 def closing_message(plan: Plan) -> str:
     """Say where the results are and how to load them, if all of them were requested."""
-    results, formats = plan.config.output_dir, plan.config.write.formats
-    if not Path(paths.placed(paths.MANIFEST, results)).exists():
-        return f"Done. The requested files are in {results}/."
+    output_dir, formats, folds = plan.config.output_dir, plan.config.write.formats, plan.config.split.folds
+    manifests = [Path(paths.placed(plan, paths.MANIFEST, results)) for results in plan.results]
+    if not all(manifest.exists() for manifest in manifests):
+        return f"Done. The requested files are in {output_dir}/."
+    results = next(iter(plan.results))
     names = ", ".join(plan.outputs)
     how = [
         f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"
         for f in (FORMATS[name] for name in formats)
     ]
     plots = f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
-    check = f"`python -m jetmill.verify {results}` checks at any time that the files are as the manifest says."
-    return "\n\n".join(["Done.", *how, *([plots] if plan.config.report.plots else []), check])
+    more = [f"The other folds are beside it, up to {[*plan.results][-1]}."] if folds else []
+    check = f"`python -m jetmill.verify {output_dir}` checks at any time that the files are as the manifest says."
+    return "\n\n".join(["Done.", *how, *more, *([plots] if plan.config.report.plots else []), check])

@@ -1,9 +1,13 @@
-"""Where the files of a run are: patterns and lists, in which ``<results>`` stands for the output directory."""
+"""Where the files of a run are, as patterns and lists.
+
+In them, ``<output_dir>`` stands for the output directory, and ``<results>`` for that of results: the same one, or that
+of a fold.
+"""
 
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
 
-CLEANED = "<results>/{variation}clean/{sample}/batch_{batch}.h5"
+CLEANED = "<output_dir>/{variation}clean/{sample}/batch_{batch}.h5"
 BATCHES = "<results>/{variation}clean/batches.json"
 NOMINAL_BATCHES = BATCHES.format(variation="")
 BINS = "<results>/bins/{group}.h5"
@@ -78,6 +82,6 @@ def cards(plan: Plan) -> list[str]:
     return [CARD.format(format=name) for name in plan.config.write.formats if FORMATS[name].card]
 
 
-def placed(path: str, results: str) -> str:
-    """Return a path with the directory of the results in place of ``<results>``."""
-    return path.replace("<results>", results)
+def placed(plan: Plan, path: str, results: str) -> str:
+    """Return a path with directories in place of ``<output_dir>`` and ``<results>``."""
+    return path.replace("<output_dir>", plan.config.output_dir).replace("<results>", results)

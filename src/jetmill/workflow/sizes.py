@@ -20,9 +20,11 @@ def input_megabytes(plan: Plan, sample: str, number: str) -> float:
     return sum(getsize(path) for path in plan.local_files(sample, number) if exists(path)) / 1e6  # noqa: PTH110, PTH202
 
 
-def cleaned_megabytes(plan: Plan, output: str = "", part: str = "", variation: str = "") -> float:
-    """Return how large the cleaned columns are, or those that a part reads; 0 before they are listed."""
-    path = Path(paths.placed(paths.BATCHES.format(variation=variation), plan.config.output_dir))
+def cleaned_megabytes(
+    plan: Plan, output: str = "", part: str = "", variation: str = "", *, results: str | None = None
+) -> float:
+    """Return how large the cleaned columns are, or those that a part of results reads; 0 before they are listed."""
+    path = Path(paths.placed(plan, paths.BATCHES.format(variation=variation), results or plan.config.output_dir))
     if not path.exists():
         return 0.0
     changed = path.stat().st_mtime_ns
