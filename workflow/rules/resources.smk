@@ -75,7 +75,8 @@ def file_time(w, input, attempt):
 def range_time(w, attempt):
     """Return the time of a job that reads one of the ranges of variables."""
     return round(
-        attempt * (20 + cleaned_megabytes(PLAN, results=results_of(w)) / len(PLAN.ranges) / 500)
+        attempt
+        * (20 + cleaned_megabytes(PLAN, results=results_of(w)) / len(PLAN.ranges) / 500)
     )
 
 
