@@ -9,7 +9,8 @@ measures what it wrote: jets of each class, how far each class is from the targe
 jets are repeats. The shape is the total variation distance to the c jets available for training,
 0 if equal and 1 if disjoint, beside what as many jets drawn at random from the target would have.
 
-UPP runs in an environment of its own (umami-preprocessing 0.3.3); its files need hdf5plugin here.
+jetmill runs what `jetmill import-upp` makes of the configuration of UPP, so both do the same; classes are flavours of
+atlas-ftag-tools. UPP runs in an environment of its own (umami-preprocessing 0.3.3); its files need hdf5plugin here.
 """
 
 import argparse
@@ -31,6 +32,7 @@ import yaml
 from jetmill.compression import know_all_filters
 from jetmill.randomness import generator
 from jetmill.toys.dumps import toy_dump
+from jetmill.upp.translation import translate
 
 ROOT = Path(__file__).resolve().parents[1]
 JETS_AT_A_TIME = 50_000
@@ -103,11 +105,12 @@ def main() -> None:
     available = {process: _read(directory / f"{process}.h5", fields) for process in PROCESSES}
     wanted = wanted_jets(available)
     target = target_histogram(available)
+    upp = upp_config(directory, wanted, arguments.method)
     tools: dict[str, Callable[[], tuple[Usage, Outputs]]] = {}
     if arguments.jetmill:
-        tools["jetmill"] = lambda: run_jetmill(directory, wanted, arguments.cores)
+        tools["jetmill"] = lambda: run_jetmill(directory, upp, arguments.cores)
     if arguments.upp_python:
-        tools["UPP"] = lambda: run_upp(directory, wanted, arguments.upp_python)
+        tools["UPP"] = lambda: run_upp(directory, upp, arguments.upp_python)
     outputs: dict[str, Outputs] = {}
     for _ in range(arguments.repeat):
         for name, run in tools.items():
@@ -122,6 +125,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jets", type=int, default=250_000, help="in each of two files")
+    parser.add_argument("--method", choices=("pdf", "countup"), default="pdf", help="of resampling")
     parser.add_argument("--cores", type=int, default=2, help="for jetmill; UPP uses one")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--directory", type=Path, required=True, help="where to work; some GB")
@@ -251,10 +255,10 @@ def _read_all(paths: list[Path]) -> np.ndarray:
 # ---- the tools
 
 
-def run_jetmill(directory: Path, wanted: Counts, cores: int) -> tuple[Usage, Outputs]:
+def run_jetmill(directory: Path, upp: dict, cores: int) -> tuple[Usage, Outputs]:
     """Run the workflow and return what it took and the files of each split."""
     shutil.rmtree(directory / "jetmill", ignore_errors=True)
-    (directory / "jetmill.yaml").write_text(yaml.safe_dump(jetmill_config(directory, wanted), sort_keys=False))
+    (directory / "jetmill.yaml").write_text(yaml.safe_dump(jetmill_config(upp), sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
     command += ["--directory", str(directory), "--configfile", str(directory / "jetmill.yaml")]
     usage = _timed(command, directory, directory / "jetmill.log")
@@ -262,38 +266,10 @@ def run_jetmill(directory: Path, wanted: Counts, cores: int) -> tuple[Usage, Out
     return usage, {"train": [output / "train.h5"], "val": [output / "val_resampled.h5"], "test": [output / "test.h5"]}
 
 
-def jetmill_config(directory: Path, wanted: Counts) -> dict:
-    """Return the configuration of jetmill."""
-    total = {split: sum(sum(wanted[split, region].values()) for region in REGIONS) for split in ("train", "val")}
-    in_region = {region: sum(wanted["train", region].values()) / total["train"] for region in REGIONS}
-    return {
+def jetmill_config(upp: dict) -> dict:
+    """Return the configuration of jetmill that ``jetmill import-upp`` makes of one of UPP."""
+    return translate(upp).sections | {
         "output_dir": "jetmill",
-        "samples": {process: {"files": str(directory / f"{process}.h5")} for process in PROCESSES},
-        "input": {"format": "hdf5", "files_per_batch": 1, "checksum": False},
-        "jets": {
-            "select": ["pt_btagJes > 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
-            "variables": JET_INPUTS,
-            "additional_labels": ["HadronConeExclTruthLabelID", "HadronConeExclTruthLabelPt", "jetPtRank"],
-        },
-        "constituents": {"tracks": {"variables": TRACK_INPUTS, "labels": TRACK_LABELS}},
-        "classes": {name: f"HadronConeExclTruthLabelID == {value}" for name, value in CLASSES.items()},
-        "split": {"by": "modulo", "modulo": 10, "val": [*LAST_DIGITS["val"]], "test": [*LAST_DIGITS["test"]]},
-        "balance": {
-            "bins": {"pt_btagJes": [*map(list, PT_BINS)], "absEta_btagJes": [*map(list, ETA_BINS)]},
-            "resampling": {
-                "method": "pdf",
-                "target": TARGET,
-                "shares": TENTHS,
-                "max_upsampling": 10,
-                "num_jets": total["train"],
-                "components": [
-                    {"samples": [process], "bins": {"pt_btagJes": [low, high]}, "fraction": in_region[region]}
-                    for region, (process, low, high) in REGIONS.items()
-                ],
-                "validation": True,
-                "num_jets_validation": total["val"],
-            },
-        },
         "scaling": {"variables_per_range": 25},
         # What UPP writes; the work on training jets is shared by the cores.
         "write": {"formats": ["structured"], "compression": "lz4", "outputs": ["train", "test"], "parts": {"train": 2}},
@@ -302,12 +278,12 @@ def jetmill_config(directory: Path, wanted: Counts) -> dict:
     }
 
 
-def run_upp(directory: Path, wanted: Counts, python: Path) -> tuple[Usage, Outputs]:
+def run_upp(directory: Path, upp: dict, python: Path) -> tuple[Usage, Outputs]:
     """Run UPP, without plots, and return what it took and the files of each split."""
     for made in ("upp", "upp.yaml"):
         path = directory / made
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    (directory / "upp.yaml").write_text(yaml.safe_dump(upp_config(directory, wanted), sort_keys=False))
+    (directory / "upp.yaml").write_text(yaml.safe_dump(upp, sort_keys=False))
     command = [str(python.absolute().parent / "preprocess"), "--config", "upp.yaml", "--split", "all", "--no-plot"]
     usage = _timed(command, directory, directory / "upp.log")
     output = directory / "upp/output"
@@ -315,8 +291,8 @@ def run_upp(directory: Path, wanted: Counts, python: Path) -> tuple[Usage, Outpu
     return usage, files | {"test": [output / f"pp_output_test_{process}.h5" for process in PROCESSES]}
 
 
-def upp_config(directory: Path, wanted: Counts) -> dict:
-    """Return the configuration of UPP 0.3.3."""
+def upp_config(directory: Path, wanted: Counts, method: str) -> dict:
+    """Return a configuration of UPP 0.3.3."""
     components = []
     for region, (process, low, high) in REGIONS.items():
         cuts = [["pt_btagJes", ">", low], ["pt_btagJes", "<", high]]
@@ -340,7 +316,7 @@ def upp_config(directory: Path, wanted: Counts) -> dict:
     return {
         "global_cuts": {"common": []} | digits,
         "components": components,
-        "resampling": {"target": TARGET, "method": "pdf", "sampling_fraction": "auto", "variables": bins},
+        "resampling": {"target": TARGET, "method": method, "sampling_fraction": "auto", "variables": bins},
         "variables": {
             "jets": {"inputs": JET_INPUTS, "labels": JET_LABELS},
             "tracks": {"inputs": TRACK_INPUTS, "labels": TRACK_LABELS},

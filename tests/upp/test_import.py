@@ -285,6 +285,7 @@ def test_transforms(changed):
         ),
         ("global:", "global:\n  num_jets_per_output_file: 500", None),
         ("sample: *zprime", "sample: *ttbar", None),
+        ("num_jets: 200}", "num_jets: -1}", "components.num_jets: -1"),
         ("num_jets: 200}", "num_jets: 200, equal_jets: true}", "components.0.equal_global_objects"),
     ],
 )

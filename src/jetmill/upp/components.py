@@ -130,11 +130,13 @@ class Components:
                 seen.setdefault(sample, []).append((region, component.get("bins", {})))
         if self.automatic:
             notes.differs("components.num_jets: auto", "as many jets as possible, in equal or given shares")
-        elif any(self._unlimited(split) for split in SPLITS) and self.total("train"):
-            notes.missing("components.num_jets: -1", "all jets of some components only has no equal; give numbers")
+        elif self._unlimited("train") and any(part.numbers["train"] >= 0 for part in self.parts):
+            notes.missing(
+                "components.num_jets: -1", "all jets of some classes, but numbers of others; here all are written"
+            )
         numbers = {key for component in found for key in component if key in SPLITS.values()}
         if numbers and numbers != set(SPLITS.values()):
-            notes.differs("components.num_jets", "as many jets as possible, as some numbers are -1 or 0")
+            notes.differs("components.num_jets", "as many jets as possible, as some numbers are 0")
             found = [{k: v for k, v in c.items() if k not in SPLITS.values()} for c in found]
         whole = len(found) == 1 and set(found[0]["samples"]) == set(self.samples)
         if whole and not found[0].keys() - {"samples", "num_jets", "num_jets_validation"}:

@@ -195,6 +195,6 @@ def _write(upp: Mapping[str, Any], components: Components, notes: Notes) -> dict
     if not settings.get("merge_test_samples", False):
         notes.differs(
             "global.merge_test_samples",
-            "test.h5 holds the jets of all samples; its field sample is the position of the sample under samples",
+            "test.h5 holds the jets of all samples; with write.formats: [upp] each has a file of its own",
         )
     return section
