@@ -30,6 +30,26 @@ def one_line(text: object) -> str:
 
 def nearest(name: str | Iterable[str], known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known name closest to `name` (or to one of them), or nothing."""
+    found = _closest(name, known)
+    return f" Did you mean '{found}'?" if found else ""
+
+
+def nearest_quantity(name: str | Iterable[str], known: Iterable[str]) -> str:
+    """Return the same for names of quantities in a file, which can be close and mean other things.
+
+    ``mcEventNumber`` is not ``eventNumber``; only capitals and separators make no difference.
+    """
+    found = _closest(name, known)
+    same = any(_letters(found) == _letters(wanted) for wanted in ([name] if isinstance(name, str) else name))
+    return f" Did you mean '{found}'?{'' if same else ' It may be another quantity.'}" if found else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _closest(name: str | Iterable[str], known: Iterable[str]) -> str:
+    """Return the known name that is closest to a name, or to one of several; "" if none is close."""
     lowered = {k.lower(): k for k in known}
     wanted_names = [name] if isinstance(name, str) else name
     close = [
@@ -38,4 +58,4 @@ def nearest(name: str | Iterable[str], known: Iterable[str]) -> str:
         for wanted in (wanted.lower() for wanted in wanted_names if len(wanted) <= 200)
         for match in get_close_matches(wanted, lowered, n=1, cutoff=0.6)
     ]
-    return f" Did you mean '{max(close)[1]}'?" if close else ""
+    return max(close)[1] if close else ""

@@ -14,7 +14,6 @@ from jetmill.cleaning.cleaner import Cleaner
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.sources.datasets import reader as hdf5
-from jetmill.sources.trees import reader as root
 from jetmill.toys.dumps import toy_dump
 
 NAN = float("nan")
@@ -216,7 +215,7 @@ def test_chunks_do_not_matter(files, tmp_path, monkeypatch, chunk_bytes):
     for variation in (None, "energy_resolution"):
         before = clean(files[:2], tmp_path / "a.h5", config(files[0].parent), variation=variation)
         with monkeypatch.context() as patch:
-            patch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+            patch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
             clean(files[:2], tmp_path / "b.h5", config(files[0].parent), variation=variation)
         assert stored(tmp_path / "b.h5") == before
         assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
@@ -410,7 +409,7 @@ def test_rank_by_an_expression_and_missing_values(tmp_path, write_root):
 
 @pytest.mark.parametrize("chunk_bytes", [100, 1000])
 def test_rank_in_chunks(tmp_path, write_root, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     rng = np.random.default_rng(0)
     pt = [rng.integers(0, 6, k).astype(float).tolist() for k in rng.integers(0, 7, 60)]
     wanted = [[sorted(range(len(of)), key=lambda k, of=of: -of[k]).index(k) for k in range(len(of))] for of in pt]
@@ -643,7 +642,7 @@ def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp
             parts = [float(value)] if value & 2 and value & 4 and value != -1 else []
             wanted[n] = int(value == -1 or not value & 2), bits, parts
     for chunk_bytes in (100, 10**6):
-        monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
         found = clean(files, tmp_path / "c.h5", raw)
         bits = {n: None if np.isnan(row["bits"]) else row["bits"] for (_, n), (_, row, _) in found.items()}
         assert {n: (label, bits[n], rows["flag"]) for (_, n), (label, _, rows) in found.items()} == wanted

@@ -31,7 +31,6 @@ from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError
 from jetmill.sources.datasets import reader as hdf5
 from jetmill.sources.root import open_root
-from jetmill.sources.trees import reader as root
 from jetmill.stages.make_toy import write_toy_file
 
 COMMON = {
@@ -57,7 +56,7 @@ DAMAGE |= LATE
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
     monkeypatch.setattr(hdf5, "CHUNK_BYTES", 50_000)
 
 

@@ -35,7 +35,6 @@ import jetmill
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
 from jetmill.sources.datasets import reader as hdf5
-from jetmill.sources.trees import reader as root
 
 OUTPUTS = [
     *(("one", output) for output in ("train", "val", "test", "val_resampled")),
@@ -425,7 +424,7 @@ def test_dumps_chunk_by_chunk(run, monkeypatch):
     file = run.files(sample)[:1]
     whole = list(jetmill.DumpStream(run.config, file, sample=sample))
     monkeypatch.setattr(hdf5, "CHUNK_BYTES", 20_000)
-    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
     chunked = list(jetmill.DumpStream(run.config, file, sample=sample))
     assert_same_jets(together(chunked), together(whole))
     assert not np.array_equal(identity(together(chunked)), identity(together(whole)))

@@ -11,7 +11,6 @@ from jetmill.config.load import adapter, load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import open_source
-from jetmill.sources.trees import reader as root
 
 MATCHED = {"gen": {"branches": "GenJet", "index": "genJetIdx"}}
 NAN = float("nan")
@@ -69,7 +68,7 @@ TYPES = {"pt": "f4", "flavour": "f4", "code": "f8", "mass": "f8", "long": "f8", 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 32_000_000])
 def test_each_variable(path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     names = [f"gen_{name}" for name in TYPES]
     found, n_chunks = read(path, ["number", *names])
     assert (n_chunks > 3) == (chunk_bytes == 500)

@@ -52,7 +52,7 @@ def failure(path, **options):
 
 
 def test_the_same_jets_as_from_local_files(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
     local, here = cleaned("root", [server.directory / f"{n}.root" for n in range(2)], tmp_path / "a.h5")
     remote, there = cleaned("root", [f"{server.url}{n}.root" for n in range(2)], tmp_path / "b.h5")
     equal(remote, local)
@@ -97,13 +97,13 @@ def test_a_server_that_does_not_answer(protocol, kind):
 @pytest.mark.xrootd
 def test_a_connection_that_is_cut_in_the_middle(tmp_path, monkeypatch, caplog, unreadable):
     """The server dies after some jets of its file were cleaned; none of them may stay."""
-    monkeypatch.setattr(root, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
     last = write_jets(tmp_path / "1.root", 1)
     alone, _ = cleaned("root", [last], tmp_path / "a.h5", first_file=1)
     caplog.set_level(logging.INFO)
     with _start("xrootd") as server:
         write_jets(server.directory / "0.root", 0, n_events=4000)
-        flatten, chunks = root.RootTree._flatten, []
+        flatten, chunks = root.TreeOfJets._flatten, []
 
         def count(tree, *arguments):
             chunks.append(tree)
@@ -111,7 +111,7 @@ def test_a_connection_that_is_cut_in_the_middle(tmp_path, monkeypatch, caplog, u
                 server.kill()
             return flatten(tree, *arguments)
 
-        monkeypatch.setattr(root.RootTree, "_flatten", count)
+        monkeypatch.setattr(root.TreeOfJets, "_flatten", count)
         files, options = [f"{server.url}0.root", last], {"unreadable": unreadable, "timeout": SECONDS}
         if unreadable == "error":
             with pytest.raises(UnreadableError, match="cannot be read to the end; the connection was cut") as error:

@@ -6,7 +6,6 @@ import uproot
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources.root import open_root
-from jetmill.sources.trees import reader as root
 from jetmill.stages.make_toy import write_toy_file
 
 
@@ -122,7 +121,7 @@ def test_chunks_do_not_change_the_jets(tmp_path, write_root, monkeypatch, chunk_
     path = write_root(tmp_path / "f.root", branches, baskets=5)
     whole, n_chunks = read(path, ["pt", "event"], level=level)
     assert n_chunks == 1
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     parts, n_chunks = read(path, ["pt", "event"], level=level)
     assert n_chunks > 1
     assert whole.keys() == parts.keys()

@@ -16,6 +16,8 @@ from jetmill.errors import JetmillError
 from jetmill.settings.constituents import Constituents, Origin
 from jetmill.settings.input import Input
 from jetmill.sources.trees import reader as root
+from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.ttree import TTree
 
 N_EVENTS = 20
 TYPES = {"pt": np.float32, "d0": np.float64, "charge": np.int32, "hits": np.uint8, "good": np.bool_}
@@ -66,10 +68,7 @@ def grow(monkeypatch):
     """Return a function that puts branches of nested lists into all trees that are opened."""
 
     def grow(more):
-        of_tree = root.RootTree
-        monkeypatch.setattr(
-            root, "RootTree", lambda path, identity, tree, *rest: of_tree(path, identity, Grown(tree, more), *rest)
-        )
+        monkeypatch.setattr(root, "TTree", lambda path, tree: TTree(path, Grown(tree, more)))
 
     return grow
 
@@ -258,7 +257,7 @@ def case(request, make):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("way", WAYS)
 def test_each_jet_has_its_constituents_wherever_chunks_end(make, monkeypatch, way, seed, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     case = make(way, seed)
     found, n_chunks = case.read()
     assert found == case.expected
@@ -270,7 +269,7 @@ def test_each_jet_has_its_constituents_wherever_chunks_end(make, monkeypatch, wa
 @pytest.mark.parametrize("chunk_bytes", [1500, 10**9])
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_of_some_jets(case, monkeypatch, chunk_bytes, share):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     mask = np.random.default_rng(3).random(len(case.expected)) < share
     mask[-1] = share > 0
     found, _ = case.read(mask=mask)
@@ -311,7 +310,7 @@ def test_a_missing_variable_names_the_nearest(case):
     mark = "." if prefix.endswith("AuxDyn") else "_"
     message = case.refusal(["pt", "charg"])
     assert f"'{prefix}_charg'" in message or f"'{prefix}.charg'" in message
-    assert message.endswith(f"Did you mean '{prefix}{mark}charge'?")
+    assert message.endswith(f"Did you mean '{prefix}{mark}charge'? It may be another quantity.")
 
 
 def test_branches_of_constituents_are_not_variables_of_jets(case):
@@ -430,7 +429,7 @@ def test_two_collections_of_jets_share_constituents(tmp_path, write_root, jets):
 
 
 def test_several_collections_at_once(tmp_path, write_root, monkeypatch):
-    monkeypatch.setattr(root, "CHUNK_BYTES", 3000)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 3000)
     path = write_root(tmp_path / "f.root", link_branches())
     found, masks = {"PFCands": [], "links": []}, []
     with opened(path, {"PFCands": PFCANDS, "links": {"links": "JetPFCands"}}) as source:
@@ -464,7 +463,7 @@ def test_several_collections_at_once(tmp_path, write_root, monkeypatch):
 )
 def test_an_index_out_of_range(write_links, monkeypatch, branch, value, there, chunk_bytes):
     """Also one that would be in range in the chunk as a whole."""
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     name = f"JetPFCands_{branch}"
     spoiled = events_of_links()[name].to_list()
     spoiled[0][2] = value
@@ -578,7 +577,7 @@ def test_null_links_alone(read_links):
 @pytest.mark.parametrize("chunk_bytes", [1, 10**9])
 @pytest.mark.parametrize("index", [3, 4, 2**32 - 1])
 def test_an_element_link_out_of_range(read_links, monkeypatch, index, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     message = read_links(links_of([[[(KEY, 0)], [(0, 8), (KEY, index)]], [[]]]), refusal)
     assert f"a link of 'Jets.Ghost' points to {index}, but 'Tracks.pt' has 3 in that event" in message
 
@@ -612,7 +611,7 @@ def test_what_is_not_a_list_of_links_for_each_jet(read_links, links):
 @pytest.mark.parametrize(
     ("changes", "names", "told"),
     [
-        ({"element_links": "Ghosts"}, ["pt"], "no branch 'Jets_Ghosts'. Did you mean 'Jets.Ghost'?"),
+        ({"element_links": "Ghosts"}, ["pt"], "no branch 'Jets_Ghosts' or 'Ghosts'. Did you mean 'Jets.Ghost'?"),
         ({"branches": "Track"}, ["pt"], "no branch 'Track_pt'. Did you mean 'Tracks.pt'?"),
         ({}, ["ett"], "no branch 'Tracks_ett'. Did you mean 'Tracks.eta'?"),
         ({"branches": "Jets"}, ["Ghost"], "branch 'Jets.Ghost' ("),
@@ -647,7 +646,7 @@ def test_nested_branches_differ_in_length(make, way):
     with opened(case.path, {"PFCands": case.origin}, **case.options) as source:
         chunk = next(iter(source.chunks(["pt"], {"PFCands": ["pt", "d0"]})))
         branch = f"{case.origin['branches']}_d0"
-        chunk._arrays[branch] = chunk._arrays[branch][..., :1]
+        chunk._arrays[Column(branch)] = chunk._arrays[Column(branch)][..., :1]
         with pytest.raises(JetmillError) as error:
             chunk.constituents("PFCands", ["pt", "d0"], np.ones(len(chunk.entry), dtype=bool))
     first = f"{case.origin['branches']}_pt"
@@ -782,7 +781,7 @@ def test_sorted_before_the_rest_is_cut_off(tmp_path, write_root, grow, hardest, 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3000, 10**9])
 def test_cut_and_cleaned_jet_by_jet(tmp_path, write_root, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     branches = link_branches(4)
     n_jets = ak.num(branches["Jet_pt"])
     branches["Jet_pt"] = ak.unflatten(np.arange(ak.sum(n_jets), dtype=np.float64), n_jets)
@@ -858,7 +857,7 @@ def jets_of(events, jets, links, index):
 @pytest.mark.real_data
 @pytest.mark.parametrize("chunk_bytes", [1, 50_000, 10**9])
 def test_real_candidates(shared_data, pfnano, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     found, n_chunks = read(shared_data("pfnano.root"), PFCANDS, ["pt", "phi", "pdgId", "btagEtaRel"])
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
     expected, raw_pt = [], []
@@ -921,7 +920,7 @@ def physlite_lists(physlite):
 @pytest.mark.real_data
 @pytest.mark.parametrize("chunk_bytes", [40_000, 10**9])
 def test_real_ghost_tracks(physlite, physlite_lists, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     names = ["d0", "numberOfPixelHits", "qOverP"]
     found, n_chunks = read(physlite, GHOST, names, **IN_PHYSLITE)
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
@@ -939,7 +938,7 @@ def test_real_ghost_tracks(physlite, physlite_lists, monkeypatch, chunk_bytes):
 @pytest.mark.parametrize("chunk_bytes", [40_000, 10**9])
 def test_real_nested_branches(physlite, physlite_lists, monkeypatch, chunk_bytes):
     """Sums for each vertex are no constituents, but branches are nested so."""
-    monkeypatch.setattr(root, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     names = ["NumTrkPt500", "SumPtTrkPt500"]
     found, n_chunks = read(physlite, {"branches": "AnalysisJetsAuxDyn"}, names, **IN_PHYSLITE)
     assert (n_chunks == 1) == (chunk_bytes == 10**9)

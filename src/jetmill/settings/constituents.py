@@ -43,6 +43,8 @@ class Constituents:
 
     tree: Origin = Origin()
     """Where the constituents are in the tree (format root)."""
+    aliases: dict[Name, Text] = field(default_factory=dict)
+    """Variables, and where they are, under any name: {pt: constPt}; as input.aliases."""
     units: dict[Name, Factor] = field(default_factory=dict)
     """Factors that variables are multiplied by when they are read."""
     define: dict[Name, Expr] = field(default_factory=dict)

@@ -30,7 +30,7 @@ class Input:
     format: Annotated[str, FORMAT] = "root"
     """Format of the input files."""
     tree: Annotated[Text, MinLen(1)] = "Events"
-    """Name of the tree (format root)."""
+    """Name of the TTree or RNTuple (format root)."""
     level: Literal["event", "jet"] = "event"
     """What an entry of the tree is (format root): an event, whose branches of jets are jagged, or a jet."""
     jets: Text = "Jet"
@@ -38,6 +38,10 @@ class Input:
     Format hdf5: name of the dataset of jets, jets by default."""
     event: Text = ""
     """Prefix of the branches of events, if they have one, such as EventInfoAuxDyn (format root)."""
+    aliases: dict[Name, Text] = field(default_factory=dict)
+    """Variables of jets or events, and where they are, under any name: {tau1: "Jet/Jet.Tau[0]", weight:
+    "mcEventWeights[0]", energy: "jetp4.fE"}. Format root: a branch, a member of an object, an element of a list; format
+    hdf5: a field. An alias comes before a branch of its name."""
     matched: dict[Name, Matched] = field(default_factory=dict)
     """Objects that jets are matched to, in trees of events: {gen: {branches: GenJet, index: genJetIdx}} turns GenJet_pt
     into the variable gen_pt of jets, missing where the index is negative. Integers become floats (float64 for those of

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from jetmill.compression import know_all_filters
-from jetmill.errors import JetmillError, first_line, nearest
+from jetmill.errors import JetmillError, first_line, nearest, nearest_quantity
 from jetmill.files import missing_sources
 from jetmill.sources.chunk import ConstituentColumns
 from jetmill.sources.damage import UnreadableError, damage_named
@@ -140,7 +140,9 @@ class Hdf5Dump:
         fields, types = found.dtype.names or (), {}
         for name in names:
             if name not in fields:
-                raise JetmillError(f"{self._path}: dataset '{dataset}' has no field '{name}'.{nearest(name, fields)}")
+                raise JetmillError(
+                    f"{self._path}: dataset '{dataset}' has no field '{name}'.{nearest_quantity(name, fields)}"
+                )
             if found.dtype[name].kind not in "fiub" or found.dtype[name].shape:
                 raise JetmillError(
                     f"{self._path}: field '{name}' of '{dataset}' ({found.dtype[name]}) is not one number"

@@ -8,9 +8,8 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.ragged import jet_of, starts_of
-
-# A chunk of the tree: branch to its values.
-Arrays = Mapping[str, ak.Array]
+from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.tree import Arrays
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Association:
     """
 
     counts: np.ndarray
-    places: dict[str, np.ndarray]
+    places: dict[Column, np.ndarray]
 
 
 class Nested:
@@ -34,12 +33,12 @@ class Nested:
 
     Parameters
     ----------
-    branches
-        Variable to branch.
+    columns
+        Variable to column.
     """
 
-    def __init__(self, branches: Mapping[str, str]):
-        self.branches = list(dict.fromkeys(branches.values()))
+    def __init__(self, columns: Mapping[str, Column]):
+        self.columns = list(dict.fromkeys(columns.values()))
 
     def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk.
@@ -50,16 +49,16 @@ class Nested:
             If branches differ in the numbers of jets or constituents.
         """
         counts = None
-        for branch in self.branches:
-            array = arrays[branch]
+        for column in self.columns:
+            array = arrays[column]
             if array.ndim == 3:
                 if not np.array_equal(ak.to_numpy(ak.num(array, axis=1)), jets_per_entry):
-                    raise JetmillError(f"{path}: branch '{branch}' does not have a list for each jet of each event")
+                    raise JetmillError(f"{path}: branch '{column}' does not have a list for each jet of each event")
                 array = ak.flatten(array, axis=1)
             found = ak.to_numpy(ak.num(array, axis=1)).astype(np.int64)
             if counts is not None and not np.array_equal(found, counts):
                 raise JetmillError(
-                    f"{path}: branches '{branch}' and '{self.branches[0]}' have different numbers of constituents"
+                    f"{path}: branches '{column}' and '{self.columns[0]}' have different numbers of constituents"
                 )
             counts = found
         assert counts is not None
@@ -77,9 +76,9 @@ class IndexLists:
         Branches of variables of the table of links, and of the one that they point to.
     """
 
-    def __init__(self, jet_index: str, index: str | None, own: Sequence[str], linked: Sequence[str]):
+    def __init__(self, jet_index: Column, index: Column | None, own: Sequence[Column], linked: Sequence[Column]):
         self._jet_index, self._index, self._own, self._linked = jet_index, index, list(own), list(linked)
-        self.branches = [jet_index, *([index] if index else []), *own, *linked]
+        self.columns = [jet_index, *([index] if index else []), *own, *linked]
 
     def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk; an index of -1 is no link.
@@ -90,9 +89,9 @@ class IndexLists:
             If an index is out of range, or branches of the table of links have different lengths.
         """
         links = ak.to_numpy(ak.num(arrays[self._jet_index])).astype(np.int64)
-        for branch in [*self._own, *([self._index] if self._index else [])]:
-            if not np.array_equal(ak.to_numpy(ak.num(arrays[branch])), links):
-                raise JetmillError(f"{path}: branches '{branch}' and '{self._jet_index}' have different lengths")
+        for column in [*self._own, *([self._index] if self._index else [])]:
+            if not np.array_equal(ak.to_numpy(ak.num(arrays[column])), links):
+                raise JetmillError(f"{path}: branches '{column}' and '{self._jet_index}' have different lengths")
         jet = _global(arrays[self._jet_index], links, jets_per_entry, self._jet_index, "jets", path)
         used, target = jet >= 0, None
         if self._index:
@@ -119,9 +118,9 @@ class ElementLinks:
         Branches of variables of the table that they point to.
     """
 
-    def __init__(self, links: str, linked: Sequence[str]):
+    def __init__(self, links: Column, linked: Sequence[Column]):
         self._links, self._linked = links, list(linked)
-        self.branches = [links, *linked]
+        self.columns = [links, *linked]
 
     def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk.
@@ -159,34 +158,34 @@ Link = Nested | IndexLists | ElementLinks
 
 
 def read(
-    link: Link, arrays: Arrays, variables: Mapping[str, str], jets_per_entry: np.ndarray, jets: np.ndarray, path: str
+    link: Link, arrays: Arrays, variables: Mapping[str, Column], jets_per_entry: np.ndarray, jets: np.ndarray, path: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return counts and variables of the constituents of the jets where the mask `jets` (n_jets,) is true."""
     found = link.associate(arrays, jets_per_entry, path)
     kept = np.repeat(jets, found.counts)
     columns = {}
-    for name, branch in variables.items():
-        values = ak.to_numpy(ak.flatten(arrays[branch], axis=None))
-        columns[name] = values[found.places[branch][kept] if branch in found.places else kept]
+    for name, column in variables.items():
+        values = ak.to_numpy(ak.flatten(arrays[column], axis=None))
+        columns[name] = values[found.places[column][kept] if column in found.places else kept]
     return found.counts[jets], columns
 
 
-def _sizes(arrays: Arrays, branches: Sequence[str], path: str) -> np.ndarray:
+def _sizes(arrays: Arrays, columns: Sequence[Column], path: str) -> np.ndarray:
     """Return the length of a table in each event; all its branches must have it."""
-    sizes: np.ndarray = ak.to_numpy(ak.num(arrays[branches[0]])).astype(np.int64)
-    for branch in branches[1:]:
-        if not np.array_equal(ak.to_numpy(ak.num(arrays[branch])), sizes):
-            raise JetmillError(f"{path}: branches '{branch}' and '{branches[0]}' have different lengths")
+    sizes: np.ndarray = ak.to_numpy(ak.num(arrays[columns[0]])).astype(np.int64)
+    for column in columns[1:]:
+        if not np.array_equal(ak.to_numpy(ak.num(arrays[column])), sizes):
+            raise JetmillError(f"{path}: branches '{column}' and '{columns[0]}' have different lengths")
     return sizes
 
 
-def _global(index: ak.Array, links: np.ndarray, sizes: np.ndarray, branch: str, of: str, path: str) -> np.ndarray:
+def _global(index: ak.Array, links: np.ndarray, sizes: np.ndarray, column: Column, of: str, path: str) -> np.ndarray:
     """Turn indices in each event into places in all values of the chunk; -1 stays."""
     flat = ak.to_numpy(ak.flatten(index)).astype(np.int64)
     event = jet_of(links)
     if (wrong := (flat < -1) | (flat >= sizes[event])).any():
         first = int(np.flatnonzero(wrong)[0])
         raise JetmillError(
-            f"{path}: '{branch}' holds {flat[first]}, but there are {sizes[event[first]]} {of} in that event"
+            f"{path}: '{column}' holds {flat[first]}, but there are {sizes[event[first]]} {of} in that event"
         )
     return np.where(flat < 0, -1, starts_of(sizes)[event] + flat)

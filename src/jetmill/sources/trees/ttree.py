@@ -1,0 +1,57 @@
+"""TTrees."""
+
+from collections.abc import Iterator, Sequence
+
+import awkward as ak
+import uproot
+from uproot.interpretation.identify import UnknownInterpretation
+from uproot.interpretation.objects import CannotBeAwkward
+
+from jetmill.sources.trees import tree
+from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.tree import MOST_COMPRESSED, Arrays, Tree
+
+
+class TTree(Tree):
+    """A TTree."""
+
+    unknown = (UnknownInterpretation, CannotBeAwkward, NotImplementedError)
+
+    def __init__(self, path: str, found: uproot.TTree):
+        self._tree, self._known = found, set(found.keys())
+        super().__init__(path, found.name, found.num_entries, map(Column, self._known))
+
+    def entry_type(self, column: Column) -> ak.types.Type:
+        """Return the type of an entry of the whole branch; nothing is read."""
+        branch = self._tree[column.branch]
+        return branch.interpretation.awkward_form(branch.file).type
+
+    def typename(self, column: Column) -> str:
+        """Return what ROOT calls the type of the branch."""
+        return str(self._tree[column.branch].typename)
+
+    def counter(self, column: Column) -> Column | None:
+        """Return the branch that holds the lengths of the lists of another one, if there is one."""
+        counted = self._tree[column.branch].count_branch
+        return None if counted is None or counted.name not in self._known else Column(counted.name)
+
+    def read(self, columns: Sequence[Column], file_bytes: int) -> Iterator[tuple[int, Arrays]]:
+        """Return an iterator over all entries."""
+        branches = list(dict.fromkeys(column.branch for column in columns))
+        step = max(1, int(tree.CHUNK_BYTES * self.num_entries / max(1, self._bytes(branches, file_bytes))))
+        return (
+            (len(entries), {column: self.take(column, entries[column.branch]) for column in columns})
+            for entries in self._tree.iterate(branches, step_size=step, library="ak")
+        )
+
+    def _bytes(self, branches: Sequence[str], file_bytes: int) -> int:
+        """Return the bytes of some branches in memory, or raise if the numbers in the tree are impossible."""
+        size = 0
+        for name in branches:
+            branch = self._tree[name]
+            if branch.num_entries != self.num_entries:
+                raise ValueError(f"'{name}' has {branch.num_entries} entries, the tree {self.num_entries}")
+            size += max(branch.uncompressed_bytes, branch.compressed_bytes)
+        if size > MOST_COMPRESSED * file_bytes:
+            raise ValueError(f"{size} bytes are announced, in a file of {file_bytes}")
+        return size
