@@ -16,15 +16,12 @@ from jetmill.toys import dumps
 logger = logging.getLogger(__name__)
 
 
-def open_hdf5(
-    path: str,
-    settings: Input,
-    constituents: Mapping[str, Constituents],  # noqa: ARG001
-) -> AbstractContextManager[Source]:
+def open_hdf5(path: str, settings: Input, constituents: Mapping[str, Constituents]) -> AbstractContextManager[Source]:
     """Open the datasets of a file."""
     from jetmill.sources.datasets.reader import open_datasets
 
-    return open_datasets(path, jets=settings.jets)
+    aliases = {name: collection.aliases for name, collection in constituents.items()}
+    return open_datasets(path, jets=settings.jets, aliases=aliases | {settings.jets: settings.aliases})
 
 
 def write_toys(path: Path, process: str, n_jets: int, rng: np.random.Generator, number: int) -> None:  # noqa: ARG001

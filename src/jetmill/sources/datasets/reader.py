@@ -30,7 +30,7 @@ class Hdf5Chunk:
 
     def __init__(self, file: "Hdf5Dump", rows: slice, names: Sequence[str]):
         jets = file.read(file.jets, rows)
-        self.columns = {name: _native(jets[name]) for name in names}
+        self.columns = {name: _native(jets[file.field(file.jets, name)]) for name in names}
         self.entry = np.arange(rows.start, rows.stop)
         self.position = np.zeros_like(self.entry)
         self._file, self._rows = file, rows
@@ -39,20 +39,23 @@ class Hdf5Chunk:
         """Read the valid constituents of some jets, all records of the chunk at once."""
         dataset = self._file.dataset(collection)
         if not jets.any():
-            return ConstituentColumns(np.empty(0, dtype=np.int64), {n: np.empty(0, dataset.dtype[n]) for n in names})
+            types = self._file.constituent_dtypes(collection, names)
+            return ConstituentColumns(np.empty(0, dtype=np.int64), {n: np.empty(0, types[n]) for n in names})
         slots = self._file.read(collection, self._rows)
         used = slots[VALID].astype(bool) if VALID in dataset.dtype.names else _not_nan(slots)
         used &= jets[:, None]
         # Selecting whole records first, then their fields, is faster than a mask per field.
         records = slots.reshape(-1).take(np.flatnonzero(used))
-        return ConstituentColumns(used.sum(axis=1)[jets], {name: _native(records[name]) for name in names})
+        fields = {name: self._file.field(collection, name) for name in names}
+        return ConstituentColumns(used.sum(axis=1)[jets], {name: _native(records[f]) for name, f in fields.items()})
 
 
 class Hdf5Dump:
     """An open HDF5 file with one structured dataset of jets and one of each kind of constituents."""
 
-    def __init__(self, path: str, file: h5py.File, jets: str):
+    def __init__(self, path: str, file: h5py.File, jets: str, aliases: Mapping[str, Mapping[str, str]]):
         self.jets = jets
+        self._aliases = aliases
         self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
         self._path, self._file = path, file
         self._datasets: dict[str, h5py.Dataset] = {}
@@ -87,6 +90,10 @@ class Hdf5Dump:
             yield Hdf5Chunk(self, slice(start, min(start + step, n_jets)), names)
         for name in (self.jets, *constituents):
             self._warn_of_zeros(name)
+
+    def field(self, dataset: str, name: str) -> str:
+        """Return the field of a dataset that holds a variable."""
+        return self._aliases.get(dataset, {}).get(name, name)
 
     def dataset(self, name: str) -> h5py.Dataset:
         """Return a structured dataset, or raise."""
@@ -139,15 +146,14 @@ class Hdf5Dump:
             raise JetmillError(f"{self._path}: dataset '{dataset}' has shape {found.shape}, not {expected}")
         fields, types = found.dtype.names or (), {}
         for name in names:
-            if name not in fields:
-                raise JetmillError(
-                    f"{self._path}: dataset '{dataset}' has no field '{name}'.{nearest_quantity(name, fields)}"
-                )
-            if found.dtype[name].kind not in "fiub" or found.dtype[name].shape:
-                raise JetmillError(
-                    f"{self._path}: field '{name}' of '{dataset}' ({found.dtype[name]}) is not one number"
-                )
-            types[name] = found.dtype[name].newbyteorder("=")
+            field = self.field(dataset, name)
+            if field not in fields:
+                given = "" if field == name else f", as the alias {name} says"
+                hint = nearest_quantity(field, fields)
+                raise JetmillError(f"{self._path}: dataset '{dataset}' has no field '{field}'{given}.{hint}")
+            if (dtype := found.dtype[field]).kind not in "fiub" or dtype.shape:
+                raise JetmillError(f"{self._path}: field '{field}' of '{dataset}' ({dtype}) is not one number")
+            types[name] = dtype.newbyteorder("=")
         return types
 
 
@@ -173,7 +179,9 @@ def _filters_are_known(dataset: h5py.Dataset) -> bool:
 
 
 @contextmanager
-def open_datasets(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
+def open_datasets(
+    path: str, *, jets: str, aliases: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[Hdf5Dump]:
     """Open a file of structured datasets.
 
     Parameters
@@ -182,6 +190,8 @@ def open_datasets(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
         The file.
     jets
         Name of the dataset of jets.
+    aliases
+        Dataset to variable to the field that holds it, where that has another name.
 
     Raises
     ------
@@ -200,4 +210,4 @@ def open_datasets(path: str, *, jets: str) -> Iterator[Hdf5Dump]:
     except OSError as error:
         raise UnreadableError(f"{path}: cut short or not a readable HDF5 file ({first_line(error)})") from None
     with file:
-        yield Hdf5Dump(path, file, jets)
+        yield Hdf5Dump(path, file, jets, aliases or {})

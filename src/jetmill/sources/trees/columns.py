@@ -50,8 +50,9 @@ class Column:
             sizes = ak.num(entries, axis=-1)
             wrong = sizes != 1 if element is None else sizes <= element
             if ak.any(wrong, axis=None):
-                wanted = "not 1" if element is None else f"no [{element}]"
-                raise LookupError(f"holds a list of {ak.flatten(sizes[wrong], axis=None)[0]}, {wanted}")
+                first = ak.flatten(sizes[wrong], axis=None)[0]
+                wanted = "not of 1, as one per event is" if element is None else f"which has no [{element}]"
+                raise LookupError(f"holds a list of {first}, {wanted}")
             entries = entries[..., element or 0]
         return entries
 

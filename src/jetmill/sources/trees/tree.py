@@ -105,9 +105,10 @@ class Tree(ABC):
 
     def missing(self, names: Sequence[str], key: str = "") -> JetmillError:
         """Return an error for a branch that has none of some names, which a key of the configuration may give."""
-        whole = self.find(names[0].rpartition(".")[0])
+        head = names[0].rpartition(".")[0]
+        whole = self.find(head)
         members = [] if whole is None else self.held(whole).fields
-        hint = f" '{whole}' has {', '.join(members)}" if members else nearest_quantity(names, self.spellings)
+        hint = f" '{head}' has {', '.join(members)}" if members else nearest_quantity(names, self.spellings)
         quoted = " or ".join(f"'{name}'" for name in dict.fromkeys(names))
         given = f", as {key} says" if key else ""
         return JetmillError(f"{self.path}: tree '{self.name}' has no branch {quoted}{given}.{hint}")
