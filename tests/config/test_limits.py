@@ -271,9 +271,9 @@ def test_bins_of_a_variable():
 
 def test_many_mistakes_are_told_once():
     *lines, last = refusal(**{"jets.missing.values_of": {f"v{n}": [1] for n in range(2000)}}).splitlines()
-    assert (len(lines), last) == (50, "there are more mistakes; fix these first")
+    assert (len(lines), last) == (50, "more mistakes: fix these first")
     *lines, last = refusal(jets={f"v{n}": 1 for n in range(2000)}).splitlines()
-    assert (len(lines), last) == (50, "there are more mistakes; fix these first")
+    assert (len(lines), last) == (50, "more mistakes: fix these first")
 
 
 def test_levels_without_end():

@@ -68,4 +68,4 @@ def _without_null(value: Any) -> Any:
 
 def _lines(problems: list[str]) -> str:
     lines = [one_line(problem) for problem in problems[:MAX_LINES]]
-    return "\n".join([*lines, *(["there are more mistakes; fix these first"] if len(problems) > MAX_LINES else [])])
+    return "\n".join([*lines, *(["more mistakes: fix these first"] if len(problems) > MAX_LINES else [])])
