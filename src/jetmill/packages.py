@@ -16,8 +16,6 @@ class Package:
     ----------
     key
         The key of the configuration that needs it, and its value.
-    name
-        What it is called.
     modules
         Modules of it that are imported.
     install

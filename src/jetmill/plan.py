@@ -35,13 +35,12 @@ FILES_PER_BIN_JOB = 50
 class Plan:
     """The work that a configuration asks for.
 
-    With `jobs_run_here`, jobs have the packages that are installed here, and missing ones are reported.
+    With `jobs_run_here`, jobs have the packages that are installed here, and missing ones are errors.
 
     Raises
     ------
     JetmillError
-        With one line per problem: a glob without matches; a file that is missing, listed twice or without a checksum; a
-        package that is not installed.
+        With one line per problem: input files, checksums, packages.
     """
 
     def __init__(self, config: Config, *, jobs_run_here: bool = False):

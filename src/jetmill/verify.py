@@ -31,17 +31,7 @@ LINE_BYTES = 10 * 10**9
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not as the manifest says.
-
-    Attributes
-    ----------
-    path
-        The file.
-    found, expected
-        What it is and what the manifest says, as parts of a sentence.
-    advice
-        What to do about it.
-    """
+    """A file that is not as the manifest says: what was `found` and `expected`, as parts of a sentence."""
 
     path: str
     found: str
@@ -58,10 +48,8 @@ class Findings:
 
     Attributes
     ----------
-    n_files
-        Finished files that the manifest names.
-    problems
-        At most one for each of them.
+    n_files, problems
+        Finished files that the manifest names, and at most one problem for each.
     changed_inputs
         Input files, plug-ins, networks and maps that differ from those that the results were made from.
     warnings

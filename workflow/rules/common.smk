@@ -46,6 +46,17 @@ def placed(w, found):
     return [placed(w, path) for path in found]
 
 
+def figure(name, category, label):
+    """Return a figure of the report; its caption is that of all figures that differ in wildcards only."""
+    caption = f"../report/{name.partition('_')[0]}.rst"
+    return report(
+        f"<results>/report/{name}.png",
+        caption=caption,
+        category="{fold}, " * FOLDS + category,
+        labels={"figure": label},
+    )
+
+
 onstart:
     begin()
     logger.info(summary(PLAN))

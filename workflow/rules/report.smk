@@ -1,5 +1,3 @@
-# Categories of the report.
-IN_FOLD = "{fold}, " if FOLDS else ""
 PLOTS = expand(
     "<results>/report/{plot}.png",
     plot=[
@@ -24,30 +22,10 @@ rule plot_balance:
         batches=paths.NOMINAL_BATCHES,
         balance=paths.BALANCE,
     output:
-        cutflow=report(
-            "<results>/report/cutflow.png",
-            caption="../report/cutflow.rst",
-            category=f"{IN_FOLD}Cleaning",
-            labels={"figure": "jets after each cut"},
-        ),
-        classes=report(
-            "<results>/report/classes.png",
-            caption="../report/classes.rst",
-            category=f"{IN_FOLD}Balance",
-            labels={"figure": "jets of each class"},
-        ),
-        spectra=report(
-            "<results>/report/spectra.png",
-            caption="../report/spectra.rst",
-            category=f"{IN_FOLD}Balance",
-            labels={"figure": "spectra before and after weighting"},
-        ),
-        maps=report(
-            "<results>/report/maps.png",
-            caption="../report/maps.rst",
-            category=f"{IN_FOLD}Balance",
-            labels={"figure": "bins before and after weighting"},
-        ),
+        cutflow=figure("cutflow", "Cleaning", "jets after each cut"),
+        classes=figure("classes", "Balance", "jets of each class"),
+        spectra=figure("spectra", "Balance", "spectra before and after weighting"),
+        maps=figure("maps", "Balance", "bins before and after weighting"),
     log:
         "<logs>/plot_balance.log",
     localrule: LOOKUP < 500
@@ -67,12 +45,7 @@ rule plot_constituents:
     input:
         paths.NOMINAL_BATCHES,
     output:
-        report(
-            "<results>/report/constituents.png",
-            caption="../report/constituents.rst",
-            category=f"{IN_FOLD}Cleaning",
-            labels={"figure": "constituents after selection"},
-        ),
+        figure("constituents", "Cleaning", "constituents after selection"),
     log:
         "<logs>/plot_constituents.log",
     conda:
@@ -89,12 +62,7 @@ rule plot_resampling:
     input:
         balance=paths.BALANCE,
     output:
-        report(
-            "<results>/report/resampling_{output}.png",
-            caption="../report/resampling.rst",
-            category=f"{IN_FOLD}Balance",
-            labels={"figure": "resampling of {output}"},
-        ),
+        figure("resampling_{output}", "Balance", "resampling of {output}"),
     log:
         "<logs>/plot_resampling/{output}.log",
     localrule: LOOKUP < 500
@@ -115,12 +83,7 @@ rule plot_variables:
         train=paths.joined_files(PLAN, "hdf5")["train"],
         parts=paths.part_files(PLAN, "hdf5", "train"),
     output:
-        report(
-            "<results>/report/variables_{range}.png",
-            caption="../report/variables.rst",
-            category=f"{IN_FOLD}Variables",
-            labels={"figure": "variables of range {range}"},
-        ),
+        figure("variables_{range}", "Variables", "variables of range {range}"),
     log:
         "<logs>/plot_variables/range_{range}.log",
     localrule: True
@@ -143,12 +106,7 @@ rule plot_closure:
         balance=paths.BALANCE,
         part=paths.part_files(PLAN, "hdf5", "train")[0],
     output:
-        report(
-            "<results>/report/closure.png",
-            caption="../report/closure.rst",
-            category=f"{IN_FOLD}Variables",
-            labels={"figure": "closure of the scaling"},
-        ),
+        figure("closure", "Variables", "closure of the scaling"),
     log:
         "<logs>/plot_closure.log",
     conda:

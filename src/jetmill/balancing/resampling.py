@@ -69,13 +69,13 @@ class Method:
     Attributes
     ----------
     take
-        From the jets that there are to the largest quotas.
+        From the available jets to the largest quotas.
     class_target, shape_target
         Whether its target can be a class, and whether it can be ``average`` or ``flat``; it has none if neither.
     repeats
         Whether it may take a jet more than once.
     description
-        What it does, for the key ``balance.resampling.method``.
+        For the key ``balance.resampling.method``.
     """
 
     take: Take
@@ -203,12 +203,8 @@ def take_pdf(pool: Pool) -> Largest:
 def take_countup(pool: Pool) -> Largest:
     """Take every jet of the target class once, and of others as many for their share, in its spectrum.
 
-    ``countup`` of UPP (stages/resampling.py). All are fewer if `max_upsampling` or `max_repeats` demand it.
-
-    Raises
-    ------
-    JetmillError
-        If the target is not a class.
+    ``countup`` of UPP (stages/resampling.py). All are fewer if `max_upsampling` or `max_repeats` require it. Raises
+    JetmillError if the target is not a class.
     """
     if not isinstance(pool.target, int):
         raise JetmillError(f"resampling by 'countup' needs a class as target, not '{pool.target}'")

@@ -104,12 +104,7 @@ class Cleaner:
 
     @contextmanager
     def open(self, path: str, number: int) -> "Iterator[CleanedFile]":
-        """Open an input file.
-
-        Parameters
-        ----------
-        number
-            Position of the file in the list of the sample.
+        """Open an input file, given its position in the list of the sample.
 
         Raises
         ------
@@ -185,12 +180,7 @@ class Cleaner:
 class CleanedFile:
     """An open input file, seen as cleaned jets.
 
-    Attributes
-    ----------
-    number
-        Position of the file in the list of the sample.
-    types
-        Types of the columns, but for `Cleaner.own_types`.
+    `number` is its position in the list of the sample; `types` are those of the columns except `Cleaner.own_types`.
     """
 
     cleaner: Cleaner

@@ -64,12 +64,7 @@ class _InMemory:
 class _OnDisk:
     """A run: columns in a file, with jets sorted by key.
 
-    Attributes
-    ----------
-    starts, lengths
-        First byte and number of values of each column in the file.
-    end
-        Byte after the last one of the run.
+    `starts` are the first byte of each column; `end` is the byte after the last one of the run.
     """
 
     file: Any
@@ -144,12 +139,8 @@ class Block:
 class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
     """A buffer for the columns of a batch.
 
-    Parameters
-    ----------
-    directory
-        Directory of the unnamed file for what does not fit into memory.
-    own
-        Types of the columns that no input file has. `ROW` is filled here.
+    `directory` is that of the unnamed file for what does not fit into memory; `own` are the types of columns that no
+    input file has, of which `ROW` is filled here.
     """
 
     def __init__(self, directory: Path, own: dict[Column, np.dtype]):

@@ -14,14 +14,8 @@ from jetmill.variables.operations import true
 def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[np.ndarray, list[int]]:
     """Apply cuts one after the other to columns (n_jets,) after `mark_missing`.
 
-    A jet that misses a variable of a cut is dropped, or kept if the cut says so, whatever the expression yields for
-    NaN.
-
-    Returns
-    -------
-    passed : ndarray of bool, shape (n_jets,)
-    left
-        Number of jets after each cut.
+    Return which jets pass, bool (n_jets,), and the number of jets left after each cut. A jet that misses a variable of
+    a cut is dropped, or kept if the cut says so, whatever the expression yields for NaN.
     """
     passed = np.ones(len(next(iter(columns.values()))), dtype=bool)
     left = []
@@ -34,14 +28,9 @@ def apply_cuts(columns: Mapping[str, np.ndarray], cuts: Sequence[Cut]) -> tuple[
 def find_classes(
     columns: Mapping[str, np.ndarray], classes: Sequence[str | None], n_jets: int
 ) -> tuple[np.ndarray, int]:
-    """Find the first class of each jet whose expression is true; None is true for no jet.
+    """Find the first class of each jet whose expression is true (None for no jet), int16 (n_jets,); -1 for none.
 
-    Returns
-    -------
-    labels : ndarray of int16, shape (n_jets,)
-        Position of the class, -1 for jets of none.
-    ambiguous
-        Number of jets for which more than one expression is true (``rest`` aside).
+    Also return the number of jets for which more than one expression is true (``rest`` aside).
     """
     labels, matches = np.full(n_jets, -1, dtype=np.int16), np.zeros(n_jets, dtype=np.int16)
     for number, text in enumerate(classes):

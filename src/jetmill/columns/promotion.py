@@ -13,14 +13,12 @@ Span = tuple[int, int]
 
 
 class Types:
-    """The types in which files store the columns.
-
-    The order in which files and batches are added does not matter.
+    """The types in which files store the columns; the order in which files and batches are added does not matter.
 
     Attributes
     ----------
     found
-        For each column, its types, and the first file with each.
+        Column to its types, and the first file with each.
     spans
         Smallest and largest integer of each column that keeps the type of the files.
     """

@@ -33,14 +33,7 @@ class Kind(Enum):
 class Column:
     """A column of cleaned jets or of their constituents.
 
-    Attributes
-    ----------
-    kind
-        What it holds.
-    name
-        Name of the variable or label; empty for kinds that have one column.
-    collection
-        Collection of constituents that it belongs to, None for a column of jets.
+    `name` is empty for kinds that have one column; `collection` is None for a column of jets.
     """
 
     kind: Kind

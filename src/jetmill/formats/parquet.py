@@ -19,16 +19,7 @@ BLOCK_ROWS = 50_000
 
 
 def write(part: "Part", output: str | Path) -> None:
-    """Write a part.
-
-    Columns: variables of jets by name, ``<collection>_<variable>`` as lists without padding,
-    ``label_<class>`` as bool, ``flavour_label``, weights and what is passed through.
-
-    Raises
-    ------
-    JetmillError
-        If pyarrow is not installed.
-    """
+    """Write a part: variables of jets by name, of constituents as lists, ``label_<class>`` as bool."""
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 
     pa, pq = PACKAGE.load(), PACKAGE.load("pyarrow.parquet")

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 
 def write(part: "Part", output: str | Path, *, compression: str) -> None:
-    """Write a part as one dataset of records per object: ``jets`` (n,), constituents (n, slots).
+    """Write a part as one dataset of records per object: ``jets`` (n,), constituents (n, slots) (docs/output.md).
 
-    Variables are not scaled. ``jets`` has ``flavour_label``, the class; constituents have ``valid``,
-    those in use in front. Attributes: of ``jets``, ``flavour_label`` with the names of the classes; of
-    the file, what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
+    Attributes of the file are what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
     """
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 

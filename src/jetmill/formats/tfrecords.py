@@ -21,26 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> None:
-    """Write ``<output>_0001.tfrecord`` and so on, and ``metadata.json``, into a directory.
+    """Write ``<output>_0001.tfrecord`` and so on, and ``metadata.json``, into a directory (docs/output.md).
 
-    | feature | type | content |
-    |---|---|---|
-    | ``X_jets`` | float (n_jet_variables) | scaled inputs |
-    | ``Y_jets`` | int64 (n_classes) | one-hot labels |
-    | ``Weights`` | float (1) | the first weight |
-    | ``X_Add_Vars`` | float (n) | ``write.conditional``, if there are any |
-    | ``<constituents>/inputs`` | float (slots * n_variables) | scaled inputs, row by row |
-    | ``<constituents>/valid`` | int64 (slots) | slots in use |
-    | ``<constituents>/labels/<name>`` | int64 or float (slots) | truth |
-
-    ``metadata.json`` has the numbers under umami's names, and the names of variables, classes and labels.
-
-    Parameters
-    ----------
-    joined
-        The finished file of the output.
-    records_per_file
-        Jets in a file; the last one has the rest.
+    Each file has `records_per_file` jets, the last one the rest.
     """
     output = Path(output)
     with atomic_write(output, directory=True) as partial, layout.reopen_finished(joined) as file:

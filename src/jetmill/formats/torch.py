@@ -16,20 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def write(part: str | Path, output: str | Path) -> None:
-    """Write a finished part as ``.pt``.
-
-    Keys: ``inputs`` (n_jets, n_variables) in the precision of the part, ``is_default`` bool of the
-    same shape, ``labels`` int64 (n_jets,), ``weight`` and further weights float32, ``bins`` int8
-    to int32 (n_jets, n_axes), ``spectators`` float32 (n_jets, n_outputs), and the lists of names
-    ``variables``, ``classes``, ``spectator_names``. If they are asked for, ``conditional`` (n_jets, n),
-    ``targets`` (n_jets, n) and ``additional_labels_<name>`` (n_jets,). For each collection of constituents
-    ``<collection>_inputs``, ``_valid``, ``_labels_<name>`` (int64 or float32) and the names ``_variables``.
-
-    Raises
-    ------
-    JetmillError
-        If PyTorch is not installed.
-    """
+    """Write a finished part as ``.pt`` (docs/output.md)."""
     torch = PACKAGE.load()
     with layout.reopen_finished(part) as file:
         arrays = {

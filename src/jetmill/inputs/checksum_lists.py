@@ -42,16 +42,9 @@ Checksums = dict[str, str]
 
 @dataclass(frozen=True)
 class Expected:
-    """The checksums of the input files of a sample.
+    """The checksums of the input files of a sample: `of` each file, from the list at `path`.
 
-    Attributes
-    ----------
-    of
-        Input file, as the sample names it, to its checksums.
-    path
-        The list they come from.
-    unused
-        How many of its paths belong to no file of the sample.
+    `unused` is how many paths of the list belong to no file of the sample.
     """
 
     of: dict[str, Checksums] = field(default_factory=dict)

@@ -28,13 +28,8 @@ def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
 def record_dataset(directory: str | Path, batch_size: int, *, shuffle: int = 10_000, seed: int = 0) -> tf.data.Dataset:
     """Return batches from a directory of TFRecords, as dictionaries of tensors by name of the feature.
 
-    Parameters
-    ----------
-    shuffle
-        Records in memory from which the next one is drawn, of several files at a time; each iteration has a new order.
-        0 keeps the order of the files.
-    seed
-        Seed of the order.
+    The next record is drawn from `shuffle` ones in memory, of several files at a time; each iteration has a new order,
+    which depends on `seed`. 0 keeps the order of the files.
 
     Raises
     ------

@@ -221,13 +221,8 @@ def draw_variables(
 ) -> Figure:
     """Draw variables per class, each in its own unit and scaled.
 
-    Parameters
-    ----------
-    variables
-        Name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,).
-    labels : ndarray of integers, shape (n_jets,)
-    weights : ndarray of float, shape (n_jets,), optional
-        What each jet counts in the histograms; 1 if not given.
+    `variables` is name to values in their unit (n_jets,), NaN where missing, and scaled values (n_jets,). `weights`
+    (n_jets,) are what each jet counts in the histograms, by default 1.
     """
     # For a hundred small plots, minor ticks and matplotlib's layout take four fifths of the time.
     plain = {"figure.constrained_layout.use": False, "axes.titley": 1.02, "xtick.minor.visible": False}

@@ -20,9 +20,9 @@ class Method:
     shift_and_scale
         From statistics to the two numbers; a scale of 0 where the values do not spread.
     quartiles
-        Whether it needs the exact quartiles, for which the values are read twice.
+        Whether it needs exact quartiles, for which the values are read twice.
     description
-        What it does, for the key ``scaling.method``.
+        For the key ``scaling.method``.
     """
 
     shift_and_scale: _Function

@@ -69,14 +69,12 @@ class Statistics:
 
     Attributes
     ----------
-    moments
-        Of the values.
-    log_moments
-        Of their logarithms, if these are scaled.
+    moments, log_moments
+        Of the values, and of their logarithms, if these are scaled.
     quartiles
-        First, second and third, of the logarithms if these are scaled; None if nobody asks for them.
+        First, second and third, of the logarithms if these are scaled; None if no method needs them.
     missing
-        How many values are missing besides.
+        Number of missing values.
     ends
         How often the smallest and the largest value occur.
     """
@@ -94,14 +92,9 @@ class Statistics:
 
 
 class Accumulator:
-    """The statistics of a variable from its values in blocks: in one pass, or in two if there are quartiles.
+    """Collects the statistics of a variable from blocks of values: in one pass, or in two with quartiles.
 
-    Parameters
-    ----------
-    log
-        Whether logarithms are scaled.
-    quartiles
-        Whether quartiles are wanted; then every block must come again after `look_closer`.
+    With `log`, logarithms are scaled. With `quartiles`, every block must come again after `look_closer`.
     """
 
     def __init__(self, *, log: bool, quartiles: bool):

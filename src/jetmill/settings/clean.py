@@ -20,14 +20,12 @@ class InputBatch:
 
     Attributes
     ----------
-    sample, number
-        Name of the sample, and number of the batch in it, with leading zeros.
-    files
-        Paths, in the order of the sample.
+    number
+        Number of the batch in the sample, with leading zeros.
     first_file
         Position of the first file in the list of the sample.
     checksums
-        File to algorithm to the checksum that it must have, for files of which some are given.
+        File to algorithm to the expected checksum, where known.
     """
 
     sample: str

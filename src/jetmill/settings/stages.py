@@ -11,21 +11,7 @@ from jetmill.settings.scaling import ScalingRules
 
 @dataclass(frozen=True, kw_only=True)
 class BinSettings:
-    """Settings of bin_jets.
-
-    Attributes
-    ----------
-    bins
-        Variable to the segments of its axis.
-    n_classes
-        Number of classes.
-    outside
-        ``error`` or ``drop``, what to do with training jets outside the bins.
-    event_weights
-        Variables whose product is the event weight.
-    batches
-        First of the listed batches to count, and the one after the last.
-    """
+    """Settings of bin_jets; `batches` are the first of the listed batches to count, and the one after the last."""
 
     bins: Mapping[str, tuple[Segment, ...]]
     n_classes: int
@@ -48,23 +34,7 @@ class BinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceSettings:
-    """Settings of balance.
-
-    Attributes
-    ----------
-    bins
-        Variable to the segments of its axis.
-    classes, samples
-        Their names, in order.
-    weights
-        Name of each weight table to its method, and the reference class if it has one.
-    event_weights
-        Variables whose product is the event weight.
-    resampling
-        How often jets are taken.
-    strict
-        Whether a class without training jets is an error.
-    """
+    """Settings of balance; `weights` is name of each table to its method, with the reference class if it has one."""
 
     bins: Mapping[str, tuple[Segment, ...]]
     classes: tuple[str, ...]
@@ -112,15 +82,7 @@ class FitSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSettings:
-    """Settings of merge_scalers.
-
-    Attributes
-    ----------
-    rules
-        Scaling of jets and of each collection of constituents.
-    strict
-        Whether a variable that is constant or always missing is an error.
-    """
+    """Settings of merge_scalers: scaling of jets and of each collection; whether a constant variable is an error."""
 
     rules: Mapping[str, ScalingRules]
     strict: bool

@@ -48,14 +48,9 @@ def section(cls: type[T]) -> type[T]:
 
 @dataclass(frozen=True)
 class Before:
-    """Turns what the user wrote into what the type expects.
+    """Converts what the user wrote to what the type expects.
 
-    Attributes
-    ----------
-    function
-        From the one to the other; raises ValueError with the message for the user.
-    also
-        Further type that the user may write, for the schema.
+    `function` raises ValueError with the message for the user; `also` is a further type for the schema.
     """
 
     function: Callable[[Any], Any]

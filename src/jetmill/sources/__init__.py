@@ -17,15 +17,7 @@ __all__ = ["Chunk", "ConstituentColumns", "Source", "UnreadableError", "open_sou
 def open_source(
     path: str, settings: Input, constituents: Mapping[str, Constituents] | None = None
 ) -> AbstractContextManager[Source]:
-    """Open an input file of the format that the configuration names.
-
-    Raises
-    ------
-    UnreadableError
-        If the file is damaged, gone or out of reach, now or while it is read.
-    JetmillError
-        If it does not hold what the configuration names.
-    """
+    """Open an input file of the format that the configuration names; raises what `InputFormat.open` does."""
     from jetmill.sources.registry import INPUT_FORMATS
 
     return INPUT_FORMATS[settings.format].open(path, settings, constituents or {})

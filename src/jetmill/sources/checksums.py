@@ -40,13 +40,8 @@ _HASHES: dict[str, Callable[[], _Hash]] = {
 def check_bytes(path: str, expected: Mapping[str, str], also: Iterable[str] = ()) -> dict[str, str]:
     """Read a local file once, compare its checksums with the expected ones, and return them.
 
-    `expected` is algorithm (``adler32``, ``md5``, ``sha256``) to checksum in lower case; `also` are further algorithms
-    whose checksums are wanted.
-
-    Raises
-    ------
-    UnreadableError
-        If the file cannot be read, or a checksum is not the expected one.
+    `expected` is algorithm (``adler32``, ``md5``, ``sha256``) to checksum in lower case, `also` further algorithms.
+    Raises UnreadableError if the file cannot be read, or a checksum differs.
     """
     hashes = {name: _HASHES[name]() for name in (*expected, *also)}
     if not hashes:

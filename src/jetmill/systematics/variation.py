@@ -48,18 +48,9 @@ Vary = Callable[[Given], Varied]
 
 @dataclass(frozen=True)
 class Variation:
-    """A function that varies constituents, and what it needs.
+    """A function that varies constituents, and what it needs: roles, names of maps, and random numbers.
 
-    Attributes
-    ----------
-    apply
-        From what is given to what changes.
-    roles
-        What it needs to know of a constituent.
-    maps
-        Names of its histograms.
-    random
-        What it needs random numbers for, to ``uniform`` or ``normal``.
+    `random` is purpose to distribution, ``uniform`` or ``normal``.
     """
 
     apply: Vary

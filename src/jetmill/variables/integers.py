@@ -22,14 +22,7 @@ _INT64 = 2**63
 
 @dataclass(frozen=True, eq=False)
 class Integers:
-    """Integers, some of them missing.
-
-    Attributes
-    ----------
-    values : ndarray of int64, or of objects that are Python integers, shape (n,) or ()
-        Anything where missing.
-    missing : ndarray of bool, shape (n,) or ()
-    """
+    """Integers (int64, or objects that are Python integers), and where they are missing; shape (n,) or ()."""
 
     values: np.ndarray
     missing: np.ndarray | np.bool_ = np.False_

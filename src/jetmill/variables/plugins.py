@@ -33,15 +33,7 @@ JET = "jet"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A function of a user's file.
-
-    Attributes
-    ----------
-    path
-        The file, absolute.
-    name
-        Name of the function.
-    """
+    """A function of a user's file (absolute path)."""
 
     path: Path
     name: str
@@ -86,22 +78,15 @@ def apply_plugin(
 
     Parameters
     ----------
-    columns
-        Variable of the constituents to values, each (n_values,), read-only. The function also gets ``jet``, int64, the
-        position of the jet of each constituent in `jets`.
+    columns, jets
+        Variables of the constituents, each (n_values,), and of the jets, each (n_jets,), read-only. The function also
+        gets ``jet``, int64, the position of the jet of each constituent in `jets`.
     counts : ndarray of int, shape (n_jets,)
-    jets
-        Variable of the jets to values, each (n_jets,).
-
-    Returns
-    -------
-    dict
-        Name to values, each (n_values,), numbers or bool; NaN where the function masks.
 
     Raises
     ------
     JetmillError
-        If the function fails, or returns anything but a dict of arrays of numbers of this length.
+        If the function fails, or returns anything but a dict of arrays (n_values,) of numbers.
     """
     if JET in columns:
         raise JetmillError(f"{plugin}: the constituents have a variable '{JET}', the name of the number of the jet")

@@ -27,21 +27,10 @@ from jetmill.workflow.earlier_results import check_samples
 
 
 def run_in_process(raw: Mapping[str, Any], *, first: str = "make_toys", last: str = "write_manifest") -> Path:
-    """Run all jobs one after the other, except for the plots; return the directory of the results.
+    """Run all jobs except the plots, or those from `first` to `last` (`STAGES`); return the directory of the results.
 
-    Finished files are written again. Snakemake does not know of them, so a run of it starts from the beginning.
-
-    Parameters
-    ----------
-    raw
-        The configuration, as read from a YAML file.
-    first, last
-        First and last rule to run (`STAGES`); the files of earlier rules must exist.
-
-    Raises
-    ------
-    JetmillError
-        For a mistake in the configuration or in the input files, and for results of other samples.
+    Finished files are written again. Snakemake does not know of them, so a run of it starts from the beginning. Raises
+    JetmillError for a mistake in the configuration or in the input files, and for results of other samples.
     """
     plan = Plan.from_raw(raw, jobs_run_here=True)
     if unknown := [name for name in (first, last) if name not in STAGES]:

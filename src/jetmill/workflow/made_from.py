@@ -79,16 +79,9 @@ def _hash_once(settings: Any) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """What the current or last run of an output directory expects.
+    """What the current or last run of an output directory expects; it is kept at `path`.
 
-    Attributes
-    ----------
-    path
-        Where it is kept.
-    run
-        Name of the run.
-    settings
-        Hash of the whole configuration and of the list of input files.
+    `settings` is a hash of the whole configuration and of the list of input files.
     """
 
     path: Path

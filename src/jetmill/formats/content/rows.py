@@ -68,14 +68,7 @@ class Ragged:
 
 @dataclass(frozen=True)
 class Valid:
-    """Which slots hold a constituent.
-
-    Attributes
-    ----------
-    counts : ndarray of int64, shape (n_jets,)
-    length
-        Slots of a row.
-    """
+    """Which slots hold a constituent: the first `counts` (n_jets,) of `length` slots."""
 
     counts: np.ndarray
     length: int

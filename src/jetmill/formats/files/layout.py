@@ -99,10 +99,8 @@ def write_rows(
         Dataset to rows, of the same jets each.
     order : ndarray of int, shape (n_jets,)
         Row to put at each place.
-    attributes
-        Dataset or group to its attributes.
-    types
-        Dataset to the type it is written as, where that is not its own.
+    attributes, types
+        Dataset (or group) to its attributes, and to the type it is written as, where that is not its own.
     compression
         See `jetmill.compression`.
     """

@@ -196,7 +196,7 @@ def open_datasets(
     Raises
     ------
     UnreadableError
-        If the file is not there, not HDF5 or cut short.
+        If the file is missing, not HDF5 or truncated.
     JetmillError
         If it is a URL.
     """

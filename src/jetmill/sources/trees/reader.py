@@ -158,7 +158,7 @@ def open_tree(path: str, settings: Input, constituents: Mapping[str, Constituent
     Raises
     ------
     UnreadableError
-        If the file is not there, not a ROOT file or damaged, or its server does not give it.
+        If the file is missing, not a ROOT file or damaged, or its server does not deliver it.
     JetmillError
         If it has no such tree, or the package that its URL needs is not installed.
     """

@@ -33,17 +33,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Process:
-    """A process.
-
-    Attributes
-    ----------
-    name
-        For ``samples.<name>.toy.process``.
-    summary
-        What it is, for the reference of the configuration.
-    spectra
-        Experiment, ``CMS`` or ``ATLAS``, to its jets there.
-    """
+    """A process, for ``samples.<name>.toy.process``, and its jets by experiment, ``CMS`` or ``ATLAS``."""
 
     name: str
     summary: str
