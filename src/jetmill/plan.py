@@ -1,7 +1,7 @@
 """The jobs of a run before anything runs: files, batches, ranges of variables, parts and their settings."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -26,7 +26,7 @@ from jetmill.settings.stages import (
 )
 from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.sources.remote import is_remote, protocol_of
-from jetmill.splitting import EACH_ITS_OWN, SPLITS, VAL_RESAMPLED, Groups, split_of
+from jetmill.splitting import EACH_ITS_OWN, SPLITS, TEST_OF, VAL_RESAMPLED, Groups, groups_of_role, samples_of, split_of
 
 # A job that counts a few small batches takes longer to start than to run.
 FILES_PER_BIN_JOB = 50
@@ -88,13 +88,14 @@ class Plan:
 
         With the groups of rows that the splits of samples are made of there, where these are not groups of their own.
         """
-        directories = self.config.split.results
-        return {
-            str(PurePath(self.config.output_dir, name)): {
-                sample: groups for sample in self.config.samples if groups != EACH_ITS_OWN
+        found = {}
+        for name, groups in self.config.split.results.items():
+            of_samples = {
+                sample: groups_of_role(groups, settings.splits) for sample, settings in self.config.samples.items()
             }
-            for name, groups in directories.items()
-        }
+            directory = str(PurePath(self.config.output_dir, name))
+            found[directory] = {sample: own for sample, own in of_samples.items() if own != EACH_ITS_OWN}
+        return found
 
     @cached_property
     def batches(self) -> list[InputBatch]:
@@ -147,9 +148,15 @@ class Plan:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The requested finished files: one per split, and resampled validation jets."""
-        splits = (split for split in SPLITS if split in self.config.write.outputs)
-        return (*splits, VAL_RESAMPLED) if self.config.balance.resampling.validation else (*splits,)
+        """The requested finished files: one per split, or sample for testing, and resampled validation jets."""
+        outputs = self._per_sample([split for split in SPLITS if split in self.config.write.outputs])
+        return (*outputs, VAL_RESAMPLED) if self.config.balance.resampling.validation else outputs
+
+    def _per_sample(self, splits: Sequence[str]) -> tuple[str, ...]:
+        """Return splits, with an output for each sample in place of test if so asked."""
+        of_samples = [TEST_OF + name for name, sample in self.config.samples.items() if "test" in sample.splits]
+        per_sample = self.config.write.test_per_sample
+        return tuple(o for split in splits for o in (of_samples if split == "test" and per_sample else [split]))
 
     @cached_property
     def range_numbers(self) -> list[str]:
@@ -167,7 +174,9 @@ class Plan:
     def parts(self, output: str) -> list[str]:
         """Return the numbers of the parts of an output, with leading zeros."""
         by_batch = self.config.write.shuffle == "batch"
-        n = len(self.batches) if by_batch else getattr(self.config.write.parts, split_of(output))
+        samples = samples_of(output, [*self.config.samples])
+        n_batches = sum(batch.sample in samples for batch in self.batches)
+        n = n_batches if by_batch else getattr(self.config.write.parts, split_of(output))
         return [f"{number:04d}" for number in range(n)]
 
     @property
@@ -188,7 +197,7 @@ class Plan:
     def outputs_of(self, variation: str) -> tuple[str, ...]:
         """Return the finished files of a variation, or the nominal ones."""
         systematics = self.config.systematics
-        return tuple(systematics.outputs) if variation and systematics is not None else self.outputs
+        return self._per_sample(systematics.outputs) if variation and systematics is not None else self.outputs
 
     @property
     def weighted_labels(self) -> dict[str, dict[str, int]]:

@@ -27,15 +27,33 @@ SHARE, REMAINDERS, NUMBER, CONDITION = "a share", "a list of remainders", "a num
 REMAINDER = "an integer expression"
 
 
+# Test jets of one sample.
+TEST_OF = "test_"
+
+
 def split_of(output: str) -> str:
-    """Return the split that an output (a split, or `VAL_RESAMPLED`) takes its jets from."""
-    return "val" if output == VAL_RESAMPLED else output
+    """Return the split that an output takes its jets from: a split, `VAL_RESAMPLED`, or `TEST_OF` a sample."""
+    return "val" if output == VAL_RESAMPLED else "test" if output.startswith(TEST_OF) else output
+
+
+def samples_of(output: str, samples: Sequence[str]) -> list[str]:
+    """Return the samples that an output takes its jets from."""
+    return [sample for sample in samples if output == TEST_OF + sample] if output.startswith(TEST_OF) else [*samples]
 
 
 def groups_of_fold(fold: int, folds: int) -> Groups:
     """Return the folds that training, validation and test of a fold are: all others, the next one, and this one."""
     val = (fold + 1) % folds
     return tuple(k for k in range(folds) if k not in (fold, val)), (val,), (fold,)
+
+
+def groups_of_role(groups: Groups, splits: Sequence[str]) -> Groups:
+    """Return the groups of a sample whose jets are for some splits only: the first one takes those of the others."""
+    first = SPLITS.index(splits[0])
+    moved = [k for name, of_split in zip(SPLITS, groups, strict=True) if name not in splits for k in of_split]
+    own = [of_split if name in splits else () for name, of_split in zip(SPLITS, groups, strict=True)]
+    own[first] = tuple(sorted([*own[first], *moved]))
+    return tuple(own)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from jetmill.columns.schema import KEY, LABEL, Column, Kind, event_weight, varia
 from jetmill.errors import JetmillError
 from jetmill.ragged import values_of
 from jetmill.randomness import mix, selection_key
-from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
+from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, samples_of, split_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,19 @@ class PartSpec:
         cls, batch_list: str | Path, output: str, slice_of_keys: tuple[int, int], batches: slice = slice(None)
     ) -> "PartSpec":
         """Return a part that is drawn from some of the listed batches."""
-        return cls(output, slice_of_keys, read_batch_list(batch_list)[batches])
+        return cls.from_batches(read_batch_list(batch_list), output, slice_of_keys, batches)
+
+    @classmethod
+    def from_batches(
+        cls,
+        listed: Sequence[CleanedBatch],
+        output: str,
+        slice_of_keys: tuple[int, int],
+        batches: slice = slice(None),
+    ) -> "PartSpec":
+        """Return a part that is drawn from some of the batches of the samples of an output."""
+        samples = samples_of(output, [*{batch.sample: None for batch in listed}])
+        return cls(output, slice_of_keys, [batch for batch in listed if batch.sample in samples][batches])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ import h5py
 import numpy as np
 
 from jetmill.files import put
-from jetmill.splitting import SPLITS, split_of
+from jetmill.splitting import SPLITS, samples_of, split_of
 
 COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
 KEPT, REPEATS, THRESHOLD, REPEAT_HISTOGRAM = "kept", "repeats", "threshold", "repeat_histogram"
@@ -48,10 +48,11 @@ def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
     return {sample: file[f"{group}/{sample}"][()] for sample in file[group]}
 
 
-def cleaned_jets(balance_file: h5py.File) -> np.ndarray:
-    """Return the jets that there are of all samples, inside the bins and outside, int64 (n_splits, n_classes)."""
-    tables = of_samples(balance_file, COUNTS).values()
-    jets: np.ndarray = sum(table.sum(axis=tuple(range(2, table.ndim))) for table in tables) + outside_jets(balance_file)
+def cleaned_jets(balance_file: h5py.File, output: str = "") -> np.ndarray:
+    """Return the jets, inside the bins and outside, of the samples of an output, int64 (n_splits, n_classes)."""
+    tables, outside = of_samples(balance_file, COUNTS), of_samples(balance_file, OUTSIDE)
+    found = [tables[s].sum(axis=tuple(range(2, tables[s].ndim))) + outside[s] for s in samples_of(output, [*tables])]
+    jets: np.ndarray = sum(found)
     return jets
 
 
@@ -67,5 +68,5 @@ def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]
         table = balance_file[f"{KEPT}/{output}"][()]
         kept, times = table.reshape(len(table), -1).sum(axis=1), f"{REPEAT_HISTOGRAM}/{output}"
         return kept, int(balance_file[times][:, 1:].sum() if times in balance_file else kept.sum())
-    kept = cleaned_jets(balance_file)[SPLITS.index(split_of(output))]
+    kept = cleaned_jets(balance_file, output)[SPLITS.index(split_of(output))]
     return kept, int(kept.sum())

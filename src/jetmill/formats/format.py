@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jetmill.packages import Package
-from jetmill.splitting import SPLITS, VAL_RESAMPLED
+from jetmill.splitting import SPLITS, TEST_OF, VAL_RESAMPLED
 
 if TYPE_CHECKING:
     import h5py
@@ -96,7 +96,7 @@ class Format:
     def patterns(self) -> list[str]:
         """Globs of all its files of jets."""
         parts = f"{self.name}/*/part_*.{self.suffix}" if self.suffix else f"{self.name}/*/[!.]*"
-        outputs = () if self.joined is None else (*SPLITS, VAL_RESAMPLED)
+        outputs = () if self.joined is None else (*SPLITS, VAL_RESAMPLED, f"{TEST_OF}*")
         return [parts, *map(self.joined_path, outputs)]
 
     def holds(self, path: str) -> bool:

@@ -19,7 +19,7 @@ from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.loading.sharing import batch_edges, share
 from jetmill.randomness import generator, mix
-from jetmill.splitting import SPLITS, VAL_RESAMPLED
+from jetmill.splitting import SPLITS, TEST_OF, VAL_RESAMPLED
 
 # Slices consist of whole ranges.
 KEY_RANGES = 2**16
@@ -59,7 +59,9 @@ class Stream:
     ):
         self._run = Run.of(config)
         check_positive(batch_size=batch_size, jets_in_memory=jets_in_memory)
-        known = (*SPLITS, *([VAL_RESAMPLED] if self._run.config.balance.resampling.validation else []))
+        per_sample = [TEST_OF + sample for sample in self._run.config.samples]
+        resampled = [VAL_RESAMPLED] if self._run.config.balance.resampling.validation else []
+        known = (*SPLITS, *resampled, *per_sample)
         if output not in known:
             raise JetmillError(f"no output '{output}'; there are {', '.join(known)}.{nearest(output, known)}")
         with open_intermediate_file(self._run.balance) as file:
@@ -99,7 +101,7 @@ class Stream:
             return jets_of_keys(self._part(0, 1), file, KEY_RANGES)
 
     def _part(self, k: int, n_slices: int) -> PartSpec:
-        return PartSpec(self._output, (k, n_slices), self._run.batches)
+        return PartSpec.from_batches(self._run.batches, self._output, (k, n_slices))
 
     def _slices(self, epoch: int, at_least: int, start: int, stop: int) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
         """Yield the slices of an epoch, as far as they are among the jets from `start` to `stop`."""

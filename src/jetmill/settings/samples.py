@@ -1,10 +1,10 @@
 """Section ``samples``: the physics processes and their input files."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import FileText, NumberOfFiles, OneOf, PathText, section
+from jetmill.settings.types import FileText, NumberOfFiles, OneOf, PathText, no_repeats, section
 
 
 @section
@@ -33,8 +33,12 @@ class Sample:
     docs/reliability.md."""
     toy: Toy | None = None
     """Generates the input files instead."""
+    splits: Annotated[tuple[Literal["train", "val", "test"], ...], MinLen(1)] = ("train", "val", "test")
+    """Splits that the jets may go to, by the section split. Those of another one go to the first that is listed: [test]
+    takes the whole sample for testing, [train, val] its test jets for training. No input is read again."""
 
     def __post_init__(self) -> None:
+        no_repeats("splits", self.splits)
         if (self.files is None) == (self.toy is None):
             raise ValueError("give either files or toy")
         if self.checksums is not None and self.toy is not None:

@@ -28,6 +28,8 @@ class Write:
     mixed within it only, so train.h5 is one batch after the other."""
     outputs: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
     """Splits to write, train among them."""
+    test_per_sample: bool = False
+    """Whether test jets of each sample are written to a file of their own, test_<sample>, in place of test."""
     parts: Parts = Parts()
     """Number of files per split (shuffle: global)."""
     precision: Literal["float16", "float32"] = "float32"

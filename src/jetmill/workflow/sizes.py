@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jetmill.errors import JetmillError
 from jetmill.plan import Plan
-from jetmill.splitting import SPLITS, split_of
+from jetmill.splitting import SPLITS, samples_of, split_of
 from jetmill.workflow import paths
 
 if TYPE_CHECKING:
@@ -29,18 +29,25 @@ def cleaned_megabytes(
         return 0.0
     changed = path.stat().st_mtime_ns
     if not part:
-        return _megabytes(path, changed)
+        return _megabytes(path, changed, tuple(plan.config.samples))
     split, batches = SPLITS.index(split_of(output)), plan.sources(part)
-    return _megabytes(path, changed, split, batches.start, batches.stop) / plan.slice_of_keys(output, part)[1]
+    samples = tuple(samples_of(output, [*plan.config.samples]))
+    megabytes = _megabytes(path, changed, samples, split, batches.start, batches.stop)
+    return megabytes / plan.slice_of_keys(output, part)[1]
 
 
 # Snakemake calls this for each job whenever it selects jobs, and there may be thousands of batches.
 @cache
 def _megabytes(
-    path: Path, changed: int, split: int | None = None, start: int | None = None, stop: int | None = None
+    path: Path,
+    changed: int,
+    samples: tuple[str, ...],
+    split: int | None = None,
+    start: int | None = None,
+    stop: int | None = None,
 ) -> float:
-    """Return the size of listed batches, or of a split of some of them."""
-    batches = _read_once(path, changed)[start:stop]
+    """Return the size of listed batches of some samples, or of a split of some of them."""
+    batches = [b for b in _read_once(path, changed) if b.sample in samples][start:stop]
     shares = (1 if split is None else b.splits[split] / max(1, sum(b.splits)) for b in batches)
     return sum(b.bytes * share for b, share in zip(batches, shares, strict=True)) / 1e6
 
