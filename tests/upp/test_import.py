@@ -219,13 +219,42 @@ def test_without_resampling(changed):
     }
 
 
+def test_one_region_without_resampling(changed):
+    path = changed(
+        ("target: charm", "target: null"),
+        ("method: countup", "method: none"),
+        ("num_jets: 200", "num_jets: -1"),
+        ("num_jets: 400, num_jets_val: 40", "num_jets: -1"),
+        ("num_jets: 100", "num_jets: -1"),
+        ("region: *high", "region: *low"),
+        ('    - [pt_btagJes, ">", 20_000]\n    - [pt_btagJes, "<", 250_000]\n', '    - [n, "==", 3]\n'),
+    )
+    sections, notes = translated(path)
+    assert sections["balance"] == {"bins": {"pt_btagJes": {"edges": [-1e30, 1e30]}}, "outside": "drop"}
+    assert "outputs" not in sections["write"]
+    assert sections["jets"]["select"] == ["n == 3"]
+    assert "region.cuts" in notes.different
+
+
+def test_cuts_of_all_regions_keep_their_signs(changed):
+    limit = ', [m, ">=", 5], [m, "<", 9]]'
+    path = changed(
+        ('"<", 6_000_000]]', f'"<", 6_000_000]{limit}'),
+        (
+            '    - [pt_btagJes, "<", 250_000]\n',
+            '    - [pt_btagJes, "<", 250_000]\n    - [m, "<", 9]\n    - [m, ">=", 5]\n',
+        ),
+    )
+    assert translated(path)[0]["jets"]["select"] == ["m < 9", "m >= 5"]
+
+
 REWEIGHTING = """
 reweighting:
   reweights:
-    - {group: jets, reweight_vars: [pt], bins: {pt: [[0, 100, 2]]}, class_var: flavour_label, class_target: mean}
-    - {group: jets, reweight_vars: [pt], bins: {pt: [[0, 100, 2]]}, class_var: flavour_label, class_target: 2}
-    - {group: jets, reweight_vars: [pt], bins: {pt: [[0, 100, 2]]}, class_var: flavour_label, class_target: [0, 1]}
-    - {group: jets, reweight_vars: [pt], bins: {pt: [[0, 100, 3]]}, class_var: flavour_label, class_target: min}
+    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: mean}
+    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: 2}
+    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: [0, 1]}
+    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[0, 100, 3]]}, class_var: flavour_label, class_target: min}
     - {group: tracks, reweight_vars: [d0], bins: {d0: [[0, 1, 2]]}, class_var: x, class_target: mean}
 """
 
@@ -236,11 +265,19 @@ def test_weights(changed):
     )
     sections, notes = translated(path)
     assert sections["balance"]["weights"] == ["mean", {"reference": "rest"}]
+    assert sections["balance"]["bins"] == {"pt_btagJes": {"edges": [20_000, 250_000, 3_010_000, 6_000_000]}}
+    assert notes.different["reweighting"] == "a region ends inside a bin of pt_btagJes, which is divided there"
     assert list(notes.without_equal) == [
         "reweighting.reweights.2.class_target",
         "reweighting.reweights.3",
         "reweighting.reweights.4",
     ]
+
+
+def test_weights_in_other_bins_than_resampling(changed):
+    sections, notes = translated(changed(("\nglobal:", f"{REWEIGHTING}\nglobal:")))
+    assert "weights" not in sections["balance"]
+    assert notes.without_equal["reweighting.reweights.0"].startswith("has other bins than balance.bins")
 
 
 TRANSFORM = """

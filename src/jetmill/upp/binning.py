@@ -1,6 +1,5 @@
 """Bins of UPP, and the regions that they are divided into."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,6 +31,12 @@ def edges_of(place: str, segments: Any) -> list[float]:
     return [float(edge) for edge in edges]
 
 
+def bins_of_weight(weight: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the bins of each variable of a weight of UPP, as they are written."""
+    bins = weight.get("bins") or {}
+    return {variable: bins.get(variable) for variable in weight.get("reweight_vars") or []}
+
+
 def _segments(segments: Sequence[Any]) -> Any:
     """Return bins of UPP as jetmill's, or None if they do not join."""
     if any(left[1] != right[0] for left, right in pairwise(segments)):
@@ -55,7 +60,7 @@ class Axes:
     common
         Cuts that all regions have and that no bins stand for.
     of_weights
-        The bins of weights, as UPP has them.
+        The bins of UPP that weights can be made in: none if jets are resampled in others.
     """
 
     section: dict[str, Any]
@@ -74,9 +79,9 @@ class Axes:
         """
         name = upp["global"].get("global_name", "jets")
         weights = (upp.get("reweighting") or {}).get("reweights") or []
-        of_weights: Mapping[str, Any] = next((w["bins"] for w in weights if w.get("group") == name and "bins" in w), {})
+        of_weights = next((bins_of_weight(w) for w in weights if w.get("group") == name), {})
         variables = (upp.get("resampling") or {}).get("variables") or {}
-        given = {v: bins["bins"] for v, bins in variables.items()} if resamples else dict(of_weights)
+        given = {v: bins["bins"] for v, bins in variables.items()} if resamples else of_weights
         edges = {v: edges_of(f"bins of {v}", segments) for v, segments in given.items()}
         split = {region: ranges(cuts) for region, cuts in regions.items()}
         if not resamples:
@@ -86,18 +91,17 @@ class Axes:
         if not edges:
             edges[upp["variables"][name]["inputs"][0]] = [-LARGEST, LARGEST]
         section: dict[str, Any] = {}
-        limits: dict[str, dict[str, Range]] = {region: {} for region in regions}
-        rest = {region: list(others) for region, (_, others) in split.items()}
-        for region, (found, _) in split.items():
-            for variable, limit in found.items():
-                if variable in edges:
-                    limits[region][variable] = limit
-                else:
-                    rest[region] += [(variable, s, x) for s, x in zip("><", limit, strict=True) if math.isfinite(x)]
+        limits = {region: {v: x for v, x in found.items() if v in edges} for region, (found, _) in split.items()}
+        rest = {
+            region: [cut for cut in cuts if cut in split[region][1] or cut[0] not in edges]
+            for region, cuts in regions.items()
+        }
         for variable, before in edges.items():
             edges[variable] = _divided(before, [of.get(variable, WHOLE) for of in limits.values()])
             outer = edges[variable][0] == -LARGEST or edges[variable][-1] == LARGEST or variable not in given
             plain = None if outer or len(edges[variable]) > len(before) else _segments(given[variable])
+            if variable in of_weights and len(edges[variable]) > len(before):
+                notes.differs("reweighting", f"a region ends inside a bin of {variable}, which is divided there")
             section[variable] = plain or {"edges": edges[variable]}
         first = next(iter(rest.values()))
         common = [cut for cut in first if all(cut in others for others in rest.values())]
@@ -111,11 +115,13 @@ class Axes:
                 if cut not in common:
                     text = " ".join(map(str, cut))
                     notes.missing(f"region {region}: {text}", "only variables of bins can be cut by region")
-        return cls(section, edges, limits, common, of_weights)
+        return cls(
+            section, edges, limits, common, of_weights if of_weights == given and edges.keys() == given.keys() else {}
+        )
 
-    def weights(self, weight: Mapping[str, Any]) -> bool:
-        """Say whether a weight has the bins that weights are made in."""
-        return bool(self.of_weights) and weight.get("bins") == self.of_weights
+    def has_bins_of(self, weight: Mapping[str, Any]) -> bool:
+        """Say whether a weight is made in these bins."""
+        return bool(self.of_weights) and bins_of_weight(weight) == self.of_weights
 
     def bins(self, region: str) -> dict[str, list[float]]:
         """Return ``bins`` of the component that stands for a region; variables that it leaves whole are not there."""

@@ -90,11 +90,6 @@ class Components:
         """Whether UPP finds the numbers of jets by itself."""
         return bool(self.parts[0].numbers["train"] == AUTO)
 
-    @property
-    def has_validation(self) -> bool:
-        """Whether the validation jets are to be resampled or restricted to regions."""
-        return self.automatic or bool(self.total("train")) or len(self.regions) > 1 or any(self.regions.values())
-
     def total(self, split: str) -> int:
         """Return the number of jets of a split, 0 if it is not given."""
         numbers = [part.numbers[split] for part in self.parts]

@@ -60,6 +60,7 @@ def translate(upp: Mapping[str, Any]) -> Translated:
     of_jets["select"] = [*map(_selection, [*common, *axes.common]), *dropped]
     # It is written anyhow.
     of_jets["additional_labels"] = [label for label in of_jets["additional_labels"] if label != EVENT]
+    balance = _balance(upp, components, axes, notes)
     sections = {
         "output_dir": _directory(settings, settings.get("out_dir", "output")),
         "seed": 1,
@@ -75,8 +76,8 @@ def translate(upp: Mapping[str, Any]) -> Translated:
         **({"constituents": of_constituents} if of_constituents else {}),
         "classes": _classes(settings, components, notes),
         "split": split,
-        "balance": _balance(upp, components, axes, notes),
-        "write": _write(upp, components, notes),
+        "balance": balance,
+        "write": _write(upp, components, notes, resampled="resampling" in balance),
     }
     return Translated(sections, notes)
 
@@ -165,8 +166,8 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
         if weight.get("group") != name:
             notes.missing(key, f"weights of constituents ({weight.get('group')}) have no equal")
             continue
-        if not axes.weights(weight):
-            notes.missing(key, "has other bins than the first; balance has one set of bins for all weights")
+        if not axes.has_bins_of(weight):
+            notes.missing(key, "has other bins than balance.bins, in which all weights are made")
             continue
         label = weight.get("class_var")
         if label != "flavour_label":
@@ -178,13 +179,15 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
             notes.missing(f"{key}.class_target", f"{target} has no equal; take mean or {{reference: class}}")
         if weight.get("target_hist_func") or weight.get("target_hist_func_name"):
             notes.missing(f"{key}.target_hist_func", "functions of the target have no equal")
+        if weight.get("add_overflow", True):
+            notes.differs("reweighting", "training jets outside the bins are dropped; UPP weights them, too")
     return [weight for n, weight in enumerate(found) if weight not in found[:n]]
 
 
-def _write(upp: Mapping[str, Any], components: Components, notes: Notes) -> dict[str, Any]:
+def _write(upp: Mapping[str, Any], components: Components, notes: Notes, *, resampled: bool) -> dict[str, Any]:
     settings = upp["global"]
     section: dict[str, Any] = {"formats": ["structured"], "compression": "lz4"}
-    if components.has_validation:
+    if resampled:
         section["outputs"] = ["train", "test"]
     if size := settings.get("num_global_objects_per_output_file"):
         total = components.total("train")
