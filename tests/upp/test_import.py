@@ -251,11 +251,16 @@ def test_cuts_of_all_regions_keep_their_signs(changed):
 REWEIGHTING = """
 reweighting:
   reweights:
-    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: mean}
-    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: 2}
-    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}, class_var: flavour_label, class_target: [0, 1]}
-    - {group: jets, reweight_vars: [pt_btagJes], bins: {pt_btagJes: [[0, 100, 3]]}, class_var: flavour_label, class_target: min}
-    - {group: tracks, reweight_vars: [d0], bins: {d0: [[0, 1, 2]]}, class_var: x, class_target: mean}
+    - &mean
+      group: jets
+      reweight_vars: [pt_btagJes]
+      bins: {pt_btagJes: [[20_000, 6_000_000, 2]]}
+      class_var: flavour_label
+      class_target: mean
+    - {<<: *mean, class_target: 2}
+    - {<<: *mean, class_target: [0, 1]}
+    - {<<: *mean, bins: {pt_btagJes: [[0, 100, 3]]}}
+    - {<<: *mean, group: tracks}
 """
 
 
