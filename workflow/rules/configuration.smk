@@ -32,6 +32,7 @@ def or_stop(headline, ask, *arguments, **options):
 
 
 MISTAKES = "The configuration has mistakes:"
+MISFITS = "The configuration does not fit the input files:"
 # Of the command line, and of a Snakefile that includes this one.
 given = list(workflow.configfiles)
 local = Path("config/config.yaml")

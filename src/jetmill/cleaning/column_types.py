@@ -1,6 +1,7 @@
 """The types in which columns are stored, from those of the variables in a file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -8,10 +9,12 @@ from jetmill.columns.schema import Column, Kind, constituent, constituent_label,
 from jetmill.errors import JetmillError
 from jetmill.settings.clean import CleanSettings
 from jetmill.settings.labels import Label
-from jetmill.sources import Source
+from jetmill.sources import Source, UnreadableError
 from jetmill.variables.missing import stored_type
 
 Types = Mapping[str, np.dtype]
+# Variables that are not there are named up to this number.
+MOST_LINES = 20
 
 
 def column_types(
@@ -34,15 +37,41 @@ def column_types(
     Raises
     ------
     JetmillError
-        If a variable is not in the file, or is no integer where it must be one.
+        With a line for each variable that is not in the file, or for the first that is no integer where it must be
+        one.
     """
-    in_file = source.dtypes(read)
+    mistakes: dict[str, None] = {}
+    in_file = _ask(source.dtypes, read, mistakes)
+    of_collections = {
+        name: _ask(partial(source.constituent_dtypes, name), read_of_constituents[name], mistakes)
+        for name in settings.constituents
+    }
+    if mistakes:
+        more = [f"{path}: and {len(mistakes) - MOST_LINES} more"] if len(mistakes) > MOST_LINES else []
+        raise JetmillError("\n".join([*list(mistakes)[:MOST_LINES], *more]))
     _check_integers(path, "input.event_id", in_file, settings.input.event_id)
     types = _jet_types(settings, jets, in_file)
-    for name in settings.constituents:
-        in_collection = source.constituent_dtypes(name, read_of_constituents[name])
+    for name, in_collection in of_collections.items():
         types |= _constituent_types(settings, name, in_collection)
     return types
+
+
+def _ask(types: Callable[[Sequence[str]], Types], names: Sequence[str], mistakes: dict[str, None]) -> Types:
+    """Return the types of variables; if there is a mistake, nothing, and `mistakes` gets what is wrong with each."""
+    try:
+        return types(names)
+    except UnreadableError:
+        raise
+    except JetmillError as error:
+        before = len(mistakes)
+        for name in names:
+            try:
+                types([name])
+            except JetmillError as of_one:
+                mistakes[str(of_one)] = None
+        if len(mistakes) == before:
+            mistakes[str(error)] = None
+        return {}
 
 
 def types_without_files(settings: CleanSettings, jets: Mapping[Column, str]) -> dict[Column, np.dtype]:

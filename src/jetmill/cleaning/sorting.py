@@ -90,18 +90,35 @@ def _pieces(
             yield offsets(of), int(sizes[None].sum()), np.array([in_blocks.sum()])
 
 
+def group_codes(
+    read: Callable[[Column], np.ndarray], settings: CleanSettings, row: np.ndarray, n_jets_of_batch: int
+) -> np.ndarray:
+    """Return the split, or fold, of some jets of a batch, uint8 (n_jets,).
+
+    Parameters
+    ----------
+    read
+        Returns a column of these jets.
+    row
+        As for `jetmill.splitting.JetsToSplit`.
+    """
+    split = settings.split
+    jets = JetsToSplit(
+        seed=settings.seed,
+        event=[read(Column(Kind.EVENT, name)) for name in settings.input.event_id] if split.rule.event else (),
+        row=row,
+        n_jets_of_batch=n_jets_of_batch,
+    )
+    values = {key: read(split_expression(key)) for key in split.expressions}
+    codes: np.ndarray = split.rule.split(jets, **split.keys | values)
+    return codes
+
+
 def _groups(buffer: ColumnBuffer, settings: CleanSettings) -> Callable[[Block], np.ndarray]:
     """Return a function that finds the split, or fold, of the jets of a block, uint8 (n_jets,)."""
-    split, event_id = settings.split, settings.input.event_id
 
     def of_block(block: Block) -> np.ndarray:
-        jets = JetsToSplit(
-            seed=settings.seed,
-            event=[block.read(Column(Kind.EVENT, name)) for name in event_id] if split.rule.event else (),
-            row=block.read(ROW) if split.rule.row else np.empty(0, dtype=np.int64),
-            n_jets_of_batch=buffer.n_jets,
-        )
-        values = {key: block.read(split_expression(key)) for key in split.expressions}
-        return split.rule.split(jets, **split.keys | values)
+        row = block.read(ROW) if settings.split.rule.row else np.empty(0, dtype=np.int64)
+        return group_codes(block.read, settings, row, buffer.n_jets)
 
     return of_block

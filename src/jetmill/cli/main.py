@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"jetmill {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in commands():
-        subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        subparser = subparsers.add_parser(command.NAME, help=command.HELP)
+        subparser.description = command.HELP
         command.arguments(subparser)
         subparser.set_defaults(run=command.run)
     options, others = parser.parse_known_args(arguments)

@@ -5,7 +5,7 @@ of YTE, whose ``__definitions__`` and ``?`` keys are Python code.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,31 @@ def read_yaml(path: str | Path) -> Any:
         raise JetmillError(f"{path}: is nested too deeply for a configuration") from None
     finally:
         loader.dispose()
+
+
+def read_merged(paths: Sequence[str | Path]) -> dict[str, Any]:
+    """Return what several files hold together: later ones override keys of earlier ones, as Snakemake merges them.
+
+    Raises
+    ------
+    JetmillError
+        As `read_yaml`, and if a file holds no keys.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        found = read_yaml(path)
+        if not isinstance(found, dict):
+            raise JetmillError(f"{path}: holds no keys of a configuration")
+        _update(merged, found)
+    return merged
+
+
+def _update(target: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _update(target[key], value)
+        else:
+            target[key] = value
 
 
 def _is_json(text: str) -> bool:

@@ -1,0 +1,128 @@
+"""``jetmill check``: what can be known of a run in seconds."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jetmill.balancing.binning import Axis, axes_of
+from jetmill.config.user_code import user_code
+from jetmill.config.yaml_files import read_merged
+from jetmill.errors import JetmillError
+from jetmill.formats.registry import FORMATS
+from jetmill.plan import Plan
+from jetmill.sources.remote import is_remote
+from jetmill.trial import Trial, first_batches, try_batches
+
+NAME = "check"
+HELP = "check a configuration, and try it on the first jets of one file of each sample"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the configurations."""
+    text = "configuration; later ones override keys of earlier ones"
+    parser.add_argument("config", nargs="+", metavar="CONFIG", help=text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is wrong, and what a run will do; return 1 if something would stop it, 0 if not."""
+    try:
+        raw = read_merged(options.config)
+        if named := user_code(raw):
+            print(f"Runs code that the configuration names: {', '.join(named)}")
+        plan = Plan.from_raw(raw, jobs_run_here=True)
+    except JetmillError as error:
+        print(f"The configuration has mistakes:\n{error}")
+        return 1
+    toys = [name for name, sample in plan.config.samples.items() if sample.toy is not None]
+    trials = try_batches(plan, [(v, batch) for v, batch in first_batches(plan) if batch.sample not in toys])
+    mistakes = [*trials.mistakes, *(trials.unreadable if plan.config.input.unreadable == "error" else [])]
+    if mistakes:
+        print("\n".join(["The configuration does not fit the input files:", *mistakes]))
+    nominal = [trial for trial in trials.done if not trial.variation]
+    for trial in nominal:
+        print("\n".join(_of_sample(plan, trial)))
+    if toys:
+        print(f"{', '.join(toys)}: toys, not tried")
+    if nominal:
+        print("\n".join(["", *_of_bins(nominal, axes_of(plan.config.balance.bins)), ""]))
+    for warning in [*trials.warnings, *_warnings(plan, nominal)]:
+        print(f"warning: {warning}")
+    print("\n".join(_expected(plan)))
+    print("The run would stop." if mistakes else "Nothing is wrong.")
+    return 1 if mistakes else 0
+
+
+def _of_sample(plan: Plan, trial: Trial) -> Iterator[str]:
+    """Yield what became of the jets of a sample."""
+    n_files, how = len(plan.files[trial.sample]), "all" if trial.read_all else "the first"
+    of = f"{trial.path}, one of {n_files} file{'s' * (n_files > 1)}"
+    yield f"{trial.sample}: {how} {trial.counts.flow[0]} jets of {of}"
+    for title, left in zip(trial.cutflow, trial.counts.flow.tolist(), strict=True):
+        yield f"{left:12d} jets  {title}"
+    per_class = np.bincount(trial.labels, minlength=len(plan.config.classes))
+    yield " " * 14 + ", ".join(f"{name} {n}" for name, n in zip(plan.config.classes, per_class.tolist(), strict=True))
+    for name, (read, selected, kept) in trial.counts.constituents.items():
+        yield f"{read:12d} {name}, {selected} selected, {selected - kept} truncated"
+
+
+def _of_bins(trials: Sequence[Trial], axes: Sequence[Axis]) -> Iterator[str]:
+    """Yield the bins against the jets of all samples."""
+    for axis in axes:
+        values = np.concatenate([trial.values[axis.variable] for trial in trials if trial.values])
+        edges, there = axis.edges, values[np.isfinite(values)]
+        span = f"jets {there.min():g} to {there.max():g}" if len(there) else "no jets"
+        empty = int((np.histogram(there, edges)[0] == 0).sum())
+        n_outside = int((~axis.holds(values)).sum())
+        yield (
+            f"bins of {axis.variable}: {edges[0]:g} to {edges[-1]:g}, {span}"
+            + f"; {n_outside} of {len(values)} jets are outside" * (n_outside > 0)
+            + f"; {empty} of {len(axis)} bins are empty" * (empty > 0)
+        )
+
+
+def _warnings(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
+    """Yield what may be wrong, though a few jets cannot tell."""
+    classes = np.zeros(len(plan.config.classes), dtype=np.int64)
+    for trial in trials:
+        classes += np.bincount(trial.labels, minlength=len(classes))
+        if not len(trial.labels):
+            yield f"no jet of {trial.path} is left"
+    strict = ", unless strict is false" if plan.config.strict else ""
+    if trials and (absent := [name for name, n in zip(plan.config.classes, classes, strict=True) if not n]):
+        stops = f"; a run without any stops{strict}" if strict else ""
+        yield f"no jets of class {', '.join(absent)} among those tried{stops}"
+    for name in plan.config.jets.variables:
+        values = np.concatenate([trial.values[name] for trial in trials if trial.values] or [np.empty(0)])
+        missing = ~np.isfinite(values)
+        if len(values) and missing.all():
+            stops = f"; a run where it always is stops{strict}" if strict else ""
+            yield f"variable '{name}' is missing for all jets tried{stops}"
+        elif 2 * missing.sum() > len(values):
+            yield f"variable '{name}' is missing for {missing.sum()} of {len(values)} jets tried"
+        elif len(values) > 1 and np.ptp(values[~missing]) == 0:
+            yield f"variable '{name}' is {values[~missing][0]:g} for all jets tried"
+
+
+def _expected(plan: Plan) -> Iterator[str]:
+    """Yield how many jobs a run has."""
+    variations, formats = ["", *plan.variations], plan.config.write.formats
+    n_parts = sum(
+        len(plan.parts(output)) if FORMATS[name].suffix else 1
+        for v in variations
+        for name in formats
+        for output in plan.outputs_of(v)
+    )
+    jobs = {
+        "clean": len(plan.batches) * len(variations),
+        "bin_jets": len(plan.bin_groups),
+        "fit_scalers": len(plan.ranges),
+        "write": n_parts,
+    }
+    n_files = sum(map(len, plan.files.values()))
+    n_remote = sum(map(is_remote, (path for paths in plan.files.values() for path in paths)))
+    yield (
+        f"A run: {n_files} files{f', {n_remote} of them on servers' if n_remote else ''}; jobs: "
+        + ", ".join(f"{n} {rule}" for rule, n in jobs.items())
+        + f", and about ten more -> {plan.config.output_dir}/"
+    )

@@ -1,0 +1,87 @@
+"""``jetmill inspect``: what it prints of a file, compared with the file."""
+
+import json
+
+import awkward as ak
+import h5py
+import numpy as np
+import pytest
+import uproot
+
+from jetmill.cli.main import main
+from jetmill.inspection import tables
+from jetmill.toys.dumps import toy_dump
+
+
+@pytest.fixture
+def inspect(capsys):
+    def run(*arguments):
+        code = main(["inspect", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return code, printed.out or printed.err
+
+    return run
+
+
+def test_an_event_tree(ntuples, inspect):
+    code, text = inspect(ntuples.files["top"][0])
+    lines = text.splitlines()
+    assert code == 0
+    n_events = uproot.open(ntuples.files["top"][0])["Events"].num_entries
+    assert lines[1].startswith(f"  TTree Events: {n_events:,} entries, ")
+    assert "It looks like CMS NanoAOD. An entry of 'Events' is an event." in lines
+    assert "  flavour       hadronFlavour" in lines
+    (line,) = [line for line in lines if line.startswith("Jet_pt ")]
+    pt = ak.flatten(uproot.open(ntuples.files["top"][0])["Events/Jet_pt"].array())
+    assert line.split()[1:4] == ["float[]", f"{ak.min(pt):.4g}", f"{ak.max(pt):.4g}"]
+    (line,) = [line for line in lines if line.startswith("Jet_DeepCSV_flightDistance2dSig ")]
+    assert "are -999: none?" in line
+
+
+def test_variables_by_pattern(ntuples, inspect):
+    _, text = inspect(ntuples.files["top"][0], "*Flavour")
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines[lines.index("Events: 1 variables") + 2 :]] == ["Jet_hadronFlavour"]
+    flavours = ak.flatten(uproot.open(ntuples.files["top"][0])["Events/Jet_hadronFlavour"].array())
+    values, counts = np.unique(ak.to_numpy(flavours), return_counts=True)
+    assert ", ".join(f"{v}: {n}" for v, n in zip(values, counts, strict=True)) in lines[-1]
+    assert inspect(ntuples.files["top"][0], "Jet_ptt") == (
+        2,
+        f"{ntuples.files['top'][0]}: no variable matches 'Jet_ptt'. Did you mean 'Jet_pt'?\n",
+    )
+
+
+@pytest.fixture
+def dump(tmp_path):
+    with h5py.File(tmp_path / "dump.h5", "w") as file:
+        for name, records in toy_dump(500, "ttbar", np.random.default_rng(1)).items():
+            file[name] = records
+    return tmp_path / "dump.h5"
+
+
+def test_constituents_are_those_in_use(dump, inspect):
+    code, text = inspect(dump, "tracks/d0", "--json")
+    found = json.loads(text)
+    with h5py.File(dump) as file:
+        tracks = file["tracks"][()]
+    d0 = tracks["d0"][tracks["valid"]]
+    of_d0 = found["values"]["tracks"]["d0"]
+    assert (code, of_d0["n"], of_d0["entries"]) == (0, len(d0), 500)
+    assert of_d0["low"] == pytest.approx(np.nanmin(d0))
+    assert [(t["name"], t["shape"]) for t in found["tables"]] == [("jets", [500]), ("tracks", list(tracks.shape))]
+    assert found["guess"]["constituents"][0]["variables"] == "tracks"
+
+
+def test_of_a_large_file_the_first_entries_are_read(dump, inspect, monkeypatch):
+    monkeypatch.setattr(tables, "ENTRIES", 100)
+    _, text = inspect(dump, "pt_btagJes")
+    with h5py.File(dump) as file:
+        pt = file["jets"]["pt_btagJes"][:100]
+    assert f"{pt.min():.4g} {pt.max():>10.4g}" in text
+    assert "(first 100 entries)" in text
+
+
+def test_a_file_of_something_else(tmp_path, inspect):
+    (tmp_path / "text.root").write_text("nothing")
+    code, text = inspect(tmp_path / "text.root")
+    assert (code, len(text.splitlines())) == (2, 1)
