@@ -50,8 +50,8 @@ def test_every_variable_that_is_not_there_is_named_once(ntuples, plan):
         "Jet_nothing",
     ]
     assert found[0] == (
-        f"{first}: tree 'Events' has no branch 'Jet_ptt' or 'ptt'. Did you mean 'Jet_pt'? (and in the first file of 1"
-        " more)"
+        f"{first}: tree 'Events' has no branch 'Jet_ptt' or 'ptt'. Did you mean 'Jet_pt'? It may be another quantity."
+        " (and in the first file of 1 more)"
     )
 
 
@@ -120,7 +120,8 @@ def test_a_misspelt_variable_is_one_message_before_any_job(ntuples, tmp_path):
     assert run.jobs["clean"] == 10
     headline = "The configuration does not fit the input files:\n"
     assert run.output.split(headline)[1].strip() == (
-        f"{tmp_path / '0.root'}: tree 'Events' has no branch 'Jet_ptt' or 'ptt'. Did you mean 'Jet_pt'?"
+        f"{tmp_path / '0.root'}: tree 'Events' has no branch 'Jet_ptt' or 'ptt'. Did you mean 'Jet_pt'? It may be"
+        " another quantity."
     )
     assert "Traceback" not in run.output
     assert not run.results.exists()

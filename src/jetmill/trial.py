@@ -40,7 +40,7 @@ class Trial:
     columns
         Of the jets that are kept.
     training : ndarray of bool, shape (n_jets,)
-        Which of the jets that are kept train, in one fold or other; by way of example if the split depends on the batch.
+        Which of the jets that are kept train, in one fold or other; an example if the split depends on the batch.
     """
 
     variation: str

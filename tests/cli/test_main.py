@@ -13,7 +13,7 @@ def test_help_lists_every_subcommand(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     printed = capsys.readouterr().out
-    assert all(f" {command.NAME} " in printed for command in commands())
+    assert all(f"    {command.NAME}" in printed for command in commands())
     assert "verify" in [command.NAME for command in commands()]
 
 
