@@ -264,7 +264,10 @@ class Plan:
     @cached_property
     def balance_settings(self) -> BalanceSettings:
         """Settings of the balance job."""
-        return BalanceSettings.from_config(self.config)
+        largest = self.config.write.max_jets_test
+        outputs = dict.fromkeys(output for v in ("", *self.variations) for output in self.outputs_of(v))
+        of_test = [output for output in outputs if split_of(output) == "test"]
+        return BalanceSettings.from_config(self.config, {} if largest is None else dict.fromkeys(of_test, largest))
 
     @cached_property
     def merge_settings(self) -> MergeSettings:

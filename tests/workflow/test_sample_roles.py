@@ -110,6 +110,33 @@ def test_parts_are_batches_of_the_sample(finished, ntuples, plain, of_sample):
     assert set(runs.numbers(results / "test_jj.h5").tolist()) == of_sample(plain["test"], "jj")
 
 
+@pytest.mark.parametrize("files_per_batch", [1, 5])
+def test_at_most_so_many_test_jets(finished, ntuples, plain, of_sample, files_per_batch):
+    """The same whatever the batches, a fair choice, each jet as it is without the limit."""
+    write = {"max_jets_test": 600, "test_per_sample": True}
+    results = finished(write=write, input={"files_per_batch": files_per_batch})
+    for sample in ("top", "jj"):
+        found, all_jets = (runs.datasets(path / f"test_{sample}.h5") for path in (results, finished(write=write)))
+        assert {name: x.tobytes() for name, x in found.items()} == {name: x.tobytes() for name, x in all_jets.items()}
+        numbers = runs.numbers(results / f"test_{sample}.h5")
+        assert len(numbers) == len(set(numbers.tolist())) == 600
+        assert set(numbers.tolist()) < of_sample(plain["test"], sample)
+        whole = runs.datasets(finished() / "test.h5")
+        place = {n: i for i, n in enumerate(plain["test"].tolist())}
+        rows = [place[n] for n in numbers.tolist()]
+        for name in ("jets/inputs", "jets/weight", "jets/labels"):
+            assert np.array_equal(found[name], whole[name][rows])
+        # Early jets of the files as often as late ones.
+        share = (numbers < np.median(sorted(of_sample(plain["test"], sample)))).mean()
+        assert share == pytest.approx(0.5, abs=0.1)
+        assert jetmill.Stream(ntuples.config | {"output_dir": str(results)}, f"test_{sample}").n_jets == 600
+
+
+def test_fewer_test_jets_than_the_limit_are_all_there(finished, plain):
+    results = finished(write={"max_jets_test": 1_000_000})
+    assert np.array_equal(runs.numbers(results / "test.h5"), plain["test"])
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -9,7 +9,7 @@ import numpy as np
 
 from jetmill.balancing.binning import Axis, find_bins, shape
 from jetmill.balancing.event_weights import product
-from jetmill.balancing.tables import EDGES, REPEATS, THRESHOLD
+from jetmill.balancing.tables import EDGES, LIMIT, REPEATS, THRESHOLD
 from jetmill.balancing.thresholds import repeats
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.batch_list import CleanedBatch, read_batch_list
@@ -125,6 +125,8 @@ class SelectionTables:
         Whether the output has only jets inside the bins.
     repeats, threshold : ndarray of int64, uint64, shape (n_classes * n_bins,), or None
         As in `jetmill.balancing.tables`; None if every jet is in the output once.
+    limit
+        Selection key that the jets of the output are below; None if all jets are in it.
     """
 
     axes: Sequence[Axis]
@@ -132,6 +134,7 @@ class SelectionTables:
     from_bins: bool
     repeats: np.ndarray | None
     threshold: np.ndarray | None
+    limit: np.uint64 | None = None
 
     @classmethod
     def read(cls, balance_file: h5py.File, output: str, sample: str) -> "SelectionTables":
@@ -139,7 +142,8 @@ class SelectionTables:
         axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
         n_bins, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
         if f"{REPEATS}/{output}" not in balance_file:
-            return cls(axes, n_bins, from_bins, None, None)
+            limit = balance_file[f"{LIMIT}/{output}"][0] if f"{LIMIT}/{output}" in balance_file else None
+            return cls(axes, n_bins, from_bins, None, None, limit)
         # Flat tables, indexed like bins.
         tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (REPEATS, THRESHOLD))
         return cls(axes, n_bins, from_bins, *tables)
@@ -149,6 +153,8 @@ class SelectionTables:
         key, label = batch.read(KEY, rows), batch.read(LABEL, rows)
         bin_index = read_bins(batch, self.axes, rows)
         inside = bin_index >= 0
+        if self.limit is not None:
+            return SelectedRows(key, label, bin_index, (selection_key(key) < self.limit).astype(np.int64))
         if self.repeats is None or self.threshold is None:
             all_once = not self.from_bins or bool(inside.all())
             return SelectedRows(key, label, bin_index, None if all_once else inside.astype(np.int64))

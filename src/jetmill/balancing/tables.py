@@ -10,6 +10,8 @@
 |---|---|---|
 | ``counts/<sample>``, ``outside/<sample>`` | as in bins | jets there are |
 | ``kept/<output>`` | int64 (n_classes, *bins) | jets that are written to an output, ``train`` or ``val_resampled`` |
+| | int64 (n_classes,) | or one with a limit |
+| ``limit/<output>`` | uint64 (1,) | only jets below this selection key are in the output; absent if all are |
 | ``repeats/<output>/<sample>`` | int64 (n_classes, *bins) | how often each jet is taken; absent without resampling |
 | ``threshold/<output>/<sample>`` | uint64 (n_classes, *bins) | and once more below this selection key |
 | ``repeat_histogram/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
@@ -33,7 +35,7 @@ from jetmill.splitting import SPLITS, samples_of, split_of
 
 COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
 KEPT, REPEATS, THRESHOLD, REPEAT_HISTOGRAM = "kept", "repeats", "threshold", "repeat_histogram"
-WEIGHTS, TARGET, EDGES = "weights", "target", "edges"
+WEIGHTS, TARGET, EDGES, LIMIT = "weights", "target", "edges", "limit"
 WARNINGS = "warnings"
 
 

@@ -1,7 +1,7 @@
 """Settings of the jobs after cleaning: what the files of each stage depend on, and nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jetmill.settings.balance import Resampling, Segment, weight_name
@@ -43,10 +43,12 @@ class BalanceSettings:
     event_weights: tuple[str, ...] = ()
     resampling: Resampling
     strict: bool
+    # Output to the largest number of its jets.
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def from_config(cls, config: Config) -> "BalanceSettings":
-        """Return those of a configuration."""
+    def from_config(cls, config: Config, limits: Mapping[str, int]) -> "BalanceSettings":
+        """Return those of a configuration; `limits` are the largest numbers of jets of outputs that have one."""
         balance = config.balance
         return cls(
             bins=balance.bins,
@@ -59,6 +61,7 @@ class BalanceSettings:
             event_weights=balance.event_weights,
             resampling=balance.resampling,
             strict=config.strict,
+            limits=limits,
         )
 
 

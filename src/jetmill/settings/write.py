@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Names, NumberOfFiles, OneOf, no_repeats, section
+from jetmill.settings.types import Names, NumberOfFiles, NumberOfJets, OneOf, no_repeats, section
 
 
 @section
@@ -30,6 +30,9 @@ class Write:
     """Splits to write, train among them."""
     test_per_sample: bool = False
     """Whether test jets of each sample are written to a file of their own, test_<sample>, in place of test."""
+    max_jets_test: NumberOfJets | None = None
+    """Largest number of test jets to write, of each sample with test_per_sample: a random choice, or all jets if there
+    are fewer."""
     parts: Parts = Parts()
     """Number of files per split (shuffle: global)."""
     precision: Literal["float16", "float32"] = "float32"

@@ -15,11 +15,12 @@ from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weigh
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
 from jetmill.balancing.resampling import target_spectrum
-from jetmill.balancing.selection import SelectionTables, event_weights, read_bins
+from jetmill.balancing.selection import PartSpec, SelectionTables, event_weights, read_bins
 from jetmill.balancing.tables import (
     COUNTS,
     EDGES,
     KEPT,
+    LIMIT,
     OUTSIDE,
     REPEAT_HISTOGRAM,
     REPEATS,
@@ -107,6 +108,8 @@ def balance(
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
+        for name, n in settings.limits.items():
+            _limit(file, name, PartSpec.from_batches(batches, name, (0, 1)).batches, n, len(classes))
         _warn(split_warnings(SPLITS, cleaned))
         file.attrs[WARNINGS] = json.dumps(warnings)
     for split, n, n_lost in zip(SPLITS, cleaned.sum(axis=1), lost.sum(axis=1), strict=True):
@@ -218,6 +221,31 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
         )
         for c in resampling.components
     ]
+
+
+def _limit(file: h5py.File, output: str, batches: Sequence[CleanedBatch], n: int, n_classes: int) -> None:
+    """Choose `n` jets of an output, those with the smallest selection keys, if it has more."""
+    split = SPLITS.index(split_of(output))
+    if (total := sum(batch.splits[split] for batch in batches)) <= n:
+        return
+
+    def jets() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield class and selection key of the jets of each batch."""
+        for listed in batches:
+            with listed.open() as batch:
+                for rows in in_blocks(batch.rows(split), BLOCK_ROWS):
+                    yield batch.read(LABEL, rows), selection_key(batch.read(KEY, rows))
+
+    def in_one_group() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return ((np.zeros(len(key), dtype=np.int64), key) for _, key in jets())
+
+    limit = selection_thresholds(in_one_group, np.array([n]), np.array([total]))
+    put(file, f"{LIMIT}/{output}", limit)
+    kept = np.zeros(n_classes, dtype=np.int64)
+    for label, key in jets():
+        kept += np.bincount(label[key < limit], minlength=n_classes)
+    put(file, f"{KEPT}/{output}", kept)
+    logger.info("%12d jets in %s, of %d", n, output, total)
 
 
 def _resample(
