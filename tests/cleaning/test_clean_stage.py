@@ -14,7 +14,7 @@ from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import Kind
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources.trees import reader as root
+from jetmill.sources.trees import tree
 from jetmill.splitting import TRAIN
 
 NAN = np.nan
@@ -246,7 +246,7 @@ def test_split_by_expression(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
-    [(root, "CHUNK_BYTES", 20_000), (root, "CHUNK_BYTES", 1_500), (column_buffer, "RUN_BYTES", 0)],
+    [(tree, "CHUNK_BYTES", 20_000), (tree, "CHUNK_BYTES", 1_500), (column_buffer, "RUN_BYTES", 0)],
 )
 def test_chunks_and_memory_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
     monkeypatch.setattr(module, limit, value)
@@ -395,8 +395,8 @@ def refusal(files, output, **changes):
 
 
 def test_a_missing_branch_names_file_and_nearest(files, tmp_path):
-    message = refusal(files, tmp_path / "b.h5", jets={"variables": ["pt", "mas", "trk_0"]})
-    assert message == f"{files[0]}: tree 'Events' has no branch 'Jet_mas' or 'mas'. Did you mean 'Jet_mass'?"
+    message = refusal(files, tmp_path / "b.h5", jets={"variables": ["pt", "Mass", "trk_0"]})
+    assert message == f"{files[0]}: tree 'Events' has no branch 'Jet_Mass' or 'Mass'. Did you mean 'Jet_mass'?"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

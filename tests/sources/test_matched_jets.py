@@ -132,9 +132,21 @@ def test_the_separator_of_physlite(tmp_path, write_root):
 @pytest.mark.parametrize(
     ("name", "matched", "told"),
     [
-        ("gen_ptt", {}, "tree 'Events' has no branch 'GenJet_ptt'. Did you mean 'GenJet_pt'?"),
-        ("gen_pt", {"branches": "GenJt"}, "tree 'Events' has no branch 'GenJt_pt'. Did you mean 'GenJet_pt'?"),
-        ("gen_pt", {"index": "genJetIx"}, "tree 'Events' has no branch 'Jet_genJetIx'. Did you mean 'Jet_genJetIdx'?"),
+        (
+            "gen_ptt",
+            {},
+            "tree 'Events' has no branch 'GenJet_ptt'. Did you mean 'GenJet_pt'? It may be another quantity.",
+        ),
+        (
+            "gen_pt",
+            {"branches": "GenJt"},
+            "tree 'Events' has no branch 'GenJt_pt'. Did you mean 'GenJet_pt'? It may be another quantity.",
+        ),
+        (
+            "gen_pt",
+            {"index": "genjetIdx"},
+            "tree 'Events' has no branch 'Jet_genjetIdx' or 'genjetIdx'. Did you mean 'Jet_genJetIdx'?",
+        ),
         ("gen_pt", {"index": "pt"}, "branch 'Jet_pt' (float[]) is not one integer per jet"),
         ("gen_t", {"branches": "even"}, "tree 'Events' has no branch 'even_t'. Did you mean 'event'?"),
         ("gen_scalar", {}, "branch 'GenJet_scalar' (int64_t) is not one number per element"),
