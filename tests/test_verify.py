@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import workflow_runs as runs
 from format_runs import ONE
-from stream_runs import ATLAS, make
+from stream_runs import make
 
 from jetmill import verify as verify_module
 from jetmill.columns.batch_list import read_batch_list
@@ -32,7 +32,7 @@ from jetmill.workflow.paths import part_files
 CONFIG = runs.changed(
     ONE,
     {
-        "samples": {name: {"toy": sample["toy"] | {"jets": 400}} for name, sample in ATLAS.items()},
+        "samples": {name: {"toy": sample["toy"] | {"jets": 400}} for name, sample in ONE["samples"].items()},
         "strict": False,
         "balance": {"resampling": {"method": "none"}},
         "write": {"formats": ["hdf5", "structured", "tfrecords", "parquet"], "compression": "gzip"},

@@ -117,7 +117,7 @@ def test_jets_are_taken_as_often_as_the_tables_say(jets, balance_file, tables):
     np.testing.assert_array_equal(np.concatenate([p.bin_index for p in selected]), bin_index[place])
 
 
-@pytest.mark.parametrize("n_parts", [1, 2, 5, 400])
+@pytest.mark.parametrize("n_parts", [1, 2, 5, 100])
 def test_parts_share_the_jets_by_their_keys(jets, balance_file, n_parts):
     whole = list(select_jets(jets.part(), balance_file))
     parts = [list(select_jets(jets.part("train", k, n_parts), balance_file)) for k in range(n_parts)]

@@ -13,10 +13,24 @@ from jetmill.columns.batch_list import write_batch_lists
 
 N_JETS, SAMPLES, CLASSES = 20_000, ["tt", "qcd"], ["b", "c", "light"]
 SMALL, LARGE = [0, 1, 10], [0, 1, 600]
+PARTS = [{"samples": [sample]} for sample in SAMPLES]
+# The keys of the resampling, components, event weights, and steps. What is looked up takes most with all of these.
+CASES = {
+    "weights": ({}, 0, [], ["bin", "balance"]),
+    "resampled": ({"method": "pdf", "target": "flat"}, 1, [], ["balance"]),
+    "event weights": ({}, 0, ["w"], ["bin", "balance"]),
+    "components": (
+        {"method": "pdf", "target": "flat", "components": PARTS},
+        2,
+        ["w"],
+        ["balance", "select", "plot"],
+    ),
+}
 
-# Makes the tables of bins and what is looked up in them; prints the peak memory after each step, in MB.
-JOB = """
-import json, re, sys
+# Makes the tables of bins and what is looked up in them, each step in a fork of a process that has done nothing but
+# import; prints the peak memory of each, in MB.
+JOBS = """
+import json, os, re, sys
 from pathlib import Path
 
 import h5py
@@ -29,26 +43,38 @@ from jetmill.stages.bin_jets import bin_jets
 from jetmill.stages.plot_balance import plot_balance
 from jetmill.balancing.selection import PartSpec, select_jets
 
-step, directory, (bins, resampling, columns) = sys.argv[1], Path(sys.argv[2]), map(json.loads, sys.argv[3:])
-batches = read_batch_list(directory / "batches.json")
-tables = directory / "balance.h5"
-if step == "bin":
-    settings = BinSettings(bins=bins, n_classes=3, outside="error", event_weights=columns)
-    bin_jets(batches, directory / "bins.h5", settings)
-if step == "balance":
-    weights = {name: {"method": name} for name in ("average", "flat")}
-    components = [Component(**component) for component in resampling.pop("components", [])]
-    settings = BalanceSettings(
-        bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"], weights=weights, event_weights=columns,
-        resampling=Resampling(components=components, **resampling), strict=True)
-    balance(batches, [directory / "bins.h5"], tables, settings)
-if step == "select":
-    with h5py.File(tables) as file:
-        weights = {name: table[()] for name, table in file["weights"].items()}
-        list(select_jets(PartSpec("train", (0, 1), batches), file))
-if step == "plot":
-    plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
-print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)
+def do(step, directory, bins, resampling, columns):
+    batches = read_batch_list(directory / "batches.json")
+    tables, binned = directory / "balance.h5", directory / f"bins_{bins['pt'][0][2]}.h5"
+    if step == "bin":
+        settings = BinSettings(bins=bins, n_classes=3, outside="error", event_weights=columns)
+        bin_jets(batches, binned, settings)
+    if step == "balance":
+        weights = {name: {"method": name} for name in ("average", "flat")}
+        components = [Component(**component) for component in resampling.pop("components", [])]
+        settings = BalanceSettings(
+            bins=bins, classes=["b", "c", "light"], samples=["tt", "qcd"], weights=weights, event_weights=columns,
+            resampling=Resampling(components=components, **resampling), strict=True)
+        balance(batches, [binned], tables, settings)
+    if step == "select":
+        with h5py.File(tables) as file:
+            weights = {name: table[()] for name, table in file["weights"].items()}
+            list(select_jets(PartSpec("train", (0, 1), batches), file))
+    if step == "plot":
+        plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000, flush=True)
+
+directory, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
+for *case, steps in cases:
+    for step in steps:
+        child = os.fork()
+        if not child:
+            try:
+                do(step, directory, *case)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
 """
 
 
@@ -72,34 +98,27 @@ def directory(tmp_path_factory):
     return path
 
 
-def peaks(directory, segment, *settings):
-    """Return the peak memory of each step in a process of its own, MB."""
-    bins = json.dumps({"pt": [segment], "eta": [segment]})
-    found = {}
-    for step in ("bin", "balance", "select", "plot"):
-        command = [sys.executable, "-c", JOB, step, str(directory), bins, *map(json.dumps, settings)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        found[step] = float(done.stdout)
-    return found
+@pytest.fixture(scope="module")
+def peaks(directory):
+    """Return the peak memory of each step, MB, by case, with few bins and with many."""
+    cases = [
+        [{"pt": [segment], "eta": [segment]}, resampling, columns, steps]
+        for resampling, _, columns, steps in CASES.values()
+        for segment in (SMALL, LARGE)
+    ]
+    command = [sys.executable, "-c", JOBS, str(directory), json.dumps(cases)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = map(float, done.stdout.split())
+    return {
+        case: [{step: next(found) for step in steps} for _ in (SMALL, LARGE)] for case, (*_, steps) in CASES.items()
+    }
 
 
-PARTS = [{"samples": [sample]} for sample in SAMPLES]
-
-
-@pytest.mark.parametrize(
-    ("resampling", "n_components", "weight_columns"),
-    [
-        ({}, 0, []),
-        ({}, 0, ["w"]),
-        ({"method": "pdf", "target": "flat"}, 1, []),
-        ({"method": "pdf", "target": "flat", "components": PARTS}, 2, ["w"]),
-    ],
-    ids=["weights", "event weights", "resampled", "components"],
-)
-def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_components, weight_columns):
-    small, large = (peaks(directory, segment, resampling, weight_columns) for segment in (SMALL, LARGE))
-    event_weights = bool(weight_columns)
+@pytest.mark.parametrize("case", CASES)
+def test_tables_take_no_more_memory_than_is_asked_for(peaks, case):
+    (small, large), (_, n_components, columns, steps) = peaks[case], CASES[case]
+    event_weights = bool(columns)
     numbers = table_numbers({"pt": [LARGE], "eta": [LARGE]}, len(CLASSES))
     assert numbers == 600 * 600 * 3
     asked = {
@@ -109,7 +128,7 @@ def test_tables_take_no_more_memory_than_is_asked_for(directory, resampling, n_c
         # Each map besides, of as many pixels whatever the bins.
         "plot": lookup_megabytes(numbers, 2) + 100,
     }
-    more = {step: large[step] - small[step] for step in asked}
-    assert all(more[step] < asked[step] for step in asked), (more, asked)
+    more = {step: large[step] - small[step] for step in steps}
+    assert all(more[step] < asked[step] for step in steps), (more, asked)
     # Nor is ten times as much asked for as is needed.
     assert 10 * more["balance"] > asked["balance"], (more, asked)

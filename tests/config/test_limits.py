@@ -355,7 +355,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(place=st.sampled_from(list(places(FULL))), value=ANYTHING)
 @example(place=("jets", "select"), value=["x"] * 10_000)
 @example(place=("jets", "define"), value={f"k{n}": f"v{n} + 1" for n in range(2000)})

@@ -1,6 +1,6 @@
 """All output formats of ATLAS jets with tracks, against numpy that starts from the toy dumps themselves.
 
-Two runs of the workflow: `ONE` in float32, lz4, all jet variables concatenated, resampled; `TWO` in
+Two runs: `ONE` in float32, lz4, all jet variables concatenated, resampled; `TWO` in
 float16, gzip, two jet variables concatenated, one file per split, not resampled.
 """
 

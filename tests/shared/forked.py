@@ -10,7 +10,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload(["snakemake.cli", "smart_open", "snakemake.report.html_reporter", "jetmill.plan"])
+FORKS.set_forkserver_preload(
+    [
+        *("snakemake.cli", "snakemake.profiles", "snakemake.report.html_reporter", "smart_open", "nbformat.v4"),
+        *("jetmill.plan", *(f"jetmill.workflow.{name}" for name in ("messages", "stored_columns", "tuning"))),
+    ]
+)
 TESTS = str(Path(__file__).resolve().parents[1])
 
 

@@ -8,6 +8,7 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import workflow_runs as runs
+from stage_runs import run_once
 
 TRUTH = [5, 4, 0, 15]
 
@@ -35,7 +36,7 @@ ETA_EDGES = np.linspace(0, 2.5, 4)
 
 ONE = {
     "seed": 3,
-    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 3000}} for name in ("ttbar", "zprime")},
+    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 1500}} for name in ("ttbar", "zprime")},
     "input": {"format": "hdf5", "files_per_batch": 1, "event_id": ["jetPtRank", "eventNumber"]},
     "jets": {
         "define": {"mass_ratio": "mass / pt_btagJes"},
@@ -257,11 +258,6 @@ class Finished:
 
 
 def finished(name, tmp_path_factory):
-    """Run the workflow once per configuration and session."""
-    config = {"one": ONE, "two": TWO}[name]
-
-    def make(directory):
-        return runs.succeeds(directory, "--cores", "2", config=config)
-
-    run = runs.once(tmp_path_factory, f"formats_{name}", make)
-    return Finished(config, run.results, Truth(config, run.results))
+    """Make a run once a session."""
+    config, results = run_once(tmp_path_factory, name, {"one": ONE, "two": TWO}[name])
+    return Finished(config, results, Truth(config, results))

@@ -1,4 +1,8 @@
-"""A whole run without Snakemake."""
+"""Whole runs without Snakemake."""
+
+from pathlib import Path
+
+import workflow_runs as runs
 
 from jetmill.workflow.in_process import run_in_process
 
@@ -8,3 +12,13 @@ def run_stages(raw, formats=(), *, start="make_toys"):
     write = raw.get("write", {})
     write = write | {"formats": list(dict.fromkeys([*write.get("formats", ["hdf5"]), *formats]))}
     return run_in_process(raw | {"write": write}, first=start, last="write")
+
+
+def run_once(tmp_path_factory, name, raw):
+    """Run all stages once a session; return the configuration with its directory, and the directory of the results."""
+
+    def make(directory: Path):
+        config = raw | {"output_dir": str(directory / "results")}
+        return config, run_in_process(config)
+
+    return runs.once(tmp_path_factory, f"run_{name}", make)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import workflow_runs as runs
 from format_runs import ONE, TWO
+from stage_runs import run_once
 
 import jetmill
 from jetmill.workflow.in_process import run_in_process
@@ -18,12 +19,9 @@ def toys(jets, *processes):
     return {name: {"toy": {"process": name, "files": 2, "jets": jets}} for name in processes}
 
 
-ATLAS = toys(1500, "ttbar", "zprime")
-
-
 CONFIGS = {
-    "one": runs.changed(ONE, {"samples": ATLAS}),
-    "two": runs.changed(TWO, {"samples": ATLAS}),
+    "one": ONE,
+    "two": TWO,
     "root": runs.changed(
         runs.CONFIG,
         {"samples": toys(1500, "ttbar", "qcd"), "jets": {"spectators": ["btagDeepL"]}, "input": {"files_per_batch": 1}},
@@ -66,8 +64,8 @@ def make(results, raw):
 
 
 def made(name, tmp_path_factory):
-    """Make a run once per session."""
-    return runs.once(tmp_path_factory, f"streaming_{name}", lambda path: make(path / "results", CONFIGS[name]))
+    """Make a run once a session."""
+    return Made(*run_once(tmp_path_factory, name, CONFIGS[name]))
 
 
 def together(batches):
