@@ -62,7 +62,7 @@ def order(batches):
 # StreamDataset
 
 
-@pytest.mark.parametrize("n_workers", [0, 1, 3])
+@pytest.mark.parametrize("n_workers", [0, 3])
 @pytest.mark.parametrize("run", ["one", "two"], indirect=True)
 def test_workers_yield_each_jet_as_often_as_the_file(run, n_workers, torch_data, loader):
     stream = run.stream(batch_size=300, jets_in_memory=500)
@@ -85,7 +85,7 @@ def test_types_of_tensors(two, torch, torch_data, loader):
     torch.nn.functional.cross_entropy(torch.rand(10, 4), batch["jets/labels"])
 
 
-@pytest.mark.parametrize(("n_workers", "persistent"), [(0, False), (1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("n_workers", "persistent"), [(0, False), (1, False), (2, True)])
 def test_each_iteration_is_another_epoch(one, n_workers, persistent, torch, torch_data, loader):
     def iterations(n):
         torch.manual_seed(7)
@@ -93,7 +93,7 @@ def test_each_iteration_is_another_epoch(one, n_workers, persistent, torch, torc
         batches = loader(data, batch_size=None, num_workers=n_workers, persistent_workers=persistent)
         return [read(batches) for _ in range(n)]
 
-    first = iterations(3)
+    first = iterations(3 if n_workers == 0 else 2)
     expected = in_torch(one.arrays("val"))
     for batches in first:
         assert_same_jets(together(batches), expected)
@@ -101,7 +101,7 @@ def test_each_iteration_is_another_epoch(one, n_workers, persistent, torch, torc
     for i, a in enumerate(orders):
         for b in orders[:i]:
             assert np.mean([x == y for x, y in zip(a, b, strict=True)]) < 0.1
-    for batches, again in zip(first, iterations(3), strict=True):
+    for batches, again in zip(first, iterations(2), strict=False):
         assert_same_batches(again, batches)
 
 

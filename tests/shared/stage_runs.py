@@ -7,11 +7,11 @@ import workflow_runs as runs
 from jetmill.workflow.in_process import run_in_process
 
 
-def run_stages(raw, formats=(), *, start="make_toys"):
-    """Run all stages from `start` on, with further formats; return the directory of the results."""
+def run_stages(raw, formats=()):
+    """Run all stages, with further formats; return the directory of the results."""
     write = raw.get("write", {})
     write = write | {"formats": list(dict.fromkeys([*write.get("formats", ["hdf5"]), *formats]))}
-    return run_in_process(raw | {"write": write}, first=start, last="write")
+    return run_in_process(raw | {"write": write}, last="write")
 
 
 def run_once(tmp_path_factory, name, raw):

@@ -3,28 +3,28 @@
 import h5py
 import numpy as np
 import pytest
-from stage_runs import run_stages
 
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put, read_json, write_json
 from jetmill.splitting import SPLITS
+from jetmill.workflow.in_process import run_in_process
 
-# Working file to the first stage that reads it.
+# Working file to the first and the last stage that read it.
 FILES = {
-    "clean/a/batch_0000.h5": "bin_jets",
-    "clean/batches.json": "bin_jets",
-    "bins/0000.h5": "balance",
-    "balance.h5": "fit_scalers",
-    "scalers/range_01.json": "merge_scalers",
-    "scalers.json": "write",
+    "clean/a/batch_0000.h5": ("bin_jets", "write"),
+    "clean/batches.json": ("bin_jets", "bin_jets"),
+    "bins/0000.h5": ("balance", "balance"),
+    "balance.h5": ("fit_scalers", "write"),
+    "scalers/range_01.json": ("merge_scalers", "merge_scalers"),
+    "scalers.json": ("write", "write"),
 }
 
 
 def finished(directory):
-    """Return all datasets and attributes of the finished files."""
-    found = {}
+    """Return all datasets and attributes of the finished files, and the tables that these follow from."""
+    found = {"tables": np.frombuffer((directory / "balance.h5").read_bytes(), np.uint8)}
 
     def visit(path, name, item):
         if isinstance(item, h5py.Dataset):
@@ -45,7 +45,7 @@ def equal(one, other):
 def run(tmp_path_factory, make_dump):
     directory = tmp_path_factory.mktemp("run")
     raw = make_dump(directory)
-    results = run_stages(raw)
+    results = run_in_process(raw, last="write")
     return raw, results, finished(results)
 
 
@@ -105,12 +105,12 @@ def damage(run):
 
 @pytest.mark.parametrize("name", FILES)
 def test_any_byte(run, damage, name):
-    raw, results, wanted = run
+    (raw, results, wanted), (first, last) = run, FILES[name]
     rng, found = np.random.default_rng(len(name)), 0
     for _ in range(15):
         path = damage(name, int(rng.integers((results / name).stat().st_size)), int(rng.integers(1, 256)))
         try:
-            run_stages(raw, start=FILES[name])
+            run_in_process(raw, first=first, last=last)
         except JetmillError as error:
             found += 1
             assert str(error).startswith(f"{path}: damaged (")  # noqa: PT017
@@ -132,7 +132,7 @@ def test_any_byte_of_any_column(run, damage):
     for chunk in chunks.values():
         path = damage(name, chunk.byte_offset + int(rng.integers(chunk.size)), int(rng.integers(1, 256)))
         with pytest.raises(JetmillError) as error:
-            run_stages(raw, start="bin_jets")
+            run_in_process(raw, first="bin_jets", last="write")
         assert str(error.value) == (
             f"{path}: damaged (a checksum is wrong)."
             " Remove it and every batches.json that lists it, and start again:"

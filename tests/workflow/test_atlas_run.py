@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 import workflow_runs as runs
-from atlas_config import CONFIG
+from atlas_runs import CONFIG
 from stage_runs import run_stages
 
 pytestmark = pytest.mark.workflow
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.workflow
 SUFFIXES = {".h5", ".tfrecord", ".parquet", ".pt", ".yaml", ".json"}
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return runs.succeeds(tmp_path_factory.mktemp("atlas"), "--cores", "2", config=CONFIG)
+@pytest.fixture
+def run(atlas_run):
+    return atlas_run
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-import workflow_runs as runs
+
+from jetmill.workflow.in_process import run_in_process
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytestmark = [pytest.mark.workflow, pytest.mark.readers]
 
 N_JETS, SLOTS = 400, 4
-TARGETS = ["results/train.h5", "results/test.h5", "results/variations/energy_scale_up/test.h5"]
 W = np.array([[0.3, -0.2, 0.1], [0.05, 0.1, -0.4]], dtype=np.float32)
 V = np.array([[0.5], [-0.4], [0.3]], dtype=np.float32)
 CONFIG = {
@@ -97,9 +97,10 @@ def run(tmp_path_factory):
         for name, value in (("Scale", 1), ("Mean", 1 + MEAN), ("RMS", 1)):
             file[name] = np.full((2, 1), value, dtype=float), np.array([0, 50, 1000.0]), np.array([0, 5.0])
     samples = {"top": {"files": "top.root"}, "qcd": {"files": "qcd_*.root"}}
-    done = runs.snakemake(directory, "--cores", "2", *TARGETS, config=CONFIG | {"samples": samples})
-    assert done.code == 0, done.output
-    return done
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)  # the paths of the configuration
+        run_in_process(CONFIG | {"samples": samples, "output_dir": "results"}, last="write")
+    return directory
 
 
 def expected(directory, factor):
@@ -123,9 +124,9 @@ def expected(directory, factor):
     [("train", (2, 3), 1), ("test", (0,), 1), ("variations/energy_scale_up/test", (0,), 1 + MEAN)],
 )
 def test_weights(run, output, remainders, factor):
-    wanted = {e: w for e, w in expected(run.directory, factor).items() if e % 4 in remainders}
+    wanted = {e: w for e, w in expected(run, factor).items() if e % 4 in remainders}
     assert len(wanted) > 200
-    with h5py.File(run.results / f"{output}.h5") as file:
+    with h5py.File(run / f"results/{output}.h5") as file:
         events = file["jets/event/event"][()].tolist()
         inputs, weights = file["jets/inputs"][:, 1], file["jets/weight"][()]
     assert sorted(events) == sorted(wanted)
@@ -135,5 +136,5 @@ def test_weights(run, output, remainders, factor):
 
 
 def test_the_variation_changes_weights(run):
-    nominal, varied = expected(run.directory, 1), expected(run.directory, 1 + MEAN)
+    nominal, varied = expected(run, 1), expected(run, 1 + MEAN)
     assert sum(abs(nominal[e] - varied[e]) > 0.01 * nominal[e] for e in nominal) > 200

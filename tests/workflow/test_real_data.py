@@ -1,4 +1,4 @@
-"""Real CMS files through the whole workflow, against the rules of the study written out by hand."""
+"""Real CMS files through the workflow, and through its stages, against the rules of the study written out by hand."""
 
 import json
 from collections import Counter
@@ -11,6 +11,7 @@ import workflow_runs as runs
 from scipy.stats import binned_statistic_2d
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from stage_runs import run_once
 
 DATA = runs.ROOT.parent / "shared/data"
 
@@ -206,16 +207,12 @@ def nano_run(tmp_path_factory):
         "balance": {"bins": {"pt": [[15, 105, 6], [105, 205, 1], [205, 1000, 1]]}, "weights": [{"reference": "b"}]},
         "write": {"parts": {"train": 2}},
     }
-    directory = tmp_path_factory.mktemp("nano")
-    targets = [*runs.FINISHED, "results/manifest.json"]
-    run = runs.snakemake(directory, "--cores", "2", *targets, config=config)
-    assert run.code == 0, run.output
-    return run
+    return run_once(tmp_path_factory, "nano", config)[1]
 
 
 @pytest.fixture(scope="module")
 def nano_written(nano_run):
-    files = [runs.datasets(nano_run.results / f"{split}.h5") for split in runs.SPLITS]
+    files = [runs.datasets(nano_run / f"{split}.h5") for split in runs.SPLITS]
     return {name: np.concatenate([file[name] for file in files]) for name in files[0]}
 
 
@@ -240,7 +237,7 @@ def test_classes_of_each_version(nano_written, sample, light_c_b):
 
 
 def test_counts_in_the_manifest_of_both(nano_run):
-    manifest = json.loads((nano_run.results / "manifest.json").read_text())
+    manifest = json.loads((nano_run / "manifest.json").read_text())
     assert [(entry["sample"], entry["jets"], entry["kept"]) for entry in manifest["inputs"]] == [
         ("v5", 9020, 9020),
         ("v12", 1504, 1504),
@@ -259,7 +256,7 @@ def test_event_identity_is_exact(nano_written, nano_read):
 
 
 def test_variables_of_both_versions_share_one_scale(nano_run, nano_written, nano_read):
-    scalers = json.loads((nano_run.results / "scalers.json").read_text())["jets"]
+    scalers = json.loads((nano_run / "scalers.json").read_text())["jets"]
     for i, name in enumerate(VARIABLES):
         own = nano_written["jets/inputs"][:, i].astype(np.float64) * scalers[name]["scale"] + scalers[name]["shift"]
         for sample in range(2):
@@ -269,7 +266,7 @@ def test_variables_of_both_versions_share_one_scale(nano_run, nano_written, nano
 
 
 def test_reference_weights_give_every_class_the_spectrum_of_b(nano_run):
-    train = runs.datasets(nano_run.results / "train.h5")
+    train = runs.datasets(nano_run / "train.h5")
     labels, bins, weight = train["jets/labels"], train["jets/bins"][:, 0], train["jets/weight"].astype(np.float64)
     spectra = np.zeros((3, 8))
     np.add.at(spectra, (labels, bins), weight)

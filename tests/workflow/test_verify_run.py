@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import workflow_runs as runs
-from atlas_config import CONFIG as ATLAS
+from atlas_runs import CONFIG as ATLAS
 
 pytestmark = pytest.mark.workflow
 
@@ -17,8 +17,11 @@ EXPORTED = {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yam
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return runs.succeeds(tmp_path_factory.mktemp("verified"), "--cores", "2", config=CONFIG)
+def run(atlas_run, tmp_path_factory):
+    directory = Path(shutil.copytree(atlas_run.directory, tmp_path_factory.mktemp("verified") / "run"))
+    for name in ("parquet", "torch"):
+        shutil.rmtree(directory / "results" / name, ignore_errors=True)
+    return runs.succeeds(directory, "--cores", "2", config=CONFIG)
 
 
 def finished(results):

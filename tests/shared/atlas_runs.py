@@ -1,5 +1,6 @@
-"""A small configuration of ATLAS jets with tracks."""
+"""A finished run of the workflow on ATLAS jets with tracks, in all formats."""
 
+import pytest
 import workflow_runs as runs
 
 CONFIG = {
@@ -27,3 +28,8 @@ CONFIG = {
     "write": {"parts": {"train": 2}, "formats": runs.FORMATS},
     "report": {"plots": False},
 }
+
+
+@pytest.fixture(scope="session")
+def atlas_run(tmp_path_factory):
+    return runs.once(tmp_path_factory, "atlas", lambda path: runs.succeeds(path, "--cores", "2", config=CONFIG))
