@@ -1,7 +1,8 @@
 PYTHON ?= python3
 CORES ?= 2
 READERS ?= yes
-WORKERS ?= 2
+# One more than cores: tests of Slurm and of servers mostly wait.
+WORKERS ?= 3
 VENV := .venv
 
 .PHONY: run install test test-packages lint format docs clean

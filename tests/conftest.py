@@ -17,14 +17,18 @@ with suppress(ImportError):
     # Python crashes if it is imported after TensorFlow.
     import XRootD.client  # noqa: F401
 
-pytest_plugins = ["atlas_runs", "faults", "ntuple_runs", "stream_runs"]
+pytest_plugins = ["atlas_runs", "faults", "ntuple_runs", "stage_batches", "stream_runs"]
 
 settings.register_profile("jetmill", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("jetmill")
 
 
-# What takes longest or waits most begins first.
-FIRST = ("slurm", "test_integrity.py", "test_faults.py", "test_distributed.py", "workflow")
+# What takes longest or waits most begins first: each process of pytest-xdist takes one file after the other.
+FIRST = (
+    "slurm",
+    *(f"test_{name}.py" for name in ("faults", "integrity", "reruns", "distributed", "stream_readers", "systematics")),
+    *("workflow", "loading", "formats", "predecessors", "balancing"),
+)
 
 
 def pytest_collection_modifyitems(items):

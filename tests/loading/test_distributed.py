@@ -25,15 +25,15 @@ import jetmill, torch, torch.distributed as dist
 from torch.utils.data import DataLoader
 from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
 
-def train(rank, world, meeting, config, results, kind, output="train", workers=0, start="fork", persistent=False,
+def train(rank, world, meeting, config, results, kind, output="val", workers=0, start="fork", persistent=False,
           epochs=(0, 1, 0)):
     torch.manual_seed(rank)
     if kind == "stream":
-        data, sampler = StreamDataset(jetmill.Stream(config, output, batch_size=100, jets_in_memory=300)), None
+        data, sampler = StreamDataset(jetmill.Stream(config, output, batch_size=20, jets_in_memory=60)), None
         of_epoch = data
     else:
         data = FileDataset(f"{results}/{output}.h5")
-        of_epoch = sampler = BlockSampler(len(data), 100)
+        of_epoch = sampler = BlockSampler(len(data), 20)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
     loader = DataLoader(
         data,
@@ -67,7 +67,7 @@ CASES = {
     "three workers": ("two", "stream", {"workers": 3}),
     "persistent workers": ("two", "stream", {"workers": 2, "persistent": True}),
     "spawned workers": ("two", "stream", {"workers": 2, "start": "spawn", "epochs": [1]}),
-    "resampled": ("one", "stream", {"workers": 1, "epochs": [4]}),
+    "resampled": ("one", "stream", {"output": "val_resampled", "workers": 1, "epochs": [4]}),
     "files": ("two", "file", {}),
     "files and workers": ("two", "file", {"workers": 2}),
     "stream without set_epoch": ("two", "stream", {"epochs": [None, None]}),
@@ -124,34 +124,34 @@ def order(of_rank, epoch):
     "case", ["in the process", "three workers", "persistent workers", "files", "files and workers"]
 )
 def test_ranks_share_the_jets_of_each_epoch(two, trained, case):
-    assert_shared(trained[case], events(two, "train"))
+    assert_shared(trained[case], events(two, "val"))
     for of_rank in trained[case]:
         assert order(of_rank, 0) != order(of_rank, 1)
         assert order(of_rank, 0) == order(of_rank, 2)
 
 
 def test_spawned_workers_make_the_batches_of_forked_ones(two, trained):
-    assert_shared(trained["spawned workers"], events(two, "train"))
+    assert_shared(trained["spawned workers"], events(two, "val"))
     for spawned, forked in zip(trained["spawned workers"], trained["persistent workers"], strict=True):
         assert spawned[0] == forked[1]
 
 
 def test_ranks_of_a_resampled_output(one, trained):
     """Where jets are there several times."""
-    assert_shared(trained["resampled"], events(one, "train"))
+    assert_shared(trained["resampled"], events(one, "val_resampled"))
 
 
 @pytest.mark.parametrize("kind", ["stream", "file"])
 def test_without_set_epoch_ranks_still_agree(kind, two, trained):
     by_rank = trained[f"{kind} without set_epoch"]
-    assert_shared(by_rank, events(two, "train"))
+    assert_shared(by_rank, events(two, "val"))
     for of_rank in by_rank:
         assert order(of_rank, 0) != order(of_rank, 1)
 
 
 def test_workers_without_set_epoch_have_one_order(two, trained):
     by_rank = trained["workers without set_epoch"]
-    assert_shared(by_rank, events(two, "train"))
+    assert_shared(by_rank, events(two, "val"))
     assert order(by_rank[0], 0) == order(by_rank[0], 1)
 
 

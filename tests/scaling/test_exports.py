@@ -80,6 +80,20 @@ def test_weights_of_labels_in_the_scale_dict(scalers):
     assert table["tracks_origin_weights"] == {"origin": {"0": 8 / 6, "2": 4}}
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("quartiles", [False, True])
+@pytest.mark.parametrize("value", [100, 0.1, 1e-7, 12345.678])
+@pytest.mark.parametrize("n", [3, 7, 1000])
+def test_salt_gets_the_mean_of_a_constant(log, quartiles, value, n):
+    """Whatever jetmill scales, mean and std are those of the values that salt reads; 1 for no spread but rounding."""
+    values = np.full(n, value, np.float32)
+    settings = ScalingRules(method="robust" if quartiles else "standard", log=["dr"] if log else [])
+    known = {"tracks": {"dr": statistics_of(lambda: [values], log=log, quartiles=quartiles)}}
+    scalers, _ = fit_all(known, {"tracks": settings}, strict=False)
+    row = norm_dict(scalers, known)["tracks"]["dr"]
+    assert row == {"mean": pytest.approx(value, rel=1e-6), "std": 1}
+
+
 # the stage
 
 

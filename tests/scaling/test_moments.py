@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from jetmill.scaling.moments import Accumulator, Moments, Statistics, read_statistics, write_statistics
+from jetmill.scaling.moments import Accumulator, Moments, Statistics, logarithm, read_statistics, write_statistics
 
 NAN = np.nan
 
@@ -176,3 +176,10 @@ def test_statistics_survive_their_file(tmp_path):
     assert again["jets"] == known["jets"]
     assert again["tracks"]["pt"].moments == known["tracks"]["pt"].moments
     assert np.isnan(again["tracks"]["pt"].quartiles).all()
+
+
+def test_logarithm_keeps_the_type():
+    for dtype in (np.float32, np.float64):
+        found = logarithm(np.array([1, 0, -1, np.nan, np.e], dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, [0, np.nan, np.nan, np.nan, 1], atol=1e-7)

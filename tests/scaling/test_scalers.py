@@ -8,7 +8,7 @@ import pytest
 from blocks import statistics_of
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from jetmill.errors import JetmillError
 from jetmill.scaling.moments import Moments, Statistics
@@ -94,6 +94,78 @@ def test_values_of_any_size_scale_to_finite_numbers(size):
     scaler = fit(column, default_offset=0)
     assert scaler.scale > 0
     assert np.isfinite(transform(scaler, column)).all()
+
+
+@pytest.mark.parametrize("log", [[], ["x"]])
+def test_robust_scaler_is_that_of_scikit_learn(log):
+    values = np.random.default_rng(4).lognormal(1, 2, 5001).astype(np.float32)
+    values[::7] = np.nan
+    theirs = (np.log(values) if log else values)[:, None].astype(np.float64)
+    sklearn = RobustScaler().fit(theirs)
+    scaler = fit(values, method="robust", log=log)
+    assert scaler.shift == pytest.approx(sklearn.center_[0], rel=1e-6)
+    assert scaler.scale == pytest.approx(sklearn.scale_[0], rel=1e-6)
+    found, is_default = scale_rows([values], [scaler])
+    np.testing.assert_array_equal(is_default[:, 0], np.isnan(values))
+    known = ~np.isnan(values)
+    np.testing.assert_allclose(found[known], sklearn.transform(theirs)[known], rtol=1e-4, atol=2e-6)
+
+
+def test_log_scaler_is_the_same_in_fit_and_in_apply():
+    values = np.random.default_rng(2).lognormal(-8, 2, 4000).astype(np.float32)
+    values[:5] = 0, -1, np.nan, -0.0, np.finfo(np.float32).smallest_subnormal
+    sound = values > 0
+    logs = np.log(values[sound])[:, None].astype(np.float64)
+    scaler = fit(values, log=["x"])
+    found, is_default = scale_rows([values], [scaler])
+    np.testing.assert_array_equal(is_default[:, 0], ~sound)
+    np.testing.assert_allclose(found[sound], StandardScaler().fit_transform(logs), rtol=1e-4, atol=1e-5)
+    lowest = float(logs.min() - 0.001)
+    np.testing.assert_allclose(found[~sound, 0], (lowest - scaler.shift) / scaler.scale, rtol=1e-5)
+    assert scaler.fill == pytest.approx(np.exp(lowest), rel=1e-5)
+
+
+@pytest.mark.parametrize(("log", "fill"), [([], 7 / 3), (["x"], 2)])
+def test_default_mean(log, fill):
+    values = np.array([1, 2, 4, np.nan], np.float32)
+    scaler = fit(values, log=log, default="mean")
+    assert transform(scaler, values)[3] == pytest.approx(0, abs=1e-6)
+    assert scaler.fill == pytest.approx(fill, rel=1e-6)
+
+
+def test_default_in_the_unit_of_the_variable():
+    values = np.array([1, np.e, np.nan], np.float32)
+    scaler = fit(values, log=["x"], defaults={"x": np.e**2})
+    assert transform(scaler, values) == pytest.approx([-1, 1, 3], rel=1e-5)
+    assert scaler.fill == pytest.approx(np.e**2, rel=1e-6)
+
+
+def test_clip_limits_scaled_values_and_defaults():
+    values = np.r_[np.zeros(50), 1e4, -1e4, np.nan].astype(np.float32)
+    found, is_default = scale_rows([values], [fit(values, clip=3.0)])
+    assert found[50:, 0].tolist() == [3, -3, -3]
+    assert is_default[:, 0].tolist() == [False] * 52 + [True]
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "robust"}, {"clip": 5.0}])
+@pytest.mark.parametrize("unscaled", ["x", "*x*"])
+def test_unscaled_variables_stay_as_they_are(unscaled, settings):
+    values = np.array([0, 1, 7, 1], np.float32)
+    scaler = fit(values, unscaled=[unscaled], **settings)
+    assert (scaler.shift, scaler.scale) == (0, 1)
+    assert transform(scaler, values).tolist() == values.tolist()
+
+
+def test_is_scaled_takes_names_and_patterns():
+    settings = ScalingRules(unscaled=["*isDefaults*", "n_?", "Exact"])
+    found = {name: settings.is_scaled(name) for name in ("SV1_isDefaults", "n_1", "n_10", "exact", "Exact")}
+    assert found == {"SV1_isDefaults": False, "n_1": False, "n_10": True, "exact": True, "Exact": False}
+
+
+def test_quartiles_of_equal_size_with_a_spread_beyond():
+    values = np.r_[np.ones(90), np.arange(10)].astype(np.float32)
+    scaler, theirs = fit(values, method="robust"), RobustScaler().fit(values[:, None].astype(np.float64))
+    assert (scaler.shift, scaler.scale) == (theirs.center_[0], theirs.scale_[0]) == (1, 1)
 
 
 # files
