@@ -279,11 +279,8 @@ def _resample(
         )
     except JetmillError as error:
         key = "num_jets" if output == "train" else "num_jets_validation"
-        advice = (
-            ""
-            if not isinstance(wanted, int)
-            else f". Lower balance.resampling.{key}, or write auto for as many as possible"
-        )
+        lower = f". Lower balance.resampling.{key}, or write auto for as many as possible"
+        advice = lower if isinstance(wanted, int) else ""
         raise JetmillError(f"balance.resampling, {output}: {error}{advice}") from None
     available = [component.available(there).sum(axis=0) for component in components]
     in_component, pools = quota, components
