@@ -24,10 +24,7 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
     output = tmp_path / "jetmill.yaml"
     assert main(["import-upp", str(upp_directory / "upp.yaml"), "-o", str(output)]) == 0
     told = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[:2] for line in told] == [
-        ["differs", "components.num_jets_test"],
-        ["differs", "global.merge_test_samples"],
-    ]
+    assert [line.split(": ")[:2] for line in told] == [["differs", "components.num_jets_test"]]
     text = output.read_text()
     assert all(line.split(": ")[1] in text for line in told)  # they are comments of the file, too
     dumps = f"{upp_directory}/dumps"
@@ -97,7 +94,12 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
                 "validation": True,
             },
         },
-        "write": {"formats": ["structured"], "compression": "lz4", "outputs": ["train", "test"]},
+        "write": {
+            "formats": ["structured"],
+            "compression": "lz4",
+            "outputs": ["train", "test"],
+            "test_per_sample": True,
+        },
     }
     assert main(["import-upp", str(upp_directory / "upp.yaml"), "-o", str(output)]) == 2
     assert capsys.readouterr().err == f"{output}: exists; choose another name, or remove it\n"

@@ -196,8 +196,5 @@ def _write(upp: Mapping[str, Any], components: Components, notes: Notes, *, resa
         else:
             notes.missing("global.num_jets_per_output_file", "give the number of files in write.parts")
     if not settings.get("merge_test_samples", False):
-        notes.differs(
-            "global.merge_test_samples",
-            "test.h5 holds the jets of all samples; with write.formats: [upp] each has a file of its own",
-        )
+        section["test_per_sample"] = True
     return section
