@@ -131,7 +131,7 @@ FULL = {
     "systematics": {
         "collection": "tracks",
         "roles": {"pt": "pt", "energy": "e", "eta": "eta", "phi": "phi", "taste": "taste"},
-        "variations": ["position", {"name": "mine", "jets": {"pt": "2 * pt"}, "keep": "d0 > 1"}],
+        "variations": ["position", {"name": "mine", "jets": {"eta": "2 * eta"}, "keep": "d0 > 1"}],
         "maps": "maps.root",
         "unit": 1,
         "empty": "error",

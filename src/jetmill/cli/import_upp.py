@@ -8,7 +8,7 @@ from jetmill.errors import JetmillError
 from jetmill.files import atomic_write
 
 NAME = "import-upp"
-HELP = "turn a configuration of UPP 0.3.3 into one of jetmill, and say what has no equal"
+HELP = "turn a configuration of UPP 0.3.3 into one of jetmill, and say what has no equivalent"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

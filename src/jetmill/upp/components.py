@@ -71,7 +71,7 @@ class Components:
             numbers = {"train": train, "val": val}
             parts += [Part(region["name"], sample["name"], name, numbers) for name in component["classes"]]
         if len({part.numbers["train"] == AUTO for part in parts}) > 1:
-            raise JetmillError("components: some numbers of jets are auto; UPP wants all or none of them to be so")
+            raise JetmillError("components: some numbers of jets are auto; UPP requires all or none of them to be")
         section: dict[str, Any] = {}
         pieces: dict[str, list[str]] = {}
         for name, sample in samples.items():

@@ -19,10 +19,10 @@ COMMENTS = {
 
 
 def as_text(translated: Translated, origin: str | Path) -> str:
-    """Return a configuration as YAML, with what is to be told of it in front."""
+    """Return a configuration as YAML, with its notes in front."""
     head = [f"Translated from {origin} by jetmill import-upp. docs/config.md explains every key."]
     if translated.notes.lines:
-        head += ["What has no equal here, or differs from UPP:"]
+        head += ["What has no equivalent here, or differs from UPP:"]
     lines = [line for text in head for line in _comment(text)]
     lines += [line for note in translated.notes.lines for line in _comment(f"- {note}", "  ")]
     for name, section in translated.sections.items():

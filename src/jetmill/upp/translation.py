@@ -1,4 +1,4 @@
-"""From a configuration of UPP to one of jetmill, and what has no equal there."""
+"""From a configuration of UPP to one of jetmill, and what has no equivalent there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ USED = {
 
 @dataclass(frozen=True)
 class Translated:
-    """A configuration of jetmill, by sections, and what is to be told of it."""
+    """A configuration of jetmill, by sections, and notes on it."""
 
     sections: dict[str, Any]
     notes: Notes = field(default_factory=Notes)
@@ -147,7 +147,7 @@ def _balance(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
             # The numbers of jets decide; UPP's auto takes what they need.
             of["max_upsampling"] = max(1.0, float(fraction)) if isinstance(fraction, int | float) else 10
         if (resampling.get("upscale_pdf") or 1) > 1:
-            notes.missing("resampling.upscale_pdf", "has no equal; take finer bins in balance.bins instead")
+            notes.missing("resampling.upscale_pdf", "has no equivalent; take finer bins in balance.bins instead")
     of |= components.section(axes, notes)
     if components.automatic and (ratios := (upp.get("auto_counts") or {}).get("class_ratios")) not in (None, "auto"):
         of["shares"] = dict(ratios)
@@ -164,7 +164,7 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
     for number, weight in enumerate((upp.get("reweighting") or {}).get("reweights") or []):
         key, target = f"reweighting.reweights.{number}", weight.get("class_target")
         if weight.get("group") != name:
-            notes.missing(key, f"weights of constituents ({weight.get('group')}) have no equal")
+            notes.missing(key, f"weights of constituents ({weight.get('group')}) have no equivalent")
             continue
         if not axes.has_bins_of(weight):
             notes.missing(key, "has other bins than balance.bins, in which all weights are made")
@@ -176,9 +176,9 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
         if is_label or target in WEIGHTS:
             found.append({"reference": components.flavours[target]} if isinstance(target, int) else target)
         else:
-            notes.missing(f"{key}.class_target", f"{target} has no equal; take mean or {{reference: class}}")
+            notes.missing(f"{key}.class_target", f"{target} has no equivalent; take mean or {{reference: class}}")
         if weight.get("target_hist_func") or weight.get("target_hist_func_name"):
-            notes.missing(f"{key}.target_hist_func", "functions of the target have no equal")
+            notes.missing(f"{key}.target_hist_func", "functions of the target have no equivalent")
         if weight.get("add_overflow", True):
             notes.differs("reweighting", "training jets outside the bins are dropped; UPP weights them, too")
     return [weight for n, weight in enumerate(found) if weight not in found[:n]]

@@ -41,7 +41,7 @@ def cut_expression(cut: str | Sequence[Any]) -> str:
     elif (divisor := divisor_of(operator)) and isinstance(value, int):
         text = f"{variable} % {divisor[0]} {divisor[1]} {value}"
     else:
-        raise JetmillError(f"'{variable} {operator} {parts[2]}' has no equal among expressions")
+        raise JetmillError(f"'{variable} {operator} {parts[2]}' has no equivalent among expressions")
     Expression(text)
     return text
 
