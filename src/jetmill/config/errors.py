@@ -67,7 +67,7 @@ def _sentence(item: Any, settings: type) -> str:
     plain = 0 < len(shown) < 80 and f"'{found}'" not in message
     choices = expected.replace("'", "").replace(" or ", ", ").split(", ") if kind == "literal_error" else []
     hint = nearest(found, choices) if isinstance(found, str) else ""
-    end = "" if message.endswith("?") else "."
+    end = "" if message.endswith(("?", ".")) else "."
     return f"{place}: {message}{f' (found: {shown})' if plain else ''}{end}{hint}"
 
 
