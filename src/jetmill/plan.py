@@ -272,4 +272,6 @@ class Plan:
     @cached_property
     def merge_settings(self) -> MergeSettings:
         """Settings of the merge_scalers job."""
-        return MergeSettings(rules=self.config.scaling_rules, strict=self.config.strict)
+        return MergeSettings(
+            rules=self.config.scaling_rules, strict=self.config.strict, applied=self.config.applied_run
+        )

@@ -25,6 +25,7 @@ rule balance:
     input:
         batches=paths.NOMINAL_BATCHES,
         bins=paths.bin_files(PLAN),
+        applied=paths.applied_balance(PLAN),
     output:
         paths.BALANCE,
     log:

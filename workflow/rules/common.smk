@@ -26,7 +26,7 @@ FOLDS = CONFIG.split.folds is not None
 
 def wanted():
     """Return the files that a run makes besides plots."""
-    files = [paths.MANIFEST, *paths.EXPORTS.values(), *paths.cards(PLAN)]
+    files = [paths.MANIFEST, *paths.exports(PLAN), *paths.cards(PLAN)]
     for name in CONFIG.write.formats:
         for v in VARIATIONS:
             joined = paths.joined_files(PLAN, name, v).values()

@@ -129,7 +129,7 @@ rule write_manifest:
         balance=paths.BALANCE,
         parts=[*paths.data_files(PLAN), *paths.cards(PLAN)],
         joined=paths.all_joined_files(PLAN),
-        tables=[paths.SCALERS, *paths.EXPORTS.values()],
+        tables=[paths.SCALERS, *paths.exports(PLAN)],
     output:
         paths.MANIFEST,
     log:

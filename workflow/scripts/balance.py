@@ -6,4 +6,5 @@ from jetmill.workflow.jobs import job
 
 with job(snakemake):
     batches = read_batch_list(snakemake.input.batches)
-    balance(batches, snakemake.input.bins, snakemake.output[0], snakemake.params.settings)
+    bins, (output,), settings = snakemake.input.bins, snakemake.output, snakemake.params.settings
+    balance(batches, bins, output, settings, applied=next(iter(snakemake.input.applied), None))

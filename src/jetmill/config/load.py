@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from jetmill.config.applied import differences, with_applied
 from jetmill.config.checks import mismatches
 from jetmill.config.errors import sentences
 from jetmill.config.sizes import excesses
@@ -35,10 +36,11 @@ def load(raw: Mapping[str, Any]) -> Config:
     if problems := excesses(raw):
         raise JetmillError("\n".join(problems))
     try:
-        config: Config = adapter(Config).validate_python(_without_null(raw))
+        config: Config = adapter(Config).validate_python(_without_null(with_applied(raw)))
     except ValidationError as error:
         raise JetmillError(_lines(sentences(error, Config))) from None
-    wrong = (f"{key}: {sentence}" for key, sentence in mismatches(config))
+    unlike = () if config.apply is None else differences(as_json(config), config.apply)
+    wrong = (f"{key}: {sentence}" for key, sentence in chain(mismatches(config), unlike))
     # One more, to see whether there are. Finding the nearest names of thousands takes minutes.
     if found := list(islice(wrong, MAX_LINES + 1)):
         raise JetmillError(_lines(found))

@@ -19,7 +19,7 @@ from jetmill.settings.samples import Sample
 from jetmill.settings.scaling import Scaling, ScalingRules
 from jetmill.settings.split import Split
 from jetmill.settings.systematics import Systematics
-from jetmill.settings.types import Before, Name, OutputPath, section
+from jetmill.settings.types import Before, Name, OutputPath, PathText, section
 from jetmill.settings.write import Write
 from jetmill.systematics import VARIATIONS
 
@@ -33,6 +33,10 @@ class Config:
     replace: bool = False
     """Whether results of other samples in output_dir may be replaced. Meant for the command line, once:
     --config replace=true."""
+    apply: PathText | None = None
+    """Results of a finished run, whose scalers and weight tables are applied to the jets of these samples; nothing is
+    fitted. Without them, input, jets, constituents, classes, scaling and balance are those of that run. All jets go to
+    test, unless samples have splits."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 1
     """Seed of every random number."""
     strict: bool = True
@@ -93,6 +97,11 @@ class Config:
         hashes = {path: sha256(path) for path in files if Path(path).is_file()}
         alone = replace(systematics, variations=(variation,), outputs=("test",), maps=maps)
         return replace(cleaning, variation=alone, files=cleaning.files | hashes)
+
+    @property
+    def applied_run(self) -> str | None:
+        """The SHA-256 of the manifest of the finished run that is applied."""
+        return None if self.apply is None else sha256(Path(self.apply, "manifest.json"))
 
     @property
     def user_files(self) -> list[str]:

@@ -34,7 +34,11 @@ class BinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceSettings:
-    """Settings of balance; `weights` is name of each table to its method, with the reference class if it has one."""
+    """Settings of balance.
+
+    `weights` is name of each table to its method, with the reference class if it has one; `applied` the hash of the
+    finished run whose tables are taken instead.
+    """
 
     bins: Mapping[str, tuple[Segment, ...]]
     classes: tuple[str, ...]
@@ -45,6 +49,7 @@ class BalanceSettings:
     strict: bool
     # Output to the largest number of its jets.
     limits: Mapping[str, int] = field(default_factory=dict)
+    applied: str | None = None
 
     @classmethod
     def from_config(cls, config: Config, limits: Mapping[str, int]) -> "BalanceSettings":
@@ -62,6 +67,7 @@ class BalanceSettings:
             resampling=balance.resampling,
             strict=config.strict,
             limits=limits,
+            applied=config.applied_run,
         )
 
 
@@ -85,10 +91,15 @@ class FitSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSettings:
-    """Settings of merge_scalers: scaling of jets and of each collection; whether a constant variable is an error."""
+    """Settings of merge_scalers.
+
+    Scaling of jets and of each collection; whether a constant variable is an error; the hash of the finished run
+    whose statistics are merged.
+    """
 
     rules: Mapping[str, ScalingRules]
     strict: bool
+    applied: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,11 +54,23 @@ logger = logging.getLogger(__name__)
 
 
 def balance(
-    batches: Sequence[CleanedBatch], counted: Sequence[str | Path], output: str | Path, settings: BalanceSettings
+    batches: Sequence[CleanedBatch],
+    counted: Sequence[str | Path],
+    output: str | Path,
+    settings: BalanceSettings,
+    *,
+    applied: str | Path | None = None,
 ) -> None:
     """Write ``balance.h5``, see `jetmill.balancing.tables`.
 
-    `counted` are the files of `jetmill.stages.bin_jets`; the batches are read for resampling only.
+    Parameters
+    ----------
+    batches
+        They are read for resampling only.
+    counted
+        Files of `jetmill.stages.bin_jets`.
+    applied
+        ``balance.h5`` of a finished run, whose weight tables are taken instead of made.
 
     Raises
     ------
@@ -69,6 +81,15 @@ def balance(
     classes, samples = settings.classes, settings.samples
     counts = _add_up(counted, samples, COUNTS, (len(SPLITS), len(classes), *shape(axes)))
     outside = _add_up(counted, samples, OUTSIDE, (len(SPLITS), len(classes)))
+    if applied is not None:
+        with open_intermediate_file(applied) as old, create_hdf5(output) as file:
+            _write_counts(file, settings, counts, outside)
+            put(file, f"{KEPT}/train", counts[:, TRAIN].sum(axis=0))
+            for name in weights:
+                put(file, f"{WEIGHTS}/{name}", old[f"{WEIGHTS}/{name}"][()])
+            file.attrs[WARNINGS] = json.dumps([])
+        logger.info("weights of %s", applied)
+        return
     components = _components(resampling, samples, axes)
     of_bins = component_of_bins(components, samples)
     available = (counts[:, TRAIN] * (of_bins >= 0)[:, None]).sum(axis=0)
@@ -79,12 +100,7 @@ def balance(
                 f"weights '{name}' match all classes to '{method['reference']}', which has no training jets"
             )
     with warnings_kept() as warnings, create_hdf5(output) as file:
-        file.attrs.update({"classes": list(classes), "variables": list(settings.bins), "weights": list(weights)})
-        for axis in axes:
-            put(file, f"{EDGES}/{axis.variable}", axis.edges)
-        for sample, table, lost in zip(samples, counts, outside, strict=True):
-            write_table(file, f"{COUNTS}/{sample}", table)
-            put(file, f"{OUTSIDE}/{sample}", lost)
+        _write_counts(file, settings, counts, outside)
         cleaned, lost = cleaned_jets(file), outside_jets(file)
         if resampling.resamples:
             for name in ("train", VAL_RESAMPLED) if resampling.validation else ("train",):
@@ -117,6 +133,16 @@ def balance(
         logger.info("%12d jets in %s%s", n, split, f", {n_lost} of them outside the bins, {what}" if n_lost else "")
     for name, n, n_kept in zip(classes, class_totals(available), class_totals(kept), strict=True):
         logger.info("%12d jets of class %s in training, %d written", n, name, n_kept)
+
+
+def _write_counts(file: h5py.File, settings: BalanceSettings, counts: np.ndarray, outside: np.ndarray) -> None:
+    names = {"classes": settings.classes, "variables": settings.bins, "weights": settings.weights}
+    file.attrs.update({key: list(value) for key, value in names.items()})
+    for axis in axes_of(settings.bins):
+        put(file, f"{EDGES}/{axis.variable}", axis.edges)
+    for sample, table, lost in zip(settings.samples, counts, outside, strict=True):
+        write_table(file, f"{COUNTS}/{sample}", table)
+        put(file, f"{OUTSIDE}/{sample}", lost)
 
 
 def _warn(sentences: Iterable[str]) -> None:

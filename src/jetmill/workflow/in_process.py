@@ -92,10 +92,13 @@ def _balance(plan: Plan, results: str) -> None:
         read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES)),
         _all_at(plan, results, paths.bin_files(plan)),
     )
-    balance(batches, binned, _at(plan, results, paths.BALANCE), plan.balance_settings)
+    applied = next(iter(paths.applied_balance(plan)), None)
+    balance(batches, binned, _at(plan, results, paths.BALANCE), plan.balance_settings, applied=applied)
 
 
 def _fit_scalers(plan: Plan, results: str) -> None:
+    if plan.config.apply is not None:
+        return
     batches = read_batch_list(_at(plan, results, paths.NOMINAL_BATCHES))
     tables = _at(plan, results, paths.BALANCE) if plan.scalers_need_balance else None
     for path, settings in zip(_all_at(plan, results, paths.range_files(plan)), plan.fit_settings, strict=True):
@@ -109,6 +112,8 @@ def _merge_scalers(plan: Plan, results: str) -> None:
 
 
 def _export(plan: Plan, results: str) -> None:
+    if not paths.exports(plan):
+        return
     export(
         PartSpec.from_batch_list(_at(plan, results, paths.NOMINAL_BATCHES), "train", (0, 1)),
         _all_at(plan, results, paths.range_files(plan)),
@@ -161,7 +166,7 @@ def _write_manifest(plan: Plan, results: str) -> None:
         config=plan.manifest_settings.config,
         scalers=scalers,
         joined=_all_at(plan, results, paths.all_joined_files(plan)),
-        tables=[scalers, *_all_at(plan, results, list(paths.EXPORTS.values())), tables],
+        tables=[scalers, *_all_at(plan, results, paths.exports(plan)), tables],
         user_files=plan.manifest_settings.user_files,
         fold=Path(results).name if plan.config.split.folds else "",
     )

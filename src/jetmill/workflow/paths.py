@@ -4,6 +4,8 @@ In them, ``<output_dir>`` stands for the output directory, and ``<results>`` for
 of a fold.
 """
 
+from pathlib import Path
+
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
 
@@ -35,8 +37,20 @@ def bin_files(plan: Plan) -> list[str]:
 
 
 def range_files(plan: Plan) -> list[str]:
-    """Return the statistics of all ranges of variables."""
+    """Return the statistics of all ranges of variables, of this run or of the finished one that it applies."""
+    if plan.config.apply is not None:
+        return sorted(map(str, Path(plan.config.apply, "scalers").glob("range_*.json")))
     return [RANGE.format(range=number) for number in plan.range_numbers]
+
+
+def applied_balance(plan: Plan) -> list[str]:
+    """Return the balance tables of the finished run that is applied, if one is."""
+    return [] if plan.config.apply is None else [str(Path(plan.config.apply, "balance.h5"))]
+
+
+def exports(plan: Plan) -> list[str]:
+    """Return the files for other programs that the run makes: none if it applies a finished one, which has them."""
+    return [] if plan.config.apply is not None else list(EXPORTS.values())
 
 
 def part_files(plan: Plan, format_name: str, *outputs: str, variation: str = "") -> list[str]:
