@@ -80,7 +80,7 @@ rule plot_resampling:
 
 rule plot_variables:
     input:
-        train=paths.joined_files(PLAN, "hdf5")["train"],
+        train=paths.joined_files(PLAN, "hdf5").get("train", []),
         parts=paths.part_files(PLAN, "hdf5", "train"),
     output:
         figure("variables_{range}", "Variables", "variables of range {range}"),

@@ -71,11 +71,15 @@ def _names(config: Config) -> Problems:
 
 def _split(config: Config) -> Problems:
     samples = config.samples
+    if config.split.rule.event and not config.input.event_id:
+        yield "split", f"by: {config.split.by} needs input.event_id, which names the event; by: jet does not"
+    if config.apply is not None:
+        return
+    if "train" not in config.write.outputs:
+        yield "write.outputs", "train must be among them; it is what the others are scaled and compared with"
     if not any("train" in sample.splits for sample in samples.values()):
         yield "samples", "splits: no sample has jets for training"
     for number, component in enumerate(config.balance.resampling.components):
         for name in component.samples:
             if name in samples and "train" not in samples[name].splits:
                 yield f"balance.resampling.components.{number}", f"'{name}' has no jets for training (splits)"
-    if config.split.rule.event and not config.input.event_id:
-        yield "split", f"by: {config.split.by} needs input.event_id, which names the event; by: jet does not"

@@ -52,8 +52,6 @@ class Write:
 
     def __post_init__(self) -> None:
         no_repeats("outputs", self.outputs)
-        if "train" not in self.outputs:
-            raise ValueError("outputs: train must be among them; it is what the others are scaled and compared with")
         no_repeats("conditional", self.conditional)
         if not isinstance(self.concat_jet_tracks, bool):
             no_repeats("concat_jet_tracks", self.concat_jet_tracks)
