@@ -27,7 +27,7 @@ FULL = {
     "replace": False,
     "samples": {
         "tt": {"toy": {"process": "ttbar", "files": 2, "jets": 100}},
-        "qcd": {"files": ["input.root"], "checksums": "SHA256SUMS"},
+        "qcd": {"files": ["input.root"], "checksums": "SHA256SUMS", "splits": ["train", "test"]},
     },
     "input": {
         "format": "root",
@@ -41,6 +41,7 @@ FULL = {
         "checksum": True,
         "unreadable": "error",
         "timeout": 10,
+        "aliases": {"mass": "Jet.M"},
     },
     "jets": {
         "units": {"pt": 0.001},
@@ -118,6 +119,7 @@ FULL = {
     },
     "write": {
         "shuffle": "global",
+        "test_per_sample": True,
         "outputs": ["train", "val", "test"],
         "parts": {"train": 1, "val": 1, "test": 1},
         "precision": "float16",
@@ -179,6 +181,8 @@ def refusal(**changes):
 def test_every_key_is_tried():
     config = load(FULL)
     unset = {"default", "default_offset", "cut", "samples", "missing", "element_links", "reads_jets", "name", "plugin"}
+    # Of runs without a split of their own.
+    unset |= {"apply", "folds", "fold_by"}
 
     def keys(section):
         for key in fields(section):
