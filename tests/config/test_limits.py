@@ -120,6 +120,7 @@ FULL = {
     "write": {
         "shuffle": "global",
         "test_per_sample": True,
+        "max_jets_test": 100,
         "outputs": ["train", "val", "test"],
         "parts": {"train": 1, "val": 1, "test": 1},
         "precision": "float16",

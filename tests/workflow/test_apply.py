@@ -4,7 +4,6 @@ import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-from atlas_config import CONFIG
 
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
@@ -12,7 +11,30 @@ from jetmill.workflow.in_process import run_in_process
 
 pytestmark = pytest.mark.workflow
 
-BALANCE = CONFIG["balance"] | {"weights": ["average", {"reference": "b"}]}
+BALANCE = {
+    "bins": {"pt_btagJes": [20e3, 6e6, 4]},
+    "weights": ["average", {"reference": "b"}],
+    "resampling": {"method": "pdf", "target": "b", "max_upsampling": 2},
+}
+CONFIG = {
+    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 1000}} for name in ("ttbar", "zprime")},
+    "input": {"format": "hdf5", "files_per_batch": 1},
+    "jets": {
+        "select": ["pt_btagJes >= 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
+        "variables": ["pt_btagJes", "eta_btagJes"],
+    },
+    "constituents": {
+        "tracks": {
+            "variables": ["d0", "dr"],
+            "labels": ["ftagTruthOriginLabel"],
+            "label_classes": {"ftagTruthOriginLabel": list("abcdefgh")},
+            "scaling": {"method": "robust"},
+            "max": 10,
+        }
+    },
+    "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
+    "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
+}
 NEW = {"toy": {"process": "zprime", "files": 2, "jets": 500}}
 
 
@@ -21,7 +43,7 @@ def trained(tmp_path_factory):
     """Results of a run that has the new files as a sample for testing."""
     out = tmp_path_factory.mktemp("trained") / "results"
     samples = CONFIG["samples"] | {"new": NEW | {"splits": ["test"]}}
-    raw = CONFIG | {"output_dir": str(out), "samples": samples, "balance": BALANCE}
+    raw = CONFIG | {"output_dir": str(out), "samples": samples, "balance": BALANCE, "report": {"plots": False}}
     return run_in_process(raw | {"write": {"formats": ["hdf5", "structured"]}})
 
 

@@ -87,6 +87,8 @@ def balance(
             put(file, f"{KEPT}/train", counts[:, TRAIN].sum(axis=0))
             for name in weights:
                 put(file, f"{WEIGHTS}/{name}", old[f"{WEIGHTS}/{name}"][()])
+            for name, n in settings.limits.items():
+                _limit(file, name, PartSpec.from_batches(batches, name, (0, 1)).batches, n, len(classes))
             file.attrs[WARNINGS] = json.dumps([])
         logger.info("weights of %s", applied)
         return
