@@ -137,6 +137,21 @@ def test_a_run(tmp_path):
         assert (~in_low).sum() == (600 if output == "train" else 30)
 
 
+def test_a_sample_without_jets_cannot_be_equal(tmp_path):
+    nowhere = HIGH | {"bins": {"pt_btagJes": [90e6, 91e6]}}
+    raw = config(components=[nowhere]) | {"output_dir": str(tmp_path / "results")}
+    raw["balance"]["bins"]["pt_btagJes"] += [[6e6, 90e6, 1], [90e6, 91e6, 1]]
+    raw |= {"strict": False, "samples": {name: raw["samples"][name] for name in ("few", "many")}}
+    raw["classes"] = {"b": "HadronConeExclTruthLabelID == 5", "u": "rest"}
+    raw["balance"]["resampling"]["components"].append(HIGH | {"samples": ["few", "many"], "equal_samples": []})
+    with pytest.raises(JetmillError) as error:
+        run_in_process(raw)
+    assert str(error.value) == (
+        "balance.resampling, train: sample 'few' has no jets in component 'few many pt_btagJes 9e+07 to 9.1e+07', so that"
+        " none are left with equal_samples"
+    )
+
+
 @pytest.mark.parametrize(
     ("resampling", "message"),
     [
