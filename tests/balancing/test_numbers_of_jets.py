@@ -147,8 +147,8 @@ def test_a_sample_without_jets_cannot_be_equal(tmp_path):
     with pytest.raises(JetmillError) as error:
         run_in_process(raw)
     assert str(error.value) == (
-        "balance.resampling, train: sample 'few' has no jets in component 'few many pt_btagJes 9e+07 to 9.1e+07', so that"
-        " none are left with equal_samples"
+        "balance.resampling, train: sample 'few' has no jets in component 'few many pt_btagJes 9e+07 to 9.1e+07', so"
+        " that none are left with equal_samples"
     )
 
 

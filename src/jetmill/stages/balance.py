@@ -294,10 +294,10 @@ def _resample(
     wanted = resampling.num_jets if output == "train" else resampling.num_jets_validation
     components = [_sized(component, resampling, n, output, classes) for n, component in enumerate(components)]
     for component in components:
-        for sample in (sample for group in component.equal_samples for sample in group):
-            if not (there[sample] * component.bins).any():
+        for equal in (sample for group in component.equal_samples for sample in group):
+            if not (there[equal] * component.bins).any():
                 raise JetmillError(
-                    f"balance.resampling, {output}: sample '{samples[sample]}' has no jets in component"
+                    f"balance.resampling, {output}: sample '{samples[equal]}' has no jets in component"
                     f" '{component.name}', so that none are left with equal_samples"
                 )
     try:
