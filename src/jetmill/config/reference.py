@@ -1,5 +1,6 @@
 """Make docs/config.md, docs/transforms.md and config/schema.json: ``python -m jetmill.config.reference``."""
 
+import inspect
 import json
 import types
 from collections.abc import Iterator
@@ -146,7 +147,7 @@ def _unwrapped(schema: Any) -> Any:
 def _section(prefix: str, section: Any, schema: dict[str, Any]) -> Iterator[str]:
     title = prefix.rstrip(".") or "Top level"
     yield f"## {title}\n"
-    yield f"{(section.__doc__ or '').strip()}\n"
+    yield f"{inspect.cleandoc(section.__doc__ or '')}\n"
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     keys = schema["$defs"].get(section.__name__, schema)["properties"]

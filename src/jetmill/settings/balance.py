@@ -165,8 +165,8 @@ class Balance:
     them. Validation and test jets outside the bins are always written, with weight 0 and bin -1."""
     weights: tuple[Weight, ...] = ()
     """Weight tables, of which the first one becomes jets/weight. average, flat and {reference: class} give all classes
-    the mean spectrum, a flat one or that of a class. mean, min and max give them in each bin the mean, smallest or
-    largest number of jets of all classes, uniform the same in each; bins in which a class has no jets get weight 0."""
+    the mean spectrum, a flat one or that of a class. In each bin, mean, min and max give them the mean, smallest or
+    largest number of jets of all classes, uniform the same number; bins in which a class has no jets get weight 0."""
     event_weights: Names = ()
     """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
     weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""

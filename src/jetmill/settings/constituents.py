@@ -44,7 +44,7 @@ class Constituents:
     tree: Origin = Origin()
     """Where the constituents are in the tree (format root)."""
     aliases: dict[Name, Text] = field(default_factory=dict)
-    """Variables, and where they are, under any name: {pt: constPt}; as input.aliases."""
+    """Names for variables that have other names in the file, as input.aliases: {pt: constPt}."""
     units: dict[Name, Factor] = field(default_factory=dict)
     """Factors that variables are multiplied by when they are read."""
     define: dict[Name, Expr] = field(default_factory=dict)

@@ -39,9 +39,9 @@ class Input:
     event: Text = ""
     """Prefix of the branches of events, if they have one, such as EventInfoAuxDyn (format root)."""
     aliases: dict[Name, Text] = field(default_factory=dict)
-    """Variables of jets or events, and where they are, under any name: {tau1: "Jet/Jet.Tau[0]", weight:
+    """Names for variables of jets or events that have other names in the file: {tau1: "Jet/Jet.Tau[0]", weight:
     "mcEventWeights[0]", energy: "jetp4.fE"}. Format root: a branch, a member of an object, an element of a list; format
-    hdf5: a field. An alias comes before a branch of its name."""
+    hdf5: a field. An alias takes precedence over a branch of its name."""
     matched: dict[Name, Matched] = field(default_factory=dict)
     """Objects that jets are matched to, in trees of events: {gen: {branches: GenJet, index: genJetIdx}} turns GenJet_pt
     into the variable gen_pt of jets, missing where the index is negative. Integers become floats (float64 for those of

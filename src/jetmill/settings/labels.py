@@ -18,7 +18,7 @@ class Label:
     name: Name
     """Name in the output."""
     variable: Name | None = None
-    """Variable that it is made from; by default the one called as the label."""
+    """Variable that it is made from; by default the one of the same name."""
     values: Annotated[dict[Integer, Integer], MaxLen(10_000)] = field(default_factory=dict)
     """New values of the label by those of the variable, such as {0: 0, 4: 1, 5: 2}. All others become -1."""
 

@@ -34,8 +34,8 @@ class Sample:
     toy: Toy | None = None
     """Generates the input files instead."""
     splits: Annotated[tuple[Literal["train", "val", "test"], ...], MinLen(1)] = ("train", "val", "test")
-    """Splits that the jets may go to, by the section split. Those of another one go to the first that is listed: [test]
-    takes the whole sample for testing, [train, val] its test jets for training. No input is read again."""
+    """Splits that jets of the sample may be in. Those that the section split puts elsewhere go to the first one listed:
+    [test] uses the whole sample for testing, [train, val] its test jets for training. A change reads no input again."""
 
     def __post_init__(self) -> None:
         no_repeats("splits", self.splits)

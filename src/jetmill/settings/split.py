@@ -38,11 +38,11 @@ class Split:
     modulo: Annotated[int, Ge(2), Le(10_000)] | None = None
     """Divisor of the event number (by: modulo), at most 10,000."""
     folds: Annotated[int, Ge(3), Le(100)] | None = None
-    """Number of folds, 3 to 100, in place of test and val. There are results for each, in fold_0, fold_1, ... below
-    output_dir: fold k is for testing, the next one (after the last, fold 0) for validation, all others for training.
-    Jets of one event are in one fold, by the hash of by: event."""
+    """Number of folds, 3 to 100, instead of test and val. Each has its own results in fold_0, fold_1, ... below
+    output_dir: fold k is for testing, the next one (fold 0 after the last) for validation, all others for training.
+    Jets of one event are in one fold, which is a hash of the event as for by: event."""
     fold_by: Expr | None = None
-    """Integer expression of variables of the jet whose remainder by folds is the fold, in place of the hash of the
+    """Integer expression of variables of the jet whose remainder modulo folds is the fold, instead of the hash of the
     event, such as jetFoldHash or event // 10."""
 
     def __post_init__(self) -> None:

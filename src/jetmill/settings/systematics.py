@@ -27,7 +27,7 @@ class Varied:
     jets: dict[Name, Expr] = field(default_factory=dict)
     """New values of variables of jets, as expressions of the old ones: {pt: 1.02 * pt}."""
     transforms: tuple[Step, ...] = ()
-    """Plug-ins of constituents; makes are the variables of the collection to which they give new values."""
+    """Plug-ins of constituents; makes names the variables of the collection that they change."""
     constituents: dict[Name, Expr] = field(default_factory=dict)
     """New values of variables of the collection, after transforms."""
     keep: Expr | None = None

@@ -29,10 +29,9 @@ class Write:
     outputs: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
     """Splits to write, train among them."""
     test_per_sample: bool = False
-    """Whether test jets of each sample are written to a file of their own, test_<sample>, in place of test."""
+    """Whether to write the test jets of each sample to a file of its own, test_<sample>, instead of test."""
     max_jets_test: NumberOfJets | None = None
-    """Largest number of test jets to write, of each sample with test_per_sample: a random choice, or all jets if there
-    are fewer."""
+    """Largest number of test jets to write (of each sample with test_per_sample), chosen at random."""
     parts: Parts = Parts()
     """Number of files per split (shuffle: global)."""
     precision: Literal["float16", "float32"] = "float32"
