@@ -3,6 +3,7 @@
 from math import cos, cosh, hypot, log, sin, sqrt
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -126,3 +127,58 @@ def test_nanoaod_v15(shared_data, tmp_path):
                 shift = np.arctan2(sin(shift), cos(shift))
                 assert row["delta_r"] == pytest.approx(hypot(eta - e["FatJet_eta"][identity[1]], shift), abs=1e-4)
                 assert row["is_charged_hadron"] == (abs(e["PFCand_pdgId"][p]) == 211)
+
+
+def write_dump(path, raw, n, seed):
+    """Write a dump with the fields that a configuration names: random numbers, and plausible truth."""
+    rng, jets = np.random.default_rng(seed), raw["jets"]
+    labels = ("HadronConeExclTruthLabelID", "HadronGhostTruthLabelID", "PartonTruthLabelID")
+    fields = [*jets["variables"], *(name for name in jets["additional_labels"] if name not in labels)]
+    table = np.zeros(n, [(name, "f4") for name in fields] + [(name, "i4") for name in labels] + [("eventNumber", "i8")])
+    for name in fields:
+        table[name] = rng.uniform(-2, 2, n)
+    table["pt_btagJes"] = np.exp(rng.uniform(np.log(21e3), np.log(2e6), n))
+    table["HadronConeExclTruthLabelID"] = table["HadronGhostTruthLabelID"] = rng.choice([0, 4, 5, 15], n)
+    table["PartonTruthLabelID"], table["eventNumber"] = rng.choice([1, 2, 3, 21], n), seed * n + np.arange(n)
+    with h5py.File(path, "w") as file:
+        file["jets"] = table
+        for name, settings in raw["constituents"].items():
+            of_each = [(v, "f4") for v in settings["variables"]] + [(v, "i4") for v in settings.get("labels", [])]
+            rows = np.zeros((n, 8), [*of_each, ("valid", "?")])
+            for v in settings["variables"]:
+                rows[v] = rng.uniform(0.5, 2, (n, 8))
+            for v in settings.get("labels", []):
+                rows[v] = rng.integers(0, 8, (n, 8))
+            rows["valid"] = np.arange(8) < rng.integers(0, 9, n)[:, None]
+            file[name] = rows
+    return table
+
+
+@pytest.mark.parametrize("name", ["gn3", "atlas-jetset"])
+def test_dumps(name, tmp_path):
+    raw = yaml.safe_load((runs.ROOT / f"config/{name}.yaml").read_text())
+    tables = [write_dump(tmp_path / f"{k}.h5", raw, 4000, seed) for seed, k in enumerate(("ttbar", "zprime"))]
+    raw |= {"samples": {k: {"files": [str(tmp_path / f"{k}.h5")]} for k in ("ttbar", "zprime")}, "strict": False}
+    raw |= {"output_dir": str(tmp_path / "results")}
+    raw["write"] |= {"parts": {}, "formats": ["hdf5"], "compression": "none"}
+    results = run_stages(raw)
+    found = {split: jetmill.load(results / f"{split}.h5") for split in runs.SPLITS}
+    by_event = {e: row for table in tables for e, row in zip(table["eventNumber"].tolist(), table, strict=True)}
+    for split, remainders in (("train", range(8)), ("val", [8]), ("test", [9])):
+        jets = found[split]
+        assert {e % 10 for e in jets.event["eventNumber"].tolist()} == set(remainders)
+        rows = [by_event[e] for e in jets.event["eventNumber"].tolist()]
+        flavour = {0: {"ujets", "sjets", "udjets", "gjets"}, 4: {"cjets"}, 5: {"bjets"}, 15: {"taujets"}}
+        for label, row in zip(jets.labels, rows, strict=True):
+            assert jets.classes[label] in flavour[row["HadronGhostTruthLabelID"]]
+        np.testing.assert_allclose(jets.variable("pt_btagJes"), [row["pt_btagJes"] for row in rows], rtol=1e-5)
+    if name == "gn3":
+        # ttbar below 250 GeV, Z' above, all classes as c.
+        low = found["train"].variable("pt_btagJes") < 250e3
+        assert np.array_equal(found["train"].event["eventNumber"] < 4000, low)
+        counts = np.bincount(found["train"].labels[low], minlength=6)
+        assert (counts > 0).all()
+        assert counts.max() - counts.min() <= 1
+    else:
+        of_class = [found["train"].weight[found["train"].labels == k].sum() for k in range(4)]
+        assert of_class == pytest.approx([sum(of_class) / 4] * 4, rel=1e-4)
