@@ -48,6 +48,7 @@ class Plan:
         input_format = INPUT_FORMATS[config.input.format]
         self.toy_suffix = input_format.suffix
         self.files, problems = find_files(config.samples, f"{config.output_dir}/toy/{{}}_{{:04d}}.{self.toy_suffix}")
+        self.files = {name: paths[: config.input.max_files] for name, paths in self.files.items()}
         if not input_format.remote:
             problems += remote_files(self.files, input_format.name)
         self.checksums, more = find_checksums(config.samples, self.files)

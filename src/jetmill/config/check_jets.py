@@ -39,6 +39,11 @@ def jets(config: Config) -> Problems:
     yield from _made_of_constituents(config)
     yield from twice("jets", made)
     read = [*known, *jets.spectators, *jets.label_sources.values()]
+    for name in config.input.optional:
+        if name in config.input.event_id:
+            yield "input.optional", f"'{name}' identifies the event (input.event_id); no file may lack it"
+        elif name not in read or name in made:
+            yield "input.optional", f"nothing reads a variable '{name}'.{nearest(name, read)}"
     for name in jets.units:
         if name in config.input.event_id:
             yield "jets.units", f"'{name}' identifies the event (input.event_id) and has no unit"

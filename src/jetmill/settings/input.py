@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Name, OneOf, Text, section
+from jetmill.settings.types import Name, NumberOfJets, OneOf, Text, Value, section
 
 FORMAT = OneOf("jetmill.sources.registry", "INPUT_FORMATS")
 
@@ -49,6 +49,14 @@ class Input:
     event_id: tuple[Name, ...] = ("run", "luminosityBlock", "event")
     """Integer variables that identify an event, the event number last. May be empty; eventNumber by default for format
     hdf5."""
+    optional: dict[Name, bool | int | Value | Literal["missing"]] = field(default_factory=dict)
+    """Variables of jets or events that some files lack, and their value there: {HLT_x: false}, or missing. Log and
+    manifest say which files lack them."""
+    max_files: Annotated[int, Ge(1)] | None = field(default=None, repr=False)
+    """For a quick trial: how many files of each sample are used, the first ones."""
+    max_jets_per_file: NumberOfJets | None = None
+    """For a quick trial: how many jets of each file are read, the first ones, before any cut, and the rest of the last
+    event. Depends on the file alone, not on batches or cores."""
     files_per_batch: Annotated[int, Ge(1)] = 50
     """Number of input files that one clean job reads."""
     checksum: bool = True

@@ -3,21 +3,25 @@
 Heavy packages are imported inside functions, since formats are imported wherever a configuration is read.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from jetmill.settings.constituents import Constituents
 from jetmill.settings.input import Input
 from jetmill.sources.chunk import Chunk, ConstituentColumns, Source
 from jetmill.sources.damage import UnreadableError
+from jetmill.sources.first_jets import FirstJets
+from jetmill.sources.optional import WithOptional
 
 __all__ = ["Chunk", "ConstituentColumns", "Source", "UnreadableError", "open_source"]
 
 
-def open_source(
-    path: str, settings: Input, constituents: Mapping[str, Constituents] | None = None
-) -> AbstractContextManager[Source]:
+@contextmanager
+def open_source(path: str, settings: Input, constituents: Mapping[str, Constituents] | None = None) -> Iterator[Source]:
     """Open an input file of the format that the configuration names; raises what `InputFormat.open` does."""
     from jetmill.sources.registry import INPUT_FORMATS
 
-    return INPUT_FORMATS[settings.format].open(path, settings, constituents or {})
+    with INPUT_FORMATS[settings.format].open(path, settings, constituents or {}) as source:
+        if settings.optional:
+            source = WithOptional(source, settings.optional)
+        yield source if settings.max_jets_per_file is None else FirstJets(source, settings.max_jets_per_file)

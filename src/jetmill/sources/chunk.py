@@ -6,6 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
+from jetmill.errors import JetmillError
+
+
+class MissingVariableError(JetmillError):
+    """A file has no such variable."""
+
 
 @dataclass(frozen=True)
 class ConstituentColumns:
@@ -24,7 +30,7 @@ class ConstituentColumns:
 
 
 class Chunk(Protocol):
-    """Consecutive jets of one file.
+    """Consecutive jets of one file, all of those of each entry.
 
     Attributes
     ----------
@@ -45,13 +51,12 @@ class Chunk(Protocol):
 class Source(Protocol):
     """An open input file.
 
-    Attributes
-    ----------
-    identity
-        ``size`` in bytes, and identifiers of the format; known without reading the file.
+    A variable that it does not have is a `MissingVariableError`.
     """
 
-    identity: dict[str, int | str]
+    @property
+    def identity(self) -> dict[str, int | str]:
+        """``size`` in bytes, and identifiers of the format; known without reading the file."""
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets in the file, or raise for the first that is not there."""

@@ -5,6 +5,7 @@ written one by one in their final order.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings) 
                 read, *_, kept = of_file.flow.tolist()
                 inputs.append({"path": path, **identity, **checksum, "jets": read, "kept": kept})
                 logger.info("%s: %d jets read, %d kept", path, read, kept)
+        lacking = Counter(name for entry in inputs for name in str(entry.get("lacks", "")).split(", ") if name)
+        for name, n in lacking.items():
+            what = f"'{name}', an optional variable; it is {settings.input.optional[name]} there"
+            logger.warning("%d of %d files lack %s", n, len(inputs), what)
         if skipped := sum("skipped" in entry for entry in inputs):
             logger.warning("%d of %d files skipped", skipped, len(inputs))
         if skipped == len(inputs):

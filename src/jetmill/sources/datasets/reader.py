@@ -13,7 +13,7 @@ import numpy as np
 from jetmill.compression import know_all_filters
 from jetmill.errors import JetmillError, first_line, nearest, nearest_quantity
 from jetmill.files import missing_sources
-from jetmill.sources.chunk import ConstituentColumns
+from jetmill.sources.chunk import ConstituentColumns, MissingVariableError
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.datasets.damage import check_stored, zeros_at_end
 from jetmill.sources.remote import is_remote, not_remote
@@ -150,7 +150,7 @@ class Hdf5Dump:
             if field not in fields:
                 given = "" if field == name else f", as the alias {name} says"
                 hint = nearest_quantity(field, fields)
-                raise JetmillError(f"{self._path}: dataset '{dataset}' has no field '{field}'{given}.{hint}")
+                raise MissingVariableError(f"{self._path}: dataset '{dataset}' has no field '{field}'{given}.{hint}")
             if (dtype := found.dtype[field]).kind not in "fiub" or dtype.shape:
                 raise JetmillError(f"{self._path}: field '{field}' of '{dataset}' ({dtype}) is not one number")
             types[name] = dtype.newbyteorder("=")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import awkward as ak
 
 from jetmill.errors import JetmillError, first_line, nearest_quantity
+from jetmill.sources.chunk import MissingVariableError
 from jetmill.sources.trees.columns import Column, spellings_of
 from jetmill.sources.trees.held import Held, held_by
 
@@ -103,7 +104,7 @@ class Tree(ABC):
         """Return an error that names a branch and its type."""
         return JetmillError(f"{self.path}: branch '{column}' ({self.typename(column)}) {what}")
 
-    def missing(self, names: Sequence[str], key: str = "") -> JetmillError:
+    def missing(self, names: Sequence[str], key: str = "") -> MissingVariableError:
         """Return an error for a branch that has none of some names, which a key of the configuration may give."""
         head = names[0].rpartition(".")[0]
         whole = self.find(head)
@@ -111,4 +112,4 @@ class Tree(ABC):
         hint = f" '{head}' has {', '.join(members)}" if members else nearest_quantity(names, self.spellings)
         quoted = " or ".join(f"'{name}'" for name in dict.fromkeys(names))
         given = f", as {key} says" if key else ""
-        return JetmillError(f"{self.path}: tree '{self.name}' has no branch {quoted}{given}.{hint}")
+        return MissingVariableError(f"{self.path}: tree '{self.name}' has no branch {quoted}{given}.{hint}")
