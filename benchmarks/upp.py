@@ -117,7 +117,9 @@ def main() -> None:
             usage, outputs[name] = run()
             print(f"{name:<8} {usage.wall:6.1f} s wall {usage.cpu:6.1f} s CPU, peak {usage.peak:.0f} MB")
     for name, files in outputs.items():
-        size = sum(path.stat().st_size for paths in files.values() for path in paths)
+        # With the parts that a file points to.
+        every = [p for paths in files.values() for path in paths for p in (path, *path.with_suffix("").glob("*.h5"))]
+        size = sum(path.stat().st_size for path in every)
         print(f"\n{name}, {size / 1e6:.0f} MB")
         print_measures({split: _read_all(paths) for split, paths in files.items()}, target)
 
