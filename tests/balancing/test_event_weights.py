@@ -198,7 +198,8 @@ def test_nothing_depends_on_batches(made, tmp_path, kind):
             tables = {}
             file.visititems(lambda name, x, t=tables: t.update({name: x[()].tobytes()} if hasattr(x, "shape") else {}))
         assert any(name.startswith("sums/") for name in tables)
-        arrays = {(o, name): x.tobytes() for o in ("train", "val", "test") for name, x in result.arrays(o).items()}
+        outputs = ["train", "val", "test", *["val_resampled"] * (kind == "pdf")]
+        arrays = {(o, name): x.tobytes() for o in outputs for name, x in result.arrays(o).items()}
         found.append(tables | arrays)
     assert found[0] == found[1] == found[2]
 

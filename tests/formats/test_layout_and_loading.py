@@ -129,7 +129,7 @@ def test_compression_changes_nothing_but_the_size(tmp_path, compression):
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
 def test_a_filter_that_is_not_installed(tmp_path, monkeypatch, compression):
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
-    with pytest.raises(JetmillError, match=rf"write\.compression: {compression} needs hdf5plugin"):
+    with pytest.raises(JetmillError, match=rf"write\.compression: {compression} needs hdf5plugin; `pip install"):
         write(tmp_path / "a.h5", arrays(10), compression=compression)
     assert list(tmp_path.iterdir()) == []
 

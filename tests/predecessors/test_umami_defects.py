@@ -77,13 +77,6 @@ def test_no_chunks_of_one_row(tmp_path, compression):
             assert file["tracks/valid"].id.get_storage_size() < n * 40 / 3
 
 
-@pytest.mark.parametrize("compression", ["lz4", "zstd"])
-def test_compression_without_hdf5plugin(monkeypatch, compression):
-    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
-    with pytest.raises(JetmillError, match=rf"write\.compression: {compression} needs hdf5plugin; `pip install"):
-        filters(compression)
-
-
 def test_parquet_without_pyarrow(monkeypatch):
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -273,14 +266,6 @@ def test_selection_does_not_depend_on_how_files_are_read(made, resampled, tmp_pa
         assert wanted.keys() == found.keys()
         for name, values in wanted.items():
             assert found[name].tobytes() == values.tobytes(), (output, name)
-
-
-def test_selection_does_not_depend_on_batches(made, resampled, tmp_path):
-    other = chain(config(tmp_path, made.files, balance=RESAMPLED, input={"files_per_batch": 2}))
-    for output in ("train", "val", "test", "val_resampled"):
-        wanted, found = resampled.arrays(output), other.arrays(output)
-        for name, values in wanted.items():
-            np.testing.assert_array_equal(found[name], values, err_msg=f"{output} {name}")
 
 
 def test_a_part_or_a_split_alone_is_what_it_is_among_others(made, resampled, tmp_path):

@@ -71,9 +71,6 @@ RAW = {
 }
 
 
-MODULO = {"by": "modulo", "modulo": 10, "test": [0, 1], "val": [2]}
-
-
 PROCESSES = {"tt": "ttbar", "qcd": "qcd"}
 
 

@@ -2,14 +2,12 @@
 
 import h5py
 import numpy as np
-import pytest
 from batches import at, cleaned, write_batch
 from scipy import stats
 from stage_batches import BIN_SETTINGS, BINS, EDGES, SHAPE
 
 from jetmill.balancing.binning import axes_of
 from jetmill.balancing.selection import read_bins
-from jetmill.errors import JetmillError
 from jetmill.stages.bin_jets import bin_jets
 
 
@@ -37,15 +35,6 @@ def test_cells_and_counts(stages):
             assert set(file["counts"]) == set(group)
             for sample, counts in group.items():
                 np.testing.assert_array_equal(file["counts"][sample][()], counts)
-
-
-@pytest.mark.parametrize("spoil", [np.nan, 19.0, 2000.0])
-def test_jets_outside_the_bins_name_the_batch(tmp_path, spoil):
-    columns = {"label": np.zeros(3, np.uint8), "variables/eta": np.zeros(3), "variables/pt": np.array([30, spoil, 40])}
-    write_batch(tmp_path / "b.h5", iter(columns.items()), {"splits": np.array([3, 0, 0])})
-    with pytest.raises(JetmillError, match=rf"^{tmp_path / 'b.h5'}: 1 of 3 training jets are outside the bins of 'pt'"):
-        bin_jets([cleaned("tt", tmp_path / "b.h5")], tmp_path / "o.h5", BIN_SETTINGS)
-    assert not (tmp_path / "o.h5").exists()
 
 
 def test_a_batch_without_jets(tmp_path):

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from scipy import stats
-from stage_batches import BINS, CLASSES, EDGES, IDENTITY, METHODS, MODULO, RAW, SAMPLES, Stages, histogram, rows, truth
+from stage_batches import BINS, CLASSES, EDGES, IDENTITY, METHODS, SAMPLES, histogram, rows, truth
 
 from jetmill.errors import JetmillError
 from jetmill.files import read_json, write_json
@@ -164,15 +164,6 @@ def test_parts_do_not_depend_on_the_batches(stages, whole, tmp_path, split, resa
         paths.append(r.write(tmp_path / f"{name}.h5", split=split, part=1, n_parts=3, balance_path=table))
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert len(load(paths[0])) > 20
-
-
-def test_another_seed_takes_other_jets(stages, tmp_path):
-    (tmp_path / "other").mkdir()
-    other = Stages(tmp_path / "other", raw=RAW | {"seed": 2, "split": MODULO})
-    same = Stages(tmp_path, raw=RAW | {"split": MODULO})
-    found = [set(rows(r.write(tmp_path / "p.h5", balance_path=r.resampled), *IDENTITY)) for r in (same, other)]
-    np.testing.assert_array_equal(same.counts(), other.counts())
-    assert len(found[0] & found[1]) < 0.8 * len(found[0])
 
 
 def test_float16_overflow_names_the_variables(stages, tmp_path):

@@ -197,11 +197,11 @@ def test_powers():
     ],
 )
 def test_constants_beyond_all_bounds_are_refused_at_once(text, message):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(JetmillError) as error:
         Expression(text)
     assert message in str(error.value)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_results_beyond_all_bounds_are_refused():

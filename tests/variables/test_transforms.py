@@ -3,7 +3,7 @@
 import cmath
 import math
 from fractions import Fraction
-from time import perf_counter
+from time import process_time
 
 import awkward as ak
 import numpy as np
@@ -530,7 +530,7 @@ def test_two_million_constituents_in_well_under_a_second():
     counts, c, _ = event(11, counts=np.random.default_rng(11).poisson(50, 40_000))
     times = []
     for _ in range(3):
-        start = perf_counter()
+        start = process_time()
         transforms.rotated_angles(c["pt"], c["eta"], c["phi"], counts)
-        times.append(perf_counter() - start)
+        times.append(process_time() - start)
     assert min(times) < 0.7
