@@ -43,3 +43,9 @@ def test_as_a_module(tmp_path):
     done = subprocess.run([sys.executable, "-m", "jetmill", "verify", tmp_path], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert str(tmp_path) in done.stderr
+
+
+def test_output_may_be_cut_short(ntuples):
+    command = f"'{sys.executable}' -m jetmill inspect '{ntuples.files['top'][0]}' '*' | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")

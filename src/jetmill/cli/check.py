@@ -122,7 +122,7 @@ def _expected(plan: Plan) -> Iterator[str]:
     n_files = sum(map(len, plan.files.values()))
     n_remote = sum(map(is_remote, (path for paths in plan.files.values() for path in paths)))
     yield (
-        f"A run: {n_files} files{f', {n_remote} of them on servers' if n_remote else ''}; jobs: "
+        f"A run: {n_files} file{'s' * (n_files > 1)}{f', {n_remote} of them on servers' if n_remote else ''}; jobs: "
         + ", ".join(f"{n} {rule}" for rule, n in jobs.items())
         + f", and about ten more -> {plan.config.output_dir}/"
     )

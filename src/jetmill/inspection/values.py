@@ -105,6 +105,6 @@ def _sentinels(unique: np.ndarray, counts: np.ndarray) -> dict[float, int]:
         value, gap, spread = unique[end], abs(unique[inner] - unique[end]), abs(unique[inner] - unique[other])
         apart = fractions and value != 0 and gap > spread > 0
         usual = value in USUAL and (fractions or gap > 1)
-        if (counts[end] >= SHARE * n and (apart or usual)) or (counts[end] > 1 and value in NEVER and usual):
+        if (counts[end] >= max(5, SHARE * n) and (apart or usual)) or (counts[end] > 1 and value in NEVER and usual):
             found[float(value)] = int(counts[end])
     return found
