@@ -85,7 +85,7 @@ def test_snakemake_runs_in_the_directory(dump, made, tmp_path):
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the Slurm plugin of Snakemake is not installed")
     rehearsed = runs.snakemake(tmp_path / "study", "-s", "Snakefile", "-n", "--profile", "slurm")
     assert rehearsed.code == 0, rehearsed.output
-    assert "Using profile slurm" in rehearsed.output
+    assert "Using profiles slurm and workflow specific profile profiles/default" in rehearsed.output
     assert "Nothing to be done" in rehearsed.output
 
 

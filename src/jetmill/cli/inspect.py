@@ -28,11 +28,11 @@ def run(options: argparse.Namespace) -> int:
         found = guess(tables)
         chosen = _chosen(options.file, tables, options.pattern, found)
         if options.json:
-            print(json.dumps(_as_json(options.file, tables, found, chosen), indent=1))
-            return 0
-        print("\n".join(_overview(options.file, tables, found)))
-        for table, names in chosen:
-            print("\n".join(["", *_variables(table, names)]))
+            text = json.dumps(_as_json(options.file, tables, found, chosen), indent=1)
+        else:
+            lines = [line for table, names in chosen for line in ("", *_variables(table, names))]
+            text = "\n".join([*_overview(options.file, tables, found), *lines])
+    print(text)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -104,23 +104,24 @@ def open_tables(path: str) -> Iterator[list[Table]]:
     UnreadableError
         If it is not there, or neither.
     """
-    import h5py
+    with ExitStack() as stack:
+        with damage_named(path, "neither a ROOT file nor an HDF5 file that can be read"):
+            tables = list(_open(path, stack))
+        yield tables
 
-    with damage_named(path, "neither a ROOT file nor an HDF5 file that can be read"):
-        if not is_remote(path) and h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                yield list(_datasets(file))
-            return
+
+def _open(path: str, stack: ExitStack) -> Iterator[Table]:
+    import h5py
     import uproot
 
-    how = options(path, TIMEOUT) if is_remote(path) else {}
-    with damage_named(path, "neither a ROOT file nor an HDF5 file that can be read"):
-        try:
-            opened = uproot.open(path, **how)
-        except FileNotFoundError:
-            raise UnreadableError(f"{path}: no such file") from None
-        with opened as file:
-            yield list(_trees(file))
+    if not is_remote(path) and h5py.is_hdf5(path):
+        yield from _datasets(stack.enter_context(h5py.File(path, "r")))
+        return
+    try:
+        file = stack.enter_context(uproot.open(path, **(options(path, TIMEOUT) if is_remote(path) else {})))
+    except FileNotFoundError:
+        raise UnreadableError(f"{path}: no such file") from None
+    yield from _trees(file)
 
 
 def _datasets(file: Any) -> Iterator[Table]:
