@@ -1,6 +1,7 @@
 """The trial before a run: what would stop every clean job is said once, before any of them."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +126,21 @@ def test_a_misspelt_variable_is_one_message_before_any_job(ntuples, tmp_path):
     )
     assert "Traceback" not in run.output
     assert not run.results.exists()
+
+
+def test_what_is_wrong_with_a_damaged_file_is_no_mistake_of_the_configuration(ntuples, tmp_path, write_root):
+    """Its checksum tells; without one, nothing would."""
+    damaged = write_root(tmp_path / "damaged.root", {"pt": [30.0]})
+    files = [str(damaged), str(ntuples.files["top"][0])]
+    (tmp_path / "sums.txt").write_text("".join(f"{'0' * 64}  {path}\n" for path in files[:1]) + _line(files[1]))
+    sample = {"files": files, "checksums": str(tmp_path / "sums.txt")}
+    plan = Plan.from_raw({**ntuples.config, "samples": {"top": sample}})
+    trials = try_batches(plan, first_batches(plan))
+    assert (trials.mistakes, trials.done[0].path) == ([], files[1])
+    assert f"{damaged}: its sha256 is {runs.sha256(damaged)}, expected {'0' * 64}" in trials.unreadable[0]
+    without = Plan.from_raw({**ntuples.config, "samples": {"top": {"files": files}}})
+    assert try_batches(without, first_batches(without)).mistakes
+
+
+def _line(path):
+    return f"{runs.sha256(Path(path))}  {path}\n"

@@ -16,6 +16,7 @@ from jetmill.logs import warnings_kept
 from jetmill.plan import Plan
 from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.sources import UnreadableError
+from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import TRAIN
 
@@ -137,14 +138,19 @@ def try_batches(plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeou
                 )
             for number, path in enumerate(batch.files, start=batch.first_file):
                 try:
-                    done.append(_try(plan, settings, variation, batch.sample, path, number))
+                    try:
+                        done.append(_try(plan, settings, variation, batch.sample, path, number))
+                    except JetmillError as error:
+                        # Damage can look like anything.
+                        check_bytes(path, batch.checksums.get(path, {}))
+                        if isinstance(error, UnreadableError):
+                            raise
+                        for line in str(error).splitlines():
+                            mistakes.setdefault(line.removeprefix(f"{path}: "), {})[path] = None
                 except UnreadableError as error:
                     unreadable.append(str(error))
-                    continue
-                except JetmillError as error:
-                    for line in str(error).splitlines():
-                        mistakes.setdefault(line.removeprefix(f"{path}: "), {})[path] = None
-                break
+                else:
+                    break
     sentences = [_sentence(what, list(paths)) for what, paths in mistakes.items()]
     return Trials(done, sentences, list(dict.fromkeys(unreadable)), list(dict.fromkeys(warnings)))
 
