@@ -20,7 +20,7 @@ from jetmill.sources.checksums import check_bytes
 from jetmill.sources.remote import is_remote
 from jetmill.splitting import TRAIN
 
-# Jets that are enough; of those that are read at a time, all are taken.
+# Jets that are enough.
 JETS = 10_000
 
 
@@ -36,6 +36,8 @@ class Trial:
         The sample, and the file of it.
     cutflow
         Titles of the numbers in ``counts.flow``.
+    entries
+        Entries of the file that were read, about.
     read_all
         Whether these are all jets of the file.
     columns
@@ -49,6 +51,7 @@ class Trial:
     path: str
     cutflow: list[str]
     counts: Counts
+    entries: int
     read_all: bool
     columns: Columns
     training: np.ndarray
@@ -157,20 +160,19 @@ def try_batches(plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeou
 
 def _try(plan: Plan, settings: CleanSettings, variation: str, sample: str, path: str, number: int) -> Trial:
     cleaner = Cleaner(settings, sample)
-    counts, pieces, read_all = cleaner.no_counts, [], True
+    counts, pieces, n_entries = cleaner.no_counts, [], 0
     with cleaner.open(path, number) as file:
-        for _, columns, of_chunk in file.chunks():
-            if counts.flow[0] >= JETS:
-                read_all = False
-                break
+        for chunk, columns, of_chunk in file.chunks():
             pieces.append(columns)
             counts += of_chunk
+            n_entries = int(chunk.entry[-1]) + 1 if len(chunk.entry) else n_entries
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}
     row = np.arange(len(columns[LABEL]) if columns else 0)
     training = np.ones(len(row), dtype=bool)
     if columns and settings.split.folds is None:
         training = group_codes(columns.__getitem__, settings, row, len(row)) == TRAIN
-    trial = Trial(variation, sample, path, cleaner.cutflow, counts, read_all, columns, training)
+    read_all = int(counts.flow[0]) < (settings.input.max_jets_per_file or JETS)
+    trial = Trial(variation, sample, path, cleaner.cutflow, counts, n_entries, read_all, columns, training)
     # The batch decides the split of single jets by some rules, and of variations no training jets are written.
     if plan.config.balance.outside == "error" and not settings.split.rule.row and not variation and columns:
         axes = axes_of(plan.config.balance.bins)

@@ -91,3 +91,22 @@ def test_a_file_that_cannot_be_read_is_a_mistake_unless_it_is_skipped(ntuples, c
 def test_toys_are_not_tried(check):
     code, lines = check(yaml.safe_load((runs.ROOT / "config/config.yaml").read_text()))
     assert (code, lines[0]) == (0, "tt, qcd: toys, not tried")
+
+
+def scaled(text):
+    number, prefix = text.split()[:2]
+    return float(number) * {"k": 1e3, "M": 1e6}.get(prefix[0], 1)
+
+
+@pytest.mark.parametrize("jets", [10_000, 500])
+def test_the_size_of_a_run_is_estimated(ntuples, check, finished, monkeypatch, jets):
+    monkeypatch.setattr("jetmill.trial.JETS", jets)
+    _, lines = check(ntuples.config)
+    (line,) = [line for line in lines if line.startswith("About ")]
+    kept, cleaned, output = (scaled(text.removeprefix("About ")) for text in line.split("; "))
+    assert kept == pytest.approx(len(ntuples.kept), rel=0.15)
+    results = finished("hdf5")
+    assert cleaned == pytest.approx(sum(path.stat().st_size for path in results.glob("clean/*/*.h5")), rel=0.25)
+    assert output == pytest.approx(sum(path.stat().st_size for path in results.glob("hdf5/*/*.h5")), rel=0.5)
+    assert lines[0].startswith(f"top: {'all' if jets == 10_000 else 'the first'} ")
+    assert any(line.startswith("A clean job asks for 1.5 GB of memory, a part of train for ") for line in lines)

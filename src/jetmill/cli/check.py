@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from jetmill.config.user_code import user_code
 from jetmill.config.yaml_files import read_merged
 from jetmill.errors import JetmillError
 from jetmill.formats.registry import FORMATS
+from jetmill.inspection.tables import entries
 from jetmill.plan import Plan
 from jetmill.sources.remote import is_remote
 from jetmill.trial import Trial, first_batches, try_batches
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(["", *_of_bins(nominal, axes_of(plan.config.balance.bins)), ""]))
     for warning in [*trials.warnings, *_warnings(plan, nominal)]:
         print(f"warning: {warning}")
-    print("\n".join(_expected(plan)))
+    print("\n".join(_expected(plan, nominal)))
     print("The run would stop." if mistakes else "Nothing is wrong.")
     return 1 if mistakes else 0
 
@@ -104,8 +106,8 @@ def _warnings(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
             yield f"variable '{name}' is {values[~missing][0]:g} for all jets tried"
 
 
-def _expected(plan: Plan) -> Iterator[str]:
-    """Yield how many jobs a run has."""
+def _expected(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
+    """Yield how many jobs a run has, and, if something of every sample could be tried, about how large it is."""
     variations, formats = ["", *plan.variations], plan.config.write.formats
     n_parts = sum(
         len(plan.parts(output)) if FORMATS[name].suffix else 1
@@ -126,3 +128,44 @@ def _expected(plan: Plan) -> Iterator[str]:
         + ", ".join(f"{n} {rule}" for rule, n in jobs.items())
         + f", and about ten more -> {plan.config.output_dir}/"
     )
+    if {trial.sample for trial in trials} != set(plan.files) or not all(len(trial.labels) for trial in trials):
+        return
+    jets = {trial.sample: len(trial.labels) * _times(plan, trial) for trial in trials}
+    bytes_of = {t.sample: sum(x.nbytes for x in t.columns.values()) / len(t.labels) for t in trials}
+    cleaned = sum(n * bytes_of[sample] for sample, n in jets.items())
+    share = np.average([t.training.mean() for t in trials], weights=list(jets.values()))
+    n_jets, most = sum(jets.values()), cleaned * len(variations)
+    yield (
+        f"About {_about(n_jets)} jets kept; {_about(most, 'B')} of cleaned columns;"
+        f" {_about(n_jets * _row_bytes(plan), 'B')} of output in each format, before compression and resampling"
+    )
+    memory = max(FORMATS[name].memory for name in formats)
+    part = 7e8 + memory * cleaned * share / len(plan.parts("train"))
+    more = "; more write.parts.train make it less" if part > 4e9 else ""
+    yield f"A clean job asks for 1.5 GB of memory, a part of train for {_about(part, 'B')}{more}"
+
+
+def _times(plan: Plan, trial: Trial) -> float:
+    """Return how many times the jets of a trial a sample has: by entries in the file, and by sizes of the files."""
+    files = plan.files[trial.sample]
+    there = entries(trial.path, plan.config.input.tree, plan.config.input.jets)
+    sizes = [1 if is_remote(path) else Path(path).stat().st_size for path in files]
+    n_files = sum(sizes) / sizes[files.index(trial.path)]
+    most = plan.config.input.max_jets_per_file
+    in_file = 1.0 if trial.entries == 0 or there is None else there / trial.entries
+    return n_files * (in_file if most is None else min(in_file, most / max(1, int(trial.counts.flow[0]))))
+
+
+def _row_bytes(plan: Plan) -> int:
+    """Return about what a jet takes in a finished file: values, whether they are missing, labels and weights."""
+    config = plan.config
+    size = np.dtype(config.write.precision).itemsize + 1
+    of_constituents = sum(c.max * (1 + size * len(c.variables)) for c in config.constituents.values())
+    return 40 + size * len(config.jets.variables) + of_constituents
+
+
+def _about(x: float, unit: str = "") -> str:
+    """Return a number in about two digits: 1.2 M."""
+    factor, prefix = next(((f, p) for f, p in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if x >= f), (1.0, ""))
+    value = x / factor
+    return f"{value:.1f} {prefix}{unit}" if factor > 1 and value < 10 else f"{value:.0f} {prefix}{unit}".rstrip()

@@ -124,6 +124,21 @@ def _open(path: str, stack: ExitStack) -> Iterator[Table]:
     yield from _trees(file)
 
 
+def entries(path: str, tree: str, dataset: str) -> int | None:
+    """Return the entries of a tree, or the rows of a dataset if the file is HDF5; None if it cannot be told."""
+    import h5py
+    import uproot
+
+    try:
+        if not is_remote(path) and h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                return len(file[dataset])
+        with uproot.open(path, **(options(path, TIMEOUT) if is_remote(path) else {})) as file:
+            return int(file[tree].num_entries)
+    except (OSError, KeyError, TypeError, AttributeError, JetmillError):
+        return None
+
+
 def _datasets(file: Any) -> Iterator[Table]:
     import h5py
 
