@@ -249,7 +249,8 @@ class Plan:
     def manifest_settings(self) -> ManifestSettings:
         """Settings of the write_manifest job."""
         files = {path: digest for settings in self.cleaning.values() for path, digest in settings.files.items()}
-        return ManifestSettings(config=as_json(self.config), user_files=files)
+        tables = {w["table"]: w["sha256"] for w in self.balance_settings.weights.values() if "table" in w}
+        return ManifestSettings(config=as_json(self.config), user_files=files | tables)
 
     @cached_property
     def fit_settings(self) -> list[FitSettings]:

@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from stage_runs import run_stages
 
+from jetmill import load
 from jetmill.balancing.weights import class_totals, mean_one, weight_table
+from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 
 METHODS = [("average", None), ("flat", None), ("reference", 2)]
@@ -157,3 +160,49 @@ def test_targets_by_counts_are_those_of_upp(method):
 def test_targets_by_counts_need_a_bin_of_all_classes():
     with pytest.raises(JetmillError, match=r"balance\.weights: min: no bin has jets of all classes; take wider bins"):
         weight_table(np.array([[1, 0], [0, 1]]), "min")
+
+
+def given_weights(directory, table):
+    np.save(directory / "mine.npy", table)
+    return {
+        "output_dir": str(directory / "results"),
+        "samples": {"tt": {"toy": {"process": "ttbar", "files": 1, "jets": 500}}},
+        "input": {"format": "hdf5"},
+        "jets": {"variables": ["pt_btagJes"]},
+        "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
+        "balance": {
+            "bins": {"pt_btagJes": [0, 1e5, 2], "absEta_btagJes": [0, 2.5, 3]},
+            "outside": "drop",
+            "weights": [{"table": str(directory / "mine.npy")}, "average"],
+        },
+    }
+
+
+def test_given_weights_are_looked_up_as_they_are(tmp_path):
+    table = np.random.default_rng(1).uniform(0, 3, (2, 2, 3))
+    jets = load(run_stages(given_weights(tmp_path, table)) / "train.h5")
+    assert len(jets) > 100
+    expected = table[jets.labels.astype(int), jets.bins[:, 0], jets.bins[:, 1]]
+    np.testing.assert_array_equal(jets.weight, expected.astype(np.float32))
+    assert list(jets.weights) == ["weight", "weight_average"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.ones((2, 3, 2)), r"mine\.npy: holds float64 \(2, 3, 2\), not numbers for \(classes, \*bins\), \(2, 2, 3\)"),
+        (-np.ones((2, 2, 3)), r"mine\.npy: has weights that are negative or not finite"),
+        (np.full((2, 2, 3), np.nan), r"mine\.npy: has weights that are negative or not finite"),
+        (np.array([{}]), r"balance\.weights: .*mine\.npy: is not a readable \.npy file"),
+    ],
+)
+def test_given_weights_that_do_not_fit(tmp_path, table, message):
+    with pytest.raises(JetmillError, match=message):
+        load_config(given_weights(tmp_path, table))
+
+
+def test_weights_that_are_not_there(tmp_path):
+    raw = given_weights(tmp_path, np.ones(1))
+    (tmp_path / "mine.npy").unlink()
+    with pytest.raises(JetmillError, match=r"mine\.npy: is not a readable \.npy file"):
+        load_config(raw)

@@ -15,6 +15,7 @@ from jetmill.settings.types import (
     Names,
     NumberOfJets,
     OneOf,
+    PathText,
     Ratio,
     Value,
     no_repeats,
@@ -45,13 +46,14 @@ Segments = Annotated[
 
 
 def _is_weight(weight: Any) -> Any:
-    if isinstance(weight, dict) and list(weight) != ["reference"]:
-        raise ValueError("must be average, flat, mean, min, max, uniform or {reference: class}")
+    if isinstance(weight, dict) and list(weight) not in (["reference"], ["table"]):
+        raise ValueError("must be average, flat, mean, min, max, uniform, {reference: class} or {table: file.npy}")
     return weight
 
 
 Weight = Annotated[
-    Literal["average", "flat", "mean", "min", "max", "uniform"] | dict[Literal["reference"], Name], Before(_is_weight)
+    Literal["average", "flat", "mean", "min", "max", "uniform"] | dict[Literal["reference", "table"], PathText],
+    Before(_is_weight),
 ]
 
 
@@ -60,8 +62,10 @@ JetsOfClasses = NumberOfJets | Annotated[dict[Name, NumberOfJets], MinLen(1)]
 
 
 def weight_name(weight: str | Mapping[Any, str]) -> str:
-    """Return the name of a weight table: ``average``, ``flat``, ``reference_b``."""
-    return weight if isinstance(weight, str) else f"reference_{weight['reference']}"
+    """Return the name of a weight table: ``average``, ``flat``, ``reference_b``, ``table``."""
+    if isinstance(weight, str):
+        return weight
+    return f"reference_{weight['reference']}" if "reference" in weight else "table"
 
 
 @section
@@ -166,7 +170,8 @@ class Balance:
     weights: tuple[Weight, ...] = ()
     """Weight tables, of which the first one becomes jets/weight. average, flat and {reference: class} give all classes
     the mean spectrum, a flat one or that of a class. In each bin, mean, min and max give them the mean, smallest or
-    largest number of jets of all classes, uniform the same number; bins in which a class has no jets get weight 0."""
+    largest number of jets of all classes, uniform the same number; bins in which a class has no jets get weight 0.
+    {table: file.npy} takes the weights in a file, (classes, *bins), as they are."""
     event_weights: Names = ()
     """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
     weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""

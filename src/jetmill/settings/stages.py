@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jetmill.files import sha256
 from jetmill.settings.balance import Resampling, Segment, weight_name
 from jetmill.settings.config import Config
 from jetmill.settings.scaling import ScalingRules
@@ -59,10 +60,7 @@ class BalanceSettings:
             bins=balance.bins,
             classes=tuple(config.classes),
             samples=tuple(config.samples),
-            weights={
-                weight_name(w): {"method": w} if isinstance(w, str) else {"method": "reference"} | {**w}
-                for w in balance.weights
-            },
+            weights={weight_name(w): _weight_settings(w) for w in balance.weights},
             event_weights=balance.event_weights,
             resampling=balance.resampling,
             strict=config.strict,
@@ -117,3 +115,11 @@ class ManifestSettings:
 
     config: Mapping[str, Any]
     user_files: Mapping[str, str]
+
+
+def _weight_settings(weight: str | Mapping[Any, str]) -> dict[str, str]:
+    """Return the method of a weight table and its class or file, which Snakemake knows by its SHA-256."""
+    if isinstance(weight, str):
+        return {"method": weight}
+    ((method, value),) = weight.items()
+    return {"method": method, method: value} | ({"sha256": sha256(value)} if method == "table" else {})

@@ -35,7 +35,7 @@ from jetmill.balancing.tables import (
     write_table,
 )
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
-from jetmill.balancing.weights import class_totals, mean_one, weight_table
+from jetmill.balancing.weights import class_totals, mean_one, read_table, weight_table
 from jetmill.columns.batch_file import in_blocks
 from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
@@ -120,8 +120,11 @@ def balance(
             _positive(sums, kept, classes, weights, settings.strict) if settings.event_weights and weights else kept
         )
         for name, method in weights.items():
-            reference = classes.index(method["reference"]) if "reference" in method else None
-            weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
+            if "table" in method:
+                weight = read_table(method["table"], kept.shape)
+            else:
+                reference = classes.index(method["reference"]) if "reference" in method else None
+                weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
             put(file, f"{WEIGHTS}/{name}", weight)
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
