@@ -262,7 +262,7 @@ def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored
         path = clean([tmp_path / f"{name}.h5" for name in order], tmp_path / f"{n}.h5", config())
         same(stored(path), wanted)
         (listed,) = write_batch_lists([path], {tmp_path / "batches.json": {}})
-        with h5py.File(path) as file, Batch(path, listed.reading) as batch:
+        with h5py.File(path) as file, Batch(path, listed.types) as batch:
             assert file[hits].dtype == stored_as
             assert batch.read(at(hits)).dtype == read_as
             np.testing.assert_array_equal(batch.read(at(hits)), file[hits][()])

@@ -88,6 +88,9 @@ def _jet_types(settings: CleanSettings, columns: Mapping[Column, str], in_file: 
     with_new_values = {
         Column(Kind.ADDITIONAL_LABEL, label.name) for label in settings.jets.additional_labels if label.values
     }
+    missing, varied = settings.jets.missing, [] if settings.variation is None else settings.variation.of_jets
+    prefixes = {prefix for of_count in missing.slots.values() for prefix in of_count}
+    changed = {*settings.jets.units, *missing.values_of, *varied}
     for column, name in columns.items():
         if column in with_new_values:
             types[column] = np.dtype(np.int32)
@@ -96,8 +99,15 @@ def _jet_types(settings: CleanSettings, columns: Mapping[Column, str], in_file: 
         elif column.keeps_type and name not in settings.jets.units:
             types[column] = in_file[name]
         else:
-            types[column] = stored_type(in_file[name])
+            may_change = bool(missing.values) or name in changed or name.rpartition("_")[0] in prefixes
+            types[column] = _variable_type(in_file[name], may_change=may_change)
     return types
+
+
+def _variable_type(dtype: np.dtype, *, may_change: bool) -> np.dtype:
+    """Return the type of the file for small integers that can neither change nor be missing."""
+    small = dtype.kind != "f" and dtype.itemsize <= 2
+    return dtype if small and not may_change else stored_type(dtype)
 
 
 def _constituent_types(settings: CleanSettings, name: str, in_file: Types) -> dict[Column, np.dtype]:
@@ -107,12 +117,9 @@ def _constituent_types(settings: CleanSettings, name: str, in_file: Types) -> di
     changed = {*collection.made, *collection.units, *missing.values_of, *varied}
 
     def type_of(variable: str) -> np.dtype:
-        """Return the type of the file for small integers that can neither change nor be missing."""
         if variable not in in_file:
             return np.dtype(np.float32)
-        dtype = in_file[variable]
-        small = dtype.kind != "f" and dtype.itemsize <= 2
-        return dtype if small and not missing.values and variable not in changed else stored_type(dtype)
+        return _variable_type(in_file[variable], may_change=bool(missing.values) or variable in changed)
 
     def label_type(label: Label) -> np.dtype:
         is_float = label.source in collection.units or in_file.get(label.source, np.dtype(int)).kind == "f"

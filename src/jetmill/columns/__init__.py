@@ -9,6 +9,7 @@ of the batches says which groups a split is made of: its own, or some folds.
 | ``key`` | uint64 | random key of the jet |
 | ``label`` | uint8 | class of the jet |
 | ``variables/<name>`` | float32 or float64 | NaN where missing |
+| | as in the input | booleans and integers of 16 bits or less that are never missing; `Batch.read` makes them float32 |
 | ``spectators/<name>`` | float32 | values of the input, in the unit of the configuration |
 | ``additional_labels/<name>`` | as in the input | NaN where infinite; float if a unit is set |
 | ``event_weights/<name>`` | float32 | factors of the event weight |

@@ -1,7 +1,7 @@
 """The list of cleaned batches and their content, so that later jobs need not open all of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class CleanedBatch:
         Its input files, as listed in the manifest, and the warnings of the clean job.
     types
         Types in which columns are read, the same for all batches of a list, as they hold the values of all.
+    native
+        Types of variables that are small integers in the files of all batches, and never missing.
     groups
         For each split, the groups of rows that it is made of.
     """
@@ -48,6 +50,7 @@ class CleanedBatch:
     inputs: list[dict[str, Any]]
     warnings: list[str]
     types: dict[Column, str]
+    native: dict[Column, str] = field(default_factory=dict)
     groups: Groups = EACH_ITS_OWN
 
     def open(self) -> Batch:
@@ -71,19 +74,28 @@ def write_batch_lists(
         If no type holds all values of a column.
     """
     found = [_read_batch(path) for path in paths]
-    types = {column.path: str(dtype) for column, dtype in merge(of_batch for _, of_batch in found).read().items()}
+    merged = merge(of_batch for _, of_batch in found)
+    types, native = (
+        {column.path: str(dtype) for column, dtype in of_columns.items()}
+        for of_columns in (merged.read(), merged.native())
+    )
     for output, groups in outputs.items():
         base = Path(output).parent
         entries = [_listed(entry, groups) | {"path": relpath(entry["path"], base)} for entry, _ in found]
-        write_json(output, {"types": types, "batches": entries})
+        write_json(output, {"types": types, "native": native, "batches": entries})
     return read_batch_list(next(iter(outputs)))
 
 
 def read_batch_list(path: str | Path) -> list[CleanedBatch]:
     """Read a list of column files, in the order of the samples and files of the configuration."""
     base, found = Path(path).parent, read_json(path)
-    types = {Column.from_path(column): dtype for column, dtype in found["types"].items()}
-    return [CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=types) for entry in found["batches"]]
+    types, native = (
+        {Column.from_path(column): dtype for column, dtype in found[key].items()} for key in ("types", "native")
+    )
+    return [
+        CleanedBatch(**entry | {"path": str(base / entry["path"])}, types=types, native=native)
+        for entry in found["batches"]
+    ]
 
 
 def sum_cutflows(flows: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:

@@ -59,6 +59,10 @@ class Types:
             for column, types in self.found.items()
         }
 
+    def native(self) -> dict[Column, np.dtype]:
+        """Return the types of variables that are small integers in all files, and never missing."""
+        return {column: dtype for column, dtype in self.stored().items() if column.is_variable and dtype.kind in "iub"}
+
     def as_json(self) -> dict[str, Any]:
         """Return a mapping that JSON can hold."""
         return {name: {c.path: value for c, value in getattr(self, name).items()} for name in ("found", "spans")}

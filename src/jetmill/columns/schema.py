@@ -104,7 +104,7 @@ def constituent_label(collection: str, name: str) -> Column:
 def as_read(column: Column, values: np.ndarray, types: Mapping[Column, str]) -> np.ndarray:
     """Return the stored values of a column in the type that all jets of a run share.
 
-    Without a type for the column, integers of variables of constituents become float32.
+    Without a type for the column, integers of variables become float32.
     """
-    small = column.kind is Kind.CONSTITUENT_VARIABLE and values.dtype.kind != "f"
+    small = column.is_variable and values.dtype.kind != "f"
     return values.astype(types.get(column, np.float32 if small else values.dtype), copy=False)

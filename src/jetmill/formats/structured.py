@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetmill.columns.schema import constituent, variable
 from jetmill.formats.content.rows import Ragged, Rows, records
 from jetmill.formats.files.layout import write_rows
 from jetmill.formats.format import Format, Hdf5Check
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jetmill.formats.content.part import Part
 
 
-def write(part: "Part", output: str | Path, *, compression: str) -> None:
+def write(part: "Part", output: str | Path, *, compression: str, native_types: bool) -> None:
     """Write a part as one dataset of records per object: ``jets`` (n,), constituents (n, slots) (docs/output.md).
 
     Attributes of the file are what salt records of its training data: ``unique_jets``, ``jet_counts``, ``dsids``.
@@ -25,12 +26,20 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 
     content, classes = part.content, list(part.tables.classes)
-    rows: dict[str, Rows] = {"jets": records(jet_fields(part.jets, part.tables, part.scalers["jets"], content))}
+    native = part.jets[0].batch.native if native_types else {}
+
+    def typed(of: str, name: str, values: np.ndarray) -> np.ndarray:
+        """Return values of a variable in the type of the files; a logarithm may have a default that is no integer."""
+        column, scaler = variable(name) if of == "jets" else constituent(of, name), part.scalers[of].get(name)
+        return values if scaler is not None and scaler.log else values.astype(native.get(column, values.dtype))
+
+    of_jets = jet_fields(part.jets, part.tables, part.scalers["jets"], content)
+    rows: dict[str, Rows] = {"jets": records({name: typed("jets", name, x) for name, x in of_jets.items()})}
     for collection, length in content.slots.items():
         fields = constituent_fields(part.jets, collection, part.scalers[collection], content)
         counts = next(iter(fields.values())).counts
         in_use = np.arange(counts.sum() + 1) < counts.sum()
-        values = records({name: f.values for name, f in fields.items()} | {"valid": in_use})
+        values = records({name: typed(collection, name, f.values) for name, f in fields.items()} | {"valid": in_use})
         rows[collection] = Ragged(values, counts, length)
     by_class = dict(zip(classes, part.written.tolist(), strict=True))
     of_file = {"unique_jets": part.unique, "jet_counts": json.dumps(by_class), "dsids": json.dumps([])}
@@ -51,7 +60,7 @@ FORMAT = Format(
     title="Records for salt",
     loading="{results}/structured/{output}.h5, with {results}/norm_dict.yaml and class_dict.yaml",
     suffix="h5",
-    options=("compression",),
+    options=("compression", "native_types"),
     joined="structured",
     keeps_config=True,  # salt keeps it beside a trained model
     check=Hdf5Check(labels="jets", field="flavour_label", finite=finite),

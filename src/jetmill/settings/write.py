@@ -40,6 +40,9 @@ class Write:
     """Compression of HDF5 files. lz4 and zstd need hdf5plugin, for reading too."""
     concat_jet_tracks: bool | Names = False
     """Variables of the jet to put in front of those of each constituent: true for all inputs, or a list of names."""
+    native_types: bool = False
+    """Whether records (format structured) keep variables that are booleans or integers of 8 or 16 bits in all files and
+    never missing, in the types of the files instead of float32."""
     conditional: Names = ()
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False
