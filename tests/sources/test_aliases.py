@@ -266,6 +266,13 @@ def test_a_hint_at_another_quantity_says_so(odd, name, hint):
     assert refusal(odd, ["x", name]).endswith(hint)
 
 
+@real
+def test_a_hint_at_a_variable_of_another_table(shared_data):
+    path = shared_data("physlite_ttbar_100events.root")
+    told = refusal(path, ["pt", "eventNumber"], tree="CollectionTree", jets="AnalysisJetsAuxDyn")
+    assert told.endswith(" There is 'EventInfoAuxDyn.eventNumber', which may be another quantity.")
+
+
 def test_fields_of_hdf5(tmp_path):
     jets = np.array([(1.0, 5), (2.0, 4)], dtype=[("pT [MeV]", "f4"), ("flavour", "i4")])
     types = [("d0/sigma", "f4"), ("valid", "?")]

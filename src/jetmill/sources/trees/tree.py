@@ -109,7 +109,14 @@ class Tree(ABC):
         head = names[0].rpartition(".")[0]
         whole = self.find(head)
         members = [] if whole is None else self.held(whole).fields
-        hint = f" '{head}' has {', '.join(members)}" if members else nearest_quantity(names, self.spellings)
+        # Of that name in another table, as 'EventInfoAuxDyn.eventNumber' for eventNumber, if it is in one alone.
+        elsewhere = {str(column) for name, column in self.spellings.items() if re.split("[./:]", name)[-1] == names[-1]}
+        if members:
+            hint = f" '{head}' has {', '.join(members)}"
+        elif len(elsewhere) == 1:
+            hint = f" There is '{elsewhere.pop()}', which may be another quantity."
+        else:
+            hint = nearest_quantity(names, self.spellings)
         quoted = " or ".join(f"'{name}'" for name in dict.fromkeys(names))
         given = f", as {key} says" if key else ""
         return MissingVariableError(f"{self.path}: tree '{self.name}' has no branch {quoted}{given}.{hint}")
