@@ -1,11 +1,13 @@
 """``jetmill inspect``: what it prints of a file, compared with the file."""
 
 import json
+import shutil
 
 import awkward as ak
 import h5py
 import numpy as np
 import pytest
+import servers
 import uproot
 
 from jetmill.cli.main import main
@@ -85,3 +87,18 @@ def test_a_file_of_something_else(tmp_path, inspect):
     (tmp_path / "text.root").write_text("nothing")
     code, text = inspect(tmp_path / "text.root")
     assert (code, len(text.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("protocol", [pytest.param("xrootd", marks=pytest.mark.xrootd), "http"])
+def test_files_on_servers(protocol, ntuples, inspect):
+    if protocol == "xrootd" and (missing := servers.why_no_xrootd()):
+        pytest.skip(missing)
+    with (servers.xrootd if protocol == "xrootd" else servers.http)() as server:
+        shutil.copy(ntuples.files["top"][0], server.directory / "top.root")
+        (server.directory / "top.root").chmod(0o644)
+        remote = inspect(f"{server.url}top.root")
+        code, text = inspect(f"{server.url}gone.root")
+    here = inspect(ntuples.files["top"][0])
+    assert remote[1].splitlines()[1:] == here[1].splitlines()[1:]
+    assert (code, len(text.splitlines())) == (2, 1)
+    assert text.startswith(f"{server.url}gone.root: ")
