@@ -41,6 +41,19 @@ def test_counts_are_those_of_the_first_file(ntuples, plan):
     assert (trials.mistakes, trials.unreadable) == ([], [])
 
 
+def test_no_more_jets_are_read_than_are_needed(ntuples, plan, monkeypatch):
+    monkeypatch.setattr("jetmill.trial.JETS", 500)
+    for trial, first in zip(try_batches(plan(), first_batches(plan())).done, (0, 1), strict=True):
+        # The last event is whole.
+        assert 500 <= trial.counts.flow[0] < 530
+        assert not trial.read_all
+        read = (ntuples.jets["sample"] == first) & (ntuples.jets["file"] == 0)
+        event = ntuples.jets["event"][read]
+        assert trial.entries == len(np.unique(event[: trial.counts.flow[0]]))
+    fewer = plan(input={"max_jets_per_file": 100})
+    assert all(trial.counts.flow[0] < 130 for trial in try_batches(fewer, first_batches(fewer)).done)
+
+
 def test_every_variable_that_is_not_there_is_named_once(ntuples, plan):
     variables = ["ptt", "eta", "DeepCSV_jetNTracks", "nothing"]
     found = mistakes(plan(jets={"variables": variables, "missing": None}, balance={"bins": {"eta": [-2.5, 2.5, 3]}}))

@@ -135,10 +135,9 @@ def try_batches(plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeou
     with warnings_kept() as warnings:
         for variation, batch in batches:
             settings = plan.cleaning[variation]
-            if timeout is not None:
-                settings = replace(
-                    settings, input=replace(settings.input, timeout=min(timeout, settings.input.timeout))
-                )
+            given = settings.input
+            most, seconds = min(JETS, given.max_jets_per_file or JETS), min(timeout or given.timeout, given.timeout)
+            settings = replace(settings, input=replace(given, max_jets_per_file=most, timeout=seconds))
             for number, path in enumerate(batch.files, start=batch.first_file):
                 try:
                     try:
