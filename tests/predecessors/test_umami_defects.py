@@ -681,7 +681,7 @@ MISTAKES = {
         {"input": {"matched": {"gen": {"branches": "GenJet", "index": "genJetIdx"}}}},
         "input.matched: is for format: root",
     ),
-    "no event": ({"input": {"event_id": []}}, "split: by modulo needs input.event_id"),
+    "no event": ({"input": {"event_id": []}}, "split: by: modulo needs input.event_id"),
     "defined event number": (
         {"jets": {"define": {"twice": "2 * pt"}}, "input": {"event_id": ["twice"]}},
         "input.event_id: 'twice' is one of jets.define; it must be a variable of the files",
