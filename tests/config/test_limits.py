@@ -212,7 +212,11 @@ TOO_MUCH = [
     ("balance.resampling.shares.b", 1e-320, "must be at least 1e-06 (found: 1e-320)."),
     ("balance.resampling.max_upsampling", 1e7, "must be at most 1e+06 (found: 10000000.0)."),
     ("balance.resampling.components.0.max_jets", 2**63, "must be at most 1,000,000,000,000 ("),
-    ("balance.weights.1", {}, "must be average, flat, mean, min, max, uniform, {reference: class} or {table: file.npy}."),
+    (
+        "balance.weights.1",
+        {},
+        "must be average, flat, mean, min, max, uniform, {reference: class} or {table: file.npy}.",
+    ),
     ("split.modulo", 10**10, "must be at most 10,000 (found: 10000000000)."),
     ("samples.tt.toy.files", 10**9, "must be at most 99,999 (found: 1000000000)."),
     ("samples.tt.toy.jets", 10**9, "must be at most 1,000,000 (found: 1000000000)."),
