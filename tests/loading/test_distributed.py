@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,12 +12,11 @@ from stream_runs import made
 import jetmill
 from jetmill.errors import JetmillError
 
-pytest.importorskip("torch", reason="PyTorch is not installed")
-from torch.utils.data import DataLoader
-
-from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
-
-pytestmark = [pytest.mark.readers, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
+pytestmark = [
+    pytest.mark.readers,
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),
+    pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed"),
+]
 
 # One rank: in each case it trains for some epochs and writes down which jets it saw. Seeds of ranks differ, as they do.
 RANK = """
@@ -159,12 +159,16 @@ def test_workers_without_set_epoch_have_one_order(two, trained):
 
 
 def batches_of(dataset, sampler=None):
+    from torch.utils.data import DataLoader
+
     loader = DataLoader(dataset, batch_size=None, sampler=sampler)
     return [np.stack([x.numpy() for n, x in b.items() if n.startswith("jets/event/")], 1).tolist() for b in loader]
 
 
 @pytest.mark.parametrize("world", [1, 3, 7])
 def test_ranks_that_are_given(two, world):
+    from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
+
     def stream():
         return jetmill.Stream(two.config, "val", batch_size=64, jets_in_memory=200)
 
@@ -183,6 +187,8 @@ def test_ranks_that_are_given(two, world):
 
 
 def test_set_epoch_makes_an_epoch_the_same_again(two):
+    from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
+
     stream = jetmill.Stream(two.config, "val", batch_size=64)
     data, file = StreamDataset(stream), FileDataset(two.results / "val.h5")
     sampler = BlockSampler(len(file), 64)
@@ -195,6 +201,8 @@ def test_set_epoch_makes_an_epoch_the_same_again(two):
 
 
 def test_half_of_a_rank(two):
+    from jetmill.loading.torch import BlockSampler, StreamDataset
+
     stream = jetmill.Stream(two.config, "val")
     for make in (lambda **place: StreamDataset(stream, **place), lambda **place: BlockSampler(10, 2, **place)):
         for place in ({"rank": 1}, {"world_size": 2}):

@@ -1,6 +1,5 @@
 """A finished run, and copies of it in which something goes wrong."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,7 @@ import workflow_runs as runs
 
 from jetmill.toys.ntuples import toy_jets
 
-# Formats whose packages are there, and the rule of each.
-NEEDED = {"parquet": "pyarrow", "tfrecords": "google_crc32c"}
-
-
-FORMATS = ["hdf5", "structured", *(name for name, package in NEEDED.items() if importlib.util.find_spec(package))]
-
-
+FORMATS = ["hdf5", "structured", *(["tfrecords"] if find_spec("google_crc32c") else [])]
 INPUTS = [f"inputs/{name}.root" for name in ("top_0", "jj_0", "jj_1")]
 
 

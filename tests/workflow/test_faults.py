@@ -27,7 +27,7 @@ STAGES = {
     "export": ["*_dict.*"],
     "bin_jets": ["bins/*.h5"],
     "balance": ["balance.h5"],
-    "write": ["hdf5/*/*.h5", "structured/*/*.h5", "parquet/*/*.parquet", "tfrecords/*/[!.]*"],
+    "write": ["hdf5/*/*.h5", "structured/*/*.h5", "tfrecords/*/[!.]*"],
     "join": ["*/train.h5", "train.h5"],
     "write_manifest": ["manifest.json"],
     "plot_balance": ["report/*.png"],
