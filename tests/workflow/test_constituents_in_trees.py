@@ -349,7 +349,7 @@ def test_a_jet_tree_keeps_the_hardest(tmp_path, write_root):
         assert rows["charge"].tolist() == [int(f * number > 45) for f in (50, 40) if number % 3]
 
 
-def test_a_link_out_of_range_fails_the_job_in_words(tmp_path, write_root):
+def test_a_link_out_of_range_fails_the_run_in_words(tmp_path, write_root):
     branches = {
         "Jet_pt": [[20.0, 21.0], [22.0]],
         "Jet_hadronFlavour": [[5, 0], [5]],
@@ -368,10 +368,8 @@ def test_a_link_out_of_range_fails_the_job_in_words(tmp_path, write_root):
     }
     run = runs.snakemake(tmp_path, "--cores", "1", *runs.FINISHED, config=config)
     assert run.code != 0
-    log = (run.results / "logs/clean/tt/batch_0000.log").read_text()
     told = "links.root: 'JetPFCands_pFCandsIdx' holds 2, but there are 2 'PFCands_pt' in that event"
-    assert told in log
     assert told in run.output
-    assert "Traceback" not in log
+    assert "Traceback" not in run.output
     assert not (run.results / "clean/tt/batch_0000.h5").exists()
     assert not runs.half_made(tmp_path)
