@@ -79,6 +79,7 @@ def test_nothing_is_fitted(applied):
         "merge_scalers": 1,
     }
     assert not (applied.results / "train.h5").exists()
+    assert "/report/" not in applied.output.partition("Done.")[2]
     again = runs.succeeds(applied.directory, "-n", "--configfile", str(applied.directory / "config.yaml"))
     assert "Nothing to be done" in again.output
 

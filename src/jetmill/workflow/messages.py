@@ -44,4 +44,5 @@ def closing_message(plan: Plan) -> str:
     plots = f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
     more = [f"The other folds are beside it, up to {[*plan.results][-1]}."] if folds else []
     check = f"`python -m jetmill.verify {output_dir}` checks at any time that the files are as the manifest says."
-    return "\n\n".join(["Done.", *how, *more, *([plots] if plan.config.report.plots else []), check])
+    drawn = plan.config.report.plots and not plan.config.apply
+    return "\n\n".join(["Done.", *how, *more, *([plots] if drawn else []), check])
