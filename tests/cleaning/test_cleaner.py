@@ -646,7 +646,9 @@ def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp
         found = clean(files, tmp_path / "c.h5", raw)
         bits = {n: None if np.isnan(row["bits"]) else row["bits"] for (_, n), (_, row, _) in found.items()}
         assert {n: (label, bits[n], rows["flag"]) for (_, n), (label, _, rows) in found.items()} == wanted
-    message = r"expression '\(flag & 1\) \| pt > 3' cannot be computed: .* write \(flag & 1\) != 0 if it is"
+    message = (
+        r"expression '\(flag & 1\) \| pt > 3' cannot be computed: .* write \(flag & 1\) != 0 to use it as a condition"
+    )
     with pytest.raises(JetmillError, match=message):
         clean(files, tmp_path / "c.h5", raw | {"jets": raw["jets"] | {"select": ["(flag & 1) | pt > 3"]}})
 

@@ -21,8 +21,18 @@ from jetmill.splitting import (
     kind_of,
 )
 
-# A text is an expression, and errors in it are reported as such.
-WhichJets = Annotated[Fraction | tuple[int, ...] | Expr, Before(lambda x: parses(x) if isinstance(x, str) else x)]
+
+def _share_or_expression(value: Any) -> Any:
+    """Read a text as a number, which is a text on Snakemake's command line, or as an expression and report errors in it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return parses(value)
+
+
+WhichJets = Annotated[Fraction | tuple[int, ...] | Expr, Before(_share_or_expression)]
 
 
 @section
