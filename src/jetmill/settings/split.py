@@ -23,7 +23,7 @@ from jetmill.splitting import (
 
 
 def _share_or_expression(value: Any) -> Any:
-    """Read a text as a number, which is a text on Snakemake's command line, or as an expression and report errors in it."""
+    """Read a number, which is a text on Snakemake's command line, or else an expression, whose errors are reported."""
     if not isinstance(value, str):
         return value
     try:
