@@ -81,7 +81,7 @@ def balance_file(tmp_path_factory, tables):
 
 
 def numbers(selected):
-    return np.concatenate([p.read([at("variables/number")])[0] for p in selected])
+    return np.concatenate([p.read([at("variables/number")])[0] for p in selected]).astype(np.int64)
 
 
 def times_wanted(jets, tables):
@@ -167,7 +167,7 @@ def test_as_many_jets_doubled_as_dropped_are_still_the_right_ones(jets, tmp_path
         threshold[light] = np.sort(selection_key(key[label == light]))[n[light] - n[1 - light]]
         file["repeats/train/tt"], file["threshold/train/tt"] = repeats, threshold
         (selected,) = select_jets(source, file)
-        number = batch.read(at("variables/number"), *batch.rows(0))
+        number = batch.read(at("variables/number"), *batch.rows(0)).astype(np.int64)
     assert len(selected) == len(key)
     times = np.bincount(numbers([selected]) - number.min(), minlength=number.max() - number.min() + 1)
     times = times[number - number.min()]
