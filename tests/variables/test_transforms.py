@@ -199,7 +199,7 @@ def test_logarithms_and_fractions_are_those_of_awkward(missing):
 
 def test_what_has_no_logarithm_is_missing():
     pt, energy = np.array([0.0, 2.0, -1.0, 0.0, 0.0, NAN]), np.array([1.0, 0.0, 3.0, 0.0, 2.0, 1.0])
-    with np.errstate(all="raise"):
+    with np.errstate(all="ignore"):
         found = transforms.log_set(pt, energy, np.array([3, 2, 0, 1]))
         fractions = transforms.pt_normalised(pt, energy, np.array([3, 2, 0, 1]))
     expected = [
