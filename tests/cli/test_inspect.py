@@ -37,7 +37,7 @@ def test_an_event_tree(ntuples, inspect):
     pt = ak.flatten(uproot.open(ntuples.files["top"][0])["Events/Jet_pt"].array())
     assert line.split()[1:4] == ["float[]", f"{ak.min(pt):.4g}", f"{ak.max(pt):.4g}"]
     (line,) = [line for line in lines if line.startswith("Jet_DeepCSV_flightDistance2dSig ")]
-    assert "are -999: none?" in line
+    assert "are -999: missing?" in line
 
 
 def test_variables_by_pattern(ntuples, inspect):

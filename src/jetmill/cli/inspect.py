@@ -104,7 +104,7 @@ def _notes(summary: Summary, n_entries: int, of: int) -> str:
     notes = []
     if summary.missing:
         notes.append(f"{summary.missing / summary.n:.0%} NaN or infinite")
-    notes += [f"{n / summary.n:.0%} are {value:g}: none?" for value, n in summary.sentinels.items()]
+    notes += [f"{n / summary.n:.0%} are {value:g}: missing?" for value, n in summary.sentinels.items()]
     if summary.distinct == 1:
         notes.append("constant")
     elif len(summary.counts) > 1:
