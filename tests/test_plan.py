@@ -369,13 +369,18 @@ def test_how_much_the_parts_read(raw_config, tmp_path):
         {"bytes": 10_000_000, "splits": [8, 2, 0]},
     ]
     rest = {"sample": "tt", "path": "b.h5", "cutflow": [], "constituents": {}, "inputs": [], "warnings": []}
-    write_json(tmp_path / "clean/batches.json", {"types": {}, "batches": [rest | batch for batch in batches]})
+    write_json(
+        tmp_path / "clean/batches.json", {"types": {}, "native": {}, "batches": [rest | batch for batch in batches]}
+    )
     assert cleaned_megabytes(work) == 22
     assert cleaned_megabytes(work, "train", "0001") == (6 + 8) / 4
     assert cleaned_megabytes(work, "val", "0000") == 1 + 2
     by_batch = plan(raw_config, output_dir=str(tmp_path), input={"files_per_batch": 1}, write={"shuffle": "batch"})
     assert cleaned_megabytes(by_batch, "train", "0002") == 8
     assert cleaned_megabytes(work, variation="variations/position/") == 0
+    # That of another version is made again.
+    write_json(tmp_path / "clean/batches.json", {"types": {}, "batches": [{"bytes": 1}]})
+    assert cleaned_megabytes(work, "train", "0000") == 0
     # A list that is damaged is for the job that needs it to tell.
     (tmp_path / "clean/batches.json").write_text("[{")
     assert cleaned_megabytes(work, "train", "0000") == 0

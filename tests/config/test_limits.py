@@ -124,6 +124,7 @@ FULL = {
         "shuffle": "global",
         "test_per_sample": True,
         "max_jets_test": 100,
+        "native_types": True,
         "outputs": ["train", "val", "test"],
         "parts": {"train": 1, "val": 1, "test": 1},
         "precision": "float16",

@@ -58,6 +58,6 @@ def _read_once(path: Path, changed: int) -> "list[CleanedBatch]":  # noqa: ARG00
 
     try:
         return read_batch_list(path)
-    except JetmillError:
-        # The job that needs it reports the error.
+    except (JetmillError, KeyError, TypeError):
+        # Damaged, which the job that needs it reports, or of another version, whose list is made again.
         return []
