@@ -134,7 +134,6 @@ FULL = {
         "merge": True,
         "formats": ["hdf5", "torch"],
         "records_per_file": 10,
-        "native_types": True,
     },
     "systematics": {
         "collection": "tracks",
