@@ -59,14 +59,15 @@ def figure(name, category, label):
 
 def try_inputs():
     """End the run if the jobs that clean would find, each for itself, that their files do not fit the configuration."""
-    # It imports what reads the files, which a dry run does not need.
-    from jetmill.trial import check_pending
-
     jobs = (job for job in workflow.dag.needrun_jobs() if job.rule.name == "clean")
     pending = [
         (w.variation, w.sample, w.batch) for w in (job.wildcards for job in jobs)
     ]
-    or_stop(MISFITS, check_pending, PLAN, pending)
+    if pending:
+        # It imports what reads the files, which takes a second.
+        from jetmill.trial import check_pending
+
+        or_stop(MISFITS, check_pending, PLAN, pending)
 
 
 onstart:

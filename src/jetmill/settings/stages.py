@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jetmill.files import sha256
 from jetmill.settings.balance import Resampling, Segment, weight_name
-from jetmill.settings.config import Config
 from jetmill.settings.scaling import ScalingRules
+
+if TYPE_CHECKING:
+    # Jobs import this module, and the sections of all other stages take longer to import than some jobs run.
+    from jetmill.settings.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class BinSettings:
     batches: tuple[int, int | None] = (0, None)
 
     @classmethod
-    def from_config(cls, config: Config, batches: slice = slice(None)) -> "BinSettings":
+    def from_config(cls, config: "Config", batches: slice = slice(None)) -> "BinSettings":
         """Return those of some batches."""
         balance = config.balance
         return cls(
@@ -53,7 +56,7 @@ class BalanceSettings:
     applied: str | None = None
 
     @classmethod
-    def from_config(cls, config: Config, limits: Mapping[str, int]) -> "BalanceSettings":
+    def from_config(cls, config: "Config", limits: Mapping[str, int]) -> "BalanceSettings":
         """Return those of a configuration; `limits` are the largest numbers of jets of outputs that have one."""
         balance = config.balance
         return cls(

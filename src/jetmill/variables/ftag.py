@@ -6,8 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from jetmill.errors import JetmillError, nearest
 from jetmill.packages import FLAVOURS
 from jetmill.variables.expressions import Expression
@@ -59,6 +57,8 @@ def read_flavours(path: str | Path, left_out: Sequence[str] = ()) -> dict[str, d
     JetmillError
         If the file holds no list of flavours.
     """
+    import yaml
+
     with Path(path).open(encoding="utf-8") as file:
         found = yaml.safe_load(file)
     if not isinstance(found, list) or not all(isinstance(f, Mapping) and {"name", "cuts"} <= set(f) for f in found):
