@@ -26,9 +26,11 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/python -m ruff format .
 	$(VENV)/bin/python -m snakefmt Snakefile workflow
 
-# The pages and the schema that are made from the code: docs/config.md, docs/transforms.md, config/schema.json.
-docs: $(VENV)/installed
+# The pages and the schema that are made from the code (docs/config.md, docs/transforms.md, config/schema.json), and
+# the documentation site: open site/index.html.
+docs: $(VENV)/installed-docs
 	$(VENV)/bin/python -m jetmill.config.reference
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
 test-packages:
@@ -36,7 +38,7 @@ test-packages:
 	apt-get install --quiet --yes --no-install-recommends slurmctld slurmd slurm-client munge xrootd-server
 
 clean:
-	rm -rf $(VENV) results/toy
+	rm -rf $(VENV) results/toy site
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,9 +46,13 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-docs.txt
+	touch $@
+
 # PyTorch, TensorFlow, atlas-ftag-tools and weaver read the results in tests. They are large; READERS=no
 # skips them and these tests.
-$(VENV)/installed-test: $(VENV)/installed requirements-test.txt requirements-readers.txt requirements-htcondor.txt
+$(VENV)/installed-test: $(VENV)/installed-docs requirements-test.txt requirements-readers.txt requirements-htcondor.txt
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-test.txt
 	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/htcondor --require-hashes --requirement requirements-htcondor.txt
 	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-readers.txt
