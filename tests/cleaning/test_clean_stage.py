@@ -9,12 +9,11 @@ from batches import at, clean_batch
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
-from jetmill.cleaning import column_buffer
+from jetmill.cleaning.column_buffer import LIMITS, Limits
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import Kind
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources.trees import tree
 from jetmill.splitting import TRAIN
 
 NAN = np.nan
@@ -66,8 +65,8 @@ def settings(**changes):
     return load(raw).cleaning
 
 
-def cleaned(files, output, *, sample="tt", first_file=0, **changes):
-    clean_batch(files, output, settings=settings(**changes), sample=sample, first_file=first_file)
+def cleaned(files, output, *, sample="tt", first_file=0, limits=LIMITS, **changes):
+    clean_batch(files, output, settings=settings(**changes), sample=sample, first_file=first_file, limits=limits)
     with Batch(output) as batch:
         names = [
             "key",
@@ -245,12 +244,12 @@ def test_split_by_expression(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "limit", "value"),
-    [(tree, "CHUNK_BYTES", 20_000), (tree, "CHUNK_BYTES", 1_500), (column_buffer, "RUN_BYTES", 0)],
+    "options",
+    [{"input": {"chunk_bytes": 20_000}}, {"input": {"chunk_bytes": 1_500}}, {"limits": Limits(run_bytes=0)}],
+    ids=str,
 )
-def test_chunks_and_memory_change_nothing(files, batch, tmp_path, monkeypatch, module, limit, value):
-    monkeypatch.setattr(module, limit, value)
-    columns, attributes = cleaned(files, tmp_path / "b.h5")
+def test_chunks_and_memory_change_nothing(files, batch, tmp_path, options):
+    columns, attributes = cleaned(files, tmp_path / "b.h5", **options)
     for name, values in batch[0].items():
         np.testing.assert_array_equal(columns[name], values)
     for name, value_before in batch[1].items():
@@ -258,9 +257,8 @@ def test_chunks_and_memory_change_nothing(files, batch, tmp_path, monkeypatch, m
     assert [p.name for p in tmp_path.iterdir()] == ["b.h5"]
 
 
-def test_the_directory_is_made_if_there_is_none(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(column_buffer, "RUN_BYTES", 30)
-    columns, _ = cleaned(files, tmp_path / "new/b.h5")
+def test_the_directory_is_made_if_there_is_none(files, tmp_path):
+    columns, _ = cleaned(files, tmp_path / "new/b.h5", limits=Limits(run_bytes=30))
     assert len(columns["key"])
 
 

@@ -13,7 +13,6 @@ from batches import clean_batch
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources.datasets import reader as hdf5
 from jetmill.toys.dumps import toy_dump
 
 NAN = float("nan")
@@ -211,12 +210,12 @@ def test_units_define_select_transform_sort_cut_off(files, tmp_path):
 
 
 @pytest.mark.parametrize("chunk_bytes", [1000, 8000])
-def test_chunks_do_not_matter(files, tmp_path, monkeypatch, chunk_bytes):
+def test_chunks_do_not_matter(files, tmp_path, chunk_bytes):
     for variation in (None, "energy_resolution"):
         before = clean(files[:2], tmp_path / "a.h5", config(files[0].parent), variation=variation)
-        with monkeypatch.context() as patch:
-            patch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
-            clean(files[:2], tmp_path / "b.h5", config(files[0].parent), variation=variation)
+        raw = config(files[0].parent)
+        raw["input"] |= {"chunk_bytes": chunk_bytes}
+        clean(files[:2], tmp_path / "b.h5", raw, variation=variation)
         assert stored(tmp_path / "b.h5") == before
         assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
@@ -378,12 +377,12 @@ def test_classes_by_sample(small, sample, classes, expected):
 # --- rank ---
 
 
-def ranks(write_root, path, pt, **changes):
+def ranks(write_root, path, pt, *, chunk_bytes=16_000_000, **changes):
     branches = {"Jet_pt": ak.values_astype(ak.Array(pt), np.float32), "event": np.arange(len(pt))}
     branches["Jet_number"] = ak.values_astype(ak.local_index(branches["Jet_pt"]), np.float32)
     raw = {
         "samples": {"tt": {"files": "-"}},
-        "input": {"event_id": ["event"]},
+        "input": {"event_id": ["event"], "chunk_bytes": chunk_bytes},
         "jets": {"rank_by": "pt", "variables": ["number", "rank"]} | changes,
         "classes": {"b": "rest"},
         "balance": {"bins": {"rank": [0, 10, 1]}},
@@ -408,20 +407,18 @@ def test_rank_by_an_expression_and_missing_values(tmp_path, write_root):
 
 
 @pytest.mark.parametrize("chunk_bytes", [100, 1000])
-def test_rank_in_chunks(tmp_path, write_root, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_rank_in_chunks(tmp_path, write_root, chunk_bytes):
     rng = np.random.default_rng(0)
     pt = [rng.integers(0, 6, k).astype(float).tolist() for k in rng.integers(0, 7, 60)]
     wanted = [[sorted(range(len(of)), key=lambda k, of=of: -of[k]).index(k) for k in range(len(of))] for of in pt]
-    assert ranks(write_root, tmp_path / "a.root", pt) == wanted
+    assert ranks(write_root, tmp_path / "a.root", pt, chunk_bytes=chunk_bytes) == wanted
 
 
 # --- HDF5 ---
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 500, 8_000_000])
-def test_steps_on_dumps(tmp_path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
+def test_steps_on_dumps(tmp_path, chunk_bytes):
     rng = np.random.default_rng(5)
     jets = np.zeros(50, [("pt", "f4"), ("eta", "f4"), ("phi", "f4"), ("eventNumber", "u8"), ("number", "f4")])
     jets["pt"], jets["eta"], jets["phi"] = rng.uniform(20, 90, 50), rng.normal(size=50), rng.uniform(-3, 3, 50)
@@ -433,7 +430,7 @@ def test_steps_on_dumps(tmp_path, monkeypatch, chunk_bytes):
         file["jets"], file["clusters"] = jets, tracks
     raw = {
         "samples": {"tt": {"files": "-"}},
-        "input": {"format": "hdf5"},
+        "input": {"format": "hdf5", "chunk_bytes": chunk_bytes},
         "jets": {
             "variables": ["number", "n_clusters", "px"],
             "define": {"n_clusters": "count(clusters)"},
@@ -604,7 +601,7 @@ def test_count_of_tracks_beside_the_number_that_a_dump_has(tmp_path):
     assert len(cleaned["of the file"]) > 300
 
 
-def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp_path, write_root, monkeypatch):
+def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp_path, write_root):
     """A missing value makes floats of a column, but expressions see the integers of the file."""
     rng = np.random.default_rng(0)
     flags = [rng.integers(0, 8, 50), rng.choice([-1, 0, 3, 6, 7], 50)]
@@ -641,8 +638,7 @@ def test_bits_of_a_flag_with_missing_values_do_not_depend_on_files_or_chunks(tmp
             bits = float(value & 3) if value != -1 else None
             parts = [float(value)] if value & 2 and value & 4 and value != -1 else []
             wanted[n] = int(value == -1 or not value & 2), bits, parts
-    for chunk_bytes in (100, 10**6):
-        monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+    for raw["input"]["chunk_bytes"] in (100, 10**6):
         found = clean(files, tmp_path / "c.h5", raw)
         bits = {n: None if np.isnan(row["bits"]) else row["bits"] for (_, n), (_, row, _) in found.items()}
         assert {n: (label, bits[n], rows["flag"]) for (_, n), (label, _, rows) in found.items()} == wanted
@@ -696,8 +692,7 @@ UNIT_TYPES = ["f2", "f4", "f8", ">f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8",
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 8_000_000])
-def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
+def test_units_reach_whatever_a_variable_is_used_for(tmp_path, chunk_bytes):
     rng = np.random.default_rng(1)
     names = [f"x_{t.replace('>', 'big')}" for t in UNIT_TYPES]
     fields = [*zip(names, UNIT_TYPES, strict=True), ("w", "f4"), ("other", "i4"), ("eventNumber", "u8"), ("pt", "f4")]
@@ -712,7 +707,7 @@ def test_units_reach_whatever_a_variable_is_used_for(tmp_path, monkeypatch, chun
         file["jets"] = jets
     raw = {
         "samples": {"tt": {"files": "-"}},
-        "input": {"format": "hdf5", "checksum": False},
+        "input": {"format": "hdf5", "checksum": False, "chunk_bytes": chunk_bytes},
         "jets": {
             "units": dict.fromkeys((*names, "w", "pt"), 0.001),
             "missing": {"values": [77]},

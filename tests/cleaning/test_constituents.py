@@ -12,7 +12,6 @@ from jetmill.columns.batch_list import write_batch_lists
 from jetmill.columns.schema import KEY, constituent_label
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
-from jetmill.sources.datasets import reader as hdf5
 
 N, SLOTS = 400, 8
 
@@ -101,10 +100,11 @@ def same(found, wanted):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2000, 8_000_000])
 @pytest.mark.parametrize("valid", [True, False])
-def test_as_in_the_file_front_packed_and_cut_off(tmp_path, monkeypatch, chunk_bytes, valid):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
+def test_as_in_the_file_front_packed_and_cut_off(tmp_path, chunk_bytes, valid):
     made = dump(tmp_path / "a.h5", valid=valid)
-    same(stored(clean([tmp_path / "a.h5"], tmp_path / "c.h5", config())), expected(*made))
+    raw = config()
+    raw["input"] |= {"chunk_bytes": chunk_bytes}
+    same(stored(clean([tmp_path / "a.h5"], tmp_path / "c.h5", raw)), expected(*made))
 
 
 def test_select_then_sort_then_cut_off(tmp_path):

@@ -22,14 +22,13 @@ from damaged_inputs import (
     write_jets,
 )
 
-from jetmill.cleaning import column_buffer
+from jetmill.cleaning.column_buffer import ColumnBuffer, Limits
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.schema import KEY
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError
-from jetmill.sources.datasets import reader as hdf5
 from jetmill.sources.root import open_root
 from jetmill.stages.make_toy import write_toy_file
 
@@ -52,12 +51,6 @@ LATE = {
     ("hdf5", "last constituents"): lambda path: corrupt_chunk(path, "tracks"),
 }
 DAMAGE |= LATE
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 50_000)
 
 
 @pytest.fixture
@@ -109,15 +102,14 @@ def test_skipping_leaves_exactly_the_jets_of_the_others(files, tmp_path, caplog,
 
 @pytest.mark.parametrize("bad", [[0], [2], [0, 1], [1, 2], [0, 2]], ids=str)
 @pytest.mark.parametrize(("kind", "damage"), [("root", "last basket"), ("hdf5", "last constituents")])
-@pytest.mark.parametrize("bytes_in_memory", [0, column_buffer.RUN_BYTES])
-def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch, kind, damage, bad, bytes_in_memory):
+@pytest.mark.parametrize("limits", [Limits(run_bytes=0), Limits()])
+def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, kind, damage, bad, limits):
     """The good files, each cleaned alone in its place in the sample, give the same jets."""
-    monkeypatch.setattr(column_buffer, "RUN_BYTES", bytes_in_memory)
     paths = files(kind)
     alone = {n: cleaned(kind, [p], tmp_path / f"{n}.h5", first_file=n) for n, p in enumerate(paths) if n not in bad}
     for number in bad:
         DAMAGE[kind, damage](paths[number])
-    columns, attributes = cleaned(kind, paths, tmp_path / "b.h5", unreadable="skip")
+    columns, attributes = cleaned(kind, paths, tmp_path / "b.h5", unreadable="skip", limits=limits)
     of_jets = [name for name in columns if not name.startswith("constituents")]
     split = np.repeat(np.arange(3), attributes["splits"])
     joined = {name: np.concatenate([found[name] for found, _ in alone.values()]) for name in of_jets}
@@ -138,7 +130,7 @@ def test_the_place_of_the_bad_files_does_not_matter(files, tmp_path, monkeypatch
 @pytest.mark.parametrize(("kind", "damage"), LATE, ids=map(" ".join, LATE))
 def test_the_late_damages_are_late(files, tmp_path, monkeypatch, kind, damage):
     appended = []
-    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", lambda self, columns: appended.append(len(columns[KEY])))
+    monkeypatch.setattr(ColumnBuffer, "append", lambda self, columns: appended.append(len(columns[KEY])))
     paths = files(kind)
     DAMAGE[kind, damage](paths[0])
     with pytest.raises(UnreadableError):
@@ -155,7 +147,7 @@ def test_a_batch_without_readable_files_is_empty(files, tmp_path, caplog, kind, 
     whole, _ = cleaned(kind, paths, tmp_path / "a.h5")
     for path in paths:
         path.write_bytes(b"")
-    config = CONFIG[kind] | {"split": split, "input": CONFIG[kind].get("input", {}) | {"unreadable": "skip"}}
+    config = CONFIG[kind] | {"split": split, "input": CONFIG[kind]["input"] | {"unreadable": "skip"}}
     clean_batch(paths, tmp_path / "b.h5", settings=load(config).cleaning, sample="tt", first_file=0)
     columns, attributes = content(tmp_path / "b.h5")
     assert columns.keys() == whole.keys()
@@ -189,13 +181,13 @@ def overwritten_in_place(path):
 @pytest.mark.parametrize("unreadable", ["error", "skip"])
 @pytest.mark.parametrize("kind", WRITE)
 def test_a_file_that_changes_while_it_is_read(files, tmp_path, monkeypatch, kind, unreadable):
-    paths, append = files(kind), column_buffer.ColumnBuffer.append
+    paths, append = files(kind), ColumnBuffer.append
 
     def change_and_append(self, columns):
         overwritten_in_place(paths[1])
         append(self, columns)
 
-    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", change_and_append)
+    monkeypatch.setattr(ColumnBuffer, "append", change_and_append)
     with pytest.raises(JetmillError, match="changed while it was read") as error:
         cleaned(kind, paths, tmp_path / "out/b.h5", unreadable=unreadable)
     assert str(error.value).startswith(f"{paths[1]}: ")
@@ -206,7 +198,7 @@ def test_a_file_that_changes_while_it_is_read(files, tmp_path, monkeypatch, kind
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, unreadable, at):
     """uproot opens a file for each piece of it."""
-    paths, append, appended = files("root"), column_buffer.ColumnBuffer.append, []
+    paths, append, appended = files("root"), ColumnBuffer.append, []
 
     def remove_and_append(self, columns):
         appended.append(len(columns))
@@ -214,7 +206,7 @@ def test_a_tree_that_is_removed_while_it_is_read(files, tmp_path, monkeypatch, u
             paths[0].unlink()
         append(self, columns)
 
-    monkeypatch.setattr(column_buffer.ColumnBuffer, "append", remove_and_append)
+    monkeypatch.setattr(ColumnBuffer, "append", remove_and_append)
     # Whether it is skipped or not, its batch is of files that have changed.
     message = "no such file; it was removed while it was read" if unreadable == "error" else "changed while it was read"
     with pytest.raises(JetmillError) as error:

@@ -8,8 +8,7 @@ import pytest
 from batches import clean_batch
 from stage_runs import run_stages
 
-from jetmill.cleaning import column_buffer
-from jetmill.cleaning.column_buffer import ColumnBuffer
+from jetmill.cleaning.column_buffer import ColumnBuffer, Limits
 from jetmill.cleaning.sorting import sort_jets
 from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
@@ -24,14 +23,13 @@ SPLITS = {
     "modulo": {"by": "modulo", "modulo": 7, "val": [1], "test": [2, 3]},
     "expression": {"by": "expression", "test": "eventNumber % 7 == 2 & pt > 20", "val": "count(tracks) < 3"},
 }
-# Bytes and values of what stays in memory; jets and values of a block.
 LIMITS = {
-    "runs": (1, 10**9, 10**9, 10**9),
-    "short runs": (10**9, 30, 10**9, 10**9),
-    "blocks": (10**9, 10**9, 40, 10**9),
-    "blocks by values": (10**9, 10**9, 10**9, 90),
-    "both": (2000, 100, 25, 60),
-    "a jet at a time": (1, 1, 1, 1),
+    "runs": Limits(run_bytes=1),
+    "short runs": Limits(run_values=30),
+    "blocks": Limits(block_jets=40),
+    "blocks by values": Limits(block_values=90),
+    "both": Limits(2000, 100, 25, 60),
+    "a jet at a time": Limits(1, 1, 1, 1),
 }
 
 
@@ -88,13 +86,11 @@ def stored(path):
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("limits", LIMITS)
-def test_what_fits_into_memory_makes_no_difference(files, tmp_path, monkeypatch, split, limits):
+def test_what_fits_into_memory_makes_no_difference(files, tmp_path, split, limits):
     raw = config(files, tmp_path, SPLITS[split])
     options = {"settings": load(raw).cleaning, "sample": "a", "first_file": 0}
     clean_batch(files, tmp_path / "whole.h5", **options)
-    for name, value in zip(("RUN_BYTES", "RUN_VALUES", "BLOCK_JETS", "BLOCK_VALUES"), LIMITS[limits], strict=True):
-        monkeypatch.setattr(column_buffer, name, value)
-    clean_batch(files, tmp_path / "pieces.h5", **options)
+    clean_batch(files, tmp_path / "pieces.h5", **options, limits=LIMITS[limits])
     one, other = stored(tmp_path / "whole.h5"), stored(tmp_path / "pieces.h5")
     assert one.keys() == other.keys()
     for name, values in one.items():
@@ -105,11 +101,12 @@ def test_what_fits_into_memory_makes_no_difference(files, tmp_path, monkeypatch,
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_the_order_is_that_of_a_plain_sort(files, tmp_path, monkeypatch):
+def test_the_order_is_that_of_a_plain_sort(files, tmp_path):
     """Grouped by split, sorted by key, and each jet with its own constituents."""
-    monkeypatch.setattr(column_buffer, "BLOCK_JETS", 30)
     raw = config(files, tmp_path, SPLITS["modulo"])
-    clean_batch(files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0)
+    clean_batch(
+        files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0, limits=Limits(block_jets=30)
+    )
     made = stored(tmp_path / "c.h5")
     truth = {}
     for path in files:
@@ -130,11 +127,9 @@ def test_the_order_is_that_of_a_plain_sort(files, tmp_path, monkeypatch):
     assert not any(truth.values())
 
 
-def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
+def test_memory_does_not_grow_with_the_batch(tmp_path):
     """Peaks of four times as many constituents are the same, and far below a single column of them."""
-    limits = {"RUN_BYTES": 4_000_000, "RUN_VALUES": 2**18, "BLOCK_JETS": 2**16, "BLOCK_VALUES": 2**18}
-    for name, value in limits.items():
-        monkeypatch.setattr(column_buffer, name, value)
+    limits = Limits(run_bytes=4_000_000, run_values=2**18, block_jets=2**16, block_values=2**18)
     settings = load(config([write_dump(tmp_path / "a.h5", 0)], tmp_path, SPLITS["modulo"])).cleaning
     of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + [
         store.constituent_label("tracks", "origin")
@@ -148,7 +143,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path, monkeypatch):
     def peak(n_chunks):
         rng = np.random.default_rng(0)
         tracemalloc.start()
-        with ColumnBuffer(tmp_path, own) as jets:
+        with ColumnBuffer(tmp_path, own, limits) as jets:
             jets.expect(types, "a.h5")
             for _ in range(n_chunks):
                 counts = rng.integers(0, 101, 2000).astype(np.uint16)

@@ -45,6 +45,7 @@ FULL = {
         "optional": {"eta": 0.5},
         "max_files": 7,
         "max_jets_per_file": 1000,
+        "chunk_bytes": 10**6,
     },
     "jets": {
         "units": {"pt": 0.001},

@@ -34,7 +34,6 @@ from stream_runs import (
 import jetmill
 from jetmill.errors import JetmillError
 from jetmill.loading import streams as streaming
-from jetmill.sources.datasets import reader as hdf5
 
 OUTPUTS = [
     *(("one", output) for output in ("train", "val", "test", "val_resampled")),
@@ -418,14 +417,16 @@ def test_dumps_of_a_resampled_run(one):
         assert np.isin(expected, found).all()
 
 
+def by_chunks(config, chunk_bytes):
+    return config | {"input": config["input"] | {"chunk_bytes": chunk_bytes}}
+
+
 @pytest.mark.parametrize("run", ["two", "root"], indirect=True)
-def test_dumps_chunk_by_chunk(run, monkeypatch):
+def test_dumps_chunk_by_chunk(run):
     sample = next(iter(run.config["samples"]))
     file = run.files(sample)[:1]
     whole = list(jetmill.DumpStream(run.config, file, sample=sample))
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 20_000)
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 20_000)
-    chunked = list(jetmill.DumpStream(run.config, file, sample=sample))
+    chunked = list(jetmill.DumpStream(by_chunks(run.config, 20_000), file, sample=sample))
     assert_same_jets(together(chunked), together(whole))
     assert not np.array_equal(identity(together(chunked)), identity(together(whole)))
 
@@ -442,11 +443,11 @@ def ordered(two, tmp_path):
     return two.config, path
 
 
-def test_dumps_are_shuffled_within_chunks(ordered, monkeypatch):
+def test_dumps_are_shuffled_within_chunks(ordered):
     config, path = ordered
-    for n_chunk_bytes, n_chunks in ((10**9, 1), (1, 15)):
-        monkeypatch.setattr(hdf5, "CHUNK_BYTES", n_chunk_bytes)
-        event = together(list(jetmill.DumpStream(config, [path], sample="ttbar")))["jets/event/eventNumber"]
+    for chunk_bytes, n_chunks in ((10**9, 1), (1, 15)):
+        stream = jetmill.DumpStream(by_chunks(config, chunk_bytes), [path], sample="ttbar")
+        event = together(list(stream))["jets/event/eventNumber"]
         size = 1500 // n_chunks
         np.testing.assert_array_equal(event // size, np.sort(event) // size)
         for chunk in range(n_chunks):

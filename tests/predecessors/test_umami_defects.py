@@ -24,7 +24,6 @@ from jetmill.formats.files import layout
 from jetmill.formats.parquet import write as write_parquet
 from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
-from jetmill.sources.datasets import reader as hdf5
 
 
 @pytest.fixture(scope="module")
@@ -258,9 +257,8 @@ def test_class_dict_keeps_the_place_of_a_class_without_jets(made, tmp_path):
 
 
 @pytest.mark.parametrize("chunk_bytes", [300, 20_000])
-def test_selection_does_not_depend_on_how_files_are_read(made, resampled, tmp_path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
-    other = chain(config(tmp_path, made.files, balance=RESAMPLED))
+def test_selection_does_not_depend_on_how_files_are_read(made, resampled, tmp_path, chunk_bytes):
+    other = chain(config(tmp_path, made.files, balance=RESAMPLED, input={"chunk_bytes": chunk_bytes}))
     for output in ("train", "val", "test", "val_resampled"):
         wanted, found = resampled.arrays(output), other.arrays(output)
         assert wanted.keys() == found.keys()

@@ -1,5 +1,6 @@
 """Column files for tests."""
 
+from jetmill.cleaning.column_buffer import LIMITS
 from jetmill.columns import batch_file
 from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.promotion import Types
@@ -10,10 +11,10 @@ from jetmill.stages import clean
 at = Column.from_path
 
 
-def clean_batch(files, output, *, settings, sample, first_file, checksums=None):
+def clean_batch(files, output, *, settings, sample, first_file, checksums=None, limits=LIMITS):
     """Clean files that are the whole of a batch."""
     batch = InputBatch(sample, "0000", tuple(map(str, files)), first_file, checksums or {})
-    clean.clean_batch(batch, output, settings)
+    clean.clean_batch(batch, output, settings, limits)
 
 
 def cleaned(sample, path, types=None):

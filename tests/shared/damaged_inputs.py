@@ -6,6 +6,7 @@ import numpy as np
 import uproot
 from batches import clean_batch
 
+from jetmill.cleaning.column_buffer import LIMITS
 from jetmill.columns.batch_file import Batch
 from jetmill.config.load import load
 
@@ -14,6 +15,7 @@ N_EVENTS, N_JETS = 2000, 6000
 
 ROOT = {
     "samples": {"tt": {"toy": {"process": "ttbar"}}},
+    "input": {"chunk_bytes": 20_000},
     "jets": {"select": ["pt >= 30"], "variables": ["pt", "eta"], "additional_labels": ["hadronFlavour"]},
     "classes": {"b": "hadronFlavour == 5", "light": "rest"},
     "balance": {"bins": {"pt": [30, 100, 4]}},
@@ -21,7 +23,7 @@ ROOT = {
 
 
 HDF5 = ROOT | {
-    "input": {"format": "hdf5"},
+    "input": {"format": "hdf5", "chunk_bytes": 50_000},
     "constituents": {"tracks": {"variables": ["d0"], "select": ["d0 > 0"], "labels": ["origin"]}},
 }
 
@@ -92,9 +94,9 @@ def cut(share):
 WRITE, CONFIG = {"root": write_jets, "hdf5": write_dump}, {"root": ROOT, "hdf5": HDF5}
 
 
-def cleaned(kind, files, output, *, first_file=0, **options):
-    config = CONFIG[kind] | {"input": CONFIG[kind].get("input", {}) | options}
-    clean_batch(files, output, settings=load(config).cleaning, sample="tt", first_file=first_file)
+def cleaned(kind, files, output, *, first_file=0, limits=LIMITS, **options):
+    config = CONFIG[kind] | {"input": CONFIG[kind]["input"] | options}
+    clean_batch(files, output, settings=load(config).cleaning, sample="tt", first_file=first_file, limits=limits)
     return content(output)
 
 

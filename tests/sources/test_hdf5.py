@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import open_source
-from jetmill.sources.datasets import reader as hdf5
 
 HDF5 = Input(format="hdf5", jets="jets")
 N, SLOTS = 57, 6
@@ -72,12 +72,13 @@ def read_all(path, names, collection="tracks", variables=("d0",), settings=HDF5,
 @pytest.mark.parametrize("chunk_bytes", [1, 500, 3000, 8_000_000])
 @pytest.mark.parametrize("options", [{}, {"chunks": True}, {"chunks": True, "compression": "gzip"}], ids=str)
 @pytest.mark.parametrize("valid", [True, False])
-def test_every_valid_track_of_every_jet(tmp_path, monkeypatch, chunk_bytes, options, valid):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk_bytes)
+def test_every_valid_track_of_every_jet(tmp_path, chunk_bytes, options, valid):
     tracks, used = tracks_of(N, valid=valid)
     jets = jets_of(N, flag=np.arange(N) % 3 == 0)
     path = dump(tmp_path / "a.h5", jets, tracks, **options)
-    found, sizes = read_all(path, ["pt", "eventNumber", "flag"], variables=["z0", "d0", "hits", "origin"])
+    settings = replace(HDF5, chunk_bytes=chunk_bytes)
+    of_tracks = ["z0", "d0", "hits", "origin"]
+    found, sizes = read_all(path, ["pt", "eventNumber", "flag"], variables=of_tracks, settings=settings)
     for name in ("pt", "eventNumber", "flag"):
         np.testing.assert_array_equal(found[name], jets[name])
     for name in ("d0", "z0", "hits", "origin"):
@@ -91,12 +92,12 @@ def test_every_valid_track_of_every_jet(tmp_path, monkeypatch, chunk_bytes, opti
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_tracks_of_some_jets_only(tmp_path, monkeypatch, share):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 2000)
+def test_tracks_of_some_jets_only(tmp_path, share):
     mask = np.random.default_rng(1).random(N) < share
     tracks, used = tracks_of(N)
     path = dump(tmp_path / "a.h5", jets_of(N), tracks)
-    found, _ = read_all(path, ["pt"], variables=["d0", "origin"], mask=mask)
+    settings = replace(HDF5, chunk_bytes=2000)
+    found, _ = read_all(path, ["pt"], variables=["d0", "origin"], settings=settings, mask=mask)
     used &= mask[:, None]
     np.testing.assert_array_equal(found["counts"], used.sum(axis=1)[mask])
     np.testing.assert_array_equal(found["d0"], tracks["d0"][used])

@@ -5,6 +5,7 @@ import re
 import struct
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import awkward as ak
 import h5py
@@ -15,7 +16,6 @@ import uproot
 from jetmill.errors import JetmillError
 from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError, open_source
-from jetmill.sources.datasets import reader as hdf5
 
 N = 600
 HDF5, ROOT = Input(format="hdf5", jets="jets"), Input()
@@ -127,12 +127,11 @@ def test_external_and_virtual_datasets_are_read(tmp_path):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("n_rows", "n_zeros"), [(N, 1), (N, 99), (N, 100), (N, 350), (N, N), (1, 1), (50, 20)])
-def test_zeros_at_the_end_of_the_jets_are_a_warning(tmp_path, caplog, monkeypatch, layout, n_rows, n_zeros):
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 2000)
+def test_zeros_at_the_end_of_the_jets_are_a_warning(tmp_path, caplog, layout, n_rows, n_zeros):
     jets = jets_of(n_rows)
     jets[n_rows - n_zeros :] = 0
     options = LAYOUTS[layout] | ({"maxshape": (None,)} if layout == "lzf" else {})
-    read(dump(tmp_path / "a.h5", jets, **options), HDF5)
+    read(dump(tmp_path / "a.h5", jets, **options), replace(HDF5, chunk_bytes=2000))
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.startswith(f"{tmp_path}/a.h5: the last {n_zeros} of {n_rows} rows of 'jets' are all zeros")
 

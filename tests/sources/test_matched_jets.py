@@ -67,10 +67,9 @@ TYPES = {"pt": "f4", "flavour": "f4", "code": "f8", "mass": "f8", "long": "f8", 
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 32_000_000])
-def test_each_variable(path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_each_variable(path, chunk_bytes):
     names = [f"gen_{name}" for name in TYPES]
-    found, n_chunks = read(path, ["number", *names])
+    found, n_chunks = read(path, ["number", *names], chunk_bytes=chunk_bytes)
     assert (n_chunks > 3) == (chunk_bytes == 500)
     assert found["number"].tolist() == list(range(len(found["number"])))
     for name, dtype in TYPES.items():

@@ -136,17 +136,15 @@ def test_mistakes(tmp_path, files, optional, told):
 
 @pytest.mark.parametrize(("most", "read"), [(1, 2), (2, 2), (3, 5), (5, 5), (6, 6), (7, 10), (100, 10)])
 @pytest.mark.parametrize("chunk_bytes", [10, 10**6])
-def test_the_first_jets_of_a_file(tmp_path, files, monkeypatch, most, read, chunk_bytes):
+def test_the_first_jets_of_a_file(tmp_path, files, most, read, chunk_bytes):
     """In whole events, however many are read at a time."""
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
-    with open_source(files[0], Input(max_jets_per_file=most)) as source:
+    with open_source(files[0], Input(max_jets_per_file=most, chunk_bytes=chunk_bytes)) as source:
         chunks = list(source.chunks(["pt"], {}))
     assert np.concatenate([chunk.columns["pt"] for chunk in chunks]).tolist() == [*range(read)]
     assert np.concatenate([chunk.entry for chunk in chunks]).tolist() == np.repeat(range(5), COUNTS)[:read].tolist()
 
 
 def test_what_comes_after_the_first_jets_is_not_read(tmp_path, write_root, monkeypatch):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 1000)
     path = write_root(tmp_path / "a.root", {"Jet_pt": ak.unflatten(np.arange(5000.0), np.full(1000, 5))}, baskets=50)
     taken, iterate = [], uproot.TTree.iterate
 
@@ -156,7 +154,7 @@ def test_what_comes_after_the_first_jets_is_not_read(tmp_path, write_root, monke
             yield arrays
 
     monkeypatch.setattr(uproot.TTree, "iterate", counted)
-    with open_source(str(path), Input(max_jets_per_file=200)) as source:
+    with open_source(str(path), Input(max_jets_per_file=200, chunk_bytes=1000)) as source:
         n = sum(len(chunk.entry) for chunk in source.chunks(["pt"], {}))
     assert n == 200
     assert sum(taken) < 100

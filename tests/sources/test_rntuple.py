@@ -102,12 +102,12 @@ COLLECTIONS = {
 
 @pytest.mark.parametrize("clusters", [1, 5, 60])
 @pytest.mark.parametrize("chunk_bytes", [16_000_000, 3000])
-def test_events(tmp_path, made, monkeypatch, clusters, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_events(tmp_path, made, clusters, chunk_bytes):
     path = write_rntuple(tmp_path / "a.root", made, clusters=clusters)
     matched = {"gen": Matched(branches="GenJet", index="genJetIdx")}
     variables = {"tracks": ["d0"], "cands": ["pt"]}
-    columns, lists, chunks = read(path, ["pt", "event", "gen_pt"], COLLECTIONS, variables, matched=matched)
+    options = {"matched": matched, "chunk_bytes": chunk_bytes}
+    columns, lists, chunks = read(path, ["pt", "event", "gen_pt"], COLLECTIONS, variables, **options)
     right = expected(made)
     assert columns["pt"].dtype == np.float32
     assert columns["event"].tolist() == right["event"]
@@ -127,13 +127,12 @@ def test_jets(tmp_path):
 
 
 @pytest.mark.parametrize("clusters", [1, 40])
-def test_memory_is_that_of_a_cluster_and_a_chunk(tmp_path, monkeypatch, clusters):
+def test_memory_is_that_of_a_cluster_and_a_chunk(tmp_path, clusters):
     """Of one cluster if the file has no more; uproot alone reads the next one too."""
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 200_000)
     pt = ak.unflatten(np.random.default_rng(1).random(2_000_000, dtype=np.float32), np.full(40_000, 50))
     path = write_rntuple(tmp_path / "a.root", {"Jet_pt": pt}, clusters=clusters)
     whole = 4 * 2_000_000
-    with opened(path) as source:
+    with opened(path, chunk_bytes=200_000) as source:
         source.dtypes(["pt"])
         n, chunks = 0, source.chunks(["pt"], {})
         tracemalloc.start()
@@ -148,8 +147,7 @@ def test_memory_is_that_of_a_cluster_and_a_chunk(tmp_path, monkeypatch, clusters
 
 def test_a_large_cluster_is_a_warning(tmp_path, made, monkeypatch, caplog):
     monkeypatch.setattr("jetmill.sources.trees.rntuple.LARGE_CLUSTER", 100)
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 50)
-    read(write_rntuple(tmp_path / "a.root", made), ["pt"])
+    read(write_rntuple(tmp_path / "a.root", made), ["pt"], chunk_bytes=50)
     assert "a cluster of 'Events' holds 0 MB of the branches in use, which are read at once" in caplog.text
 
 

@@ -45,9 +45,9 @@ def events(**more):
     }
 
 
-def read(path, names, *, tree="Events", level="event", jets="Jet"):
+def read(path, names, **settings):
     """Return the columns of all chunks joined, with entry and position."""
-    with open_root(str(path), Input(tree=tree, level=level, jets=jets), {}) as source:
+    with open_root(str(path), Input(**settings), {}) as source:
         types, chunks = source.dtypes(names), list(source.chunks(names, {}))
     columns = {name: np.concatenate([c.columns[name] for c in chunks]) for name in names} if chunks else {}
     for name, values in columns.items():
@@ -112,7 +112,7 @@ def test_no_jets(tmp_path, write_root, counts):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 10_000, 40_000])
 @pytest.mark.parametrize("level", ["event", "jet"])
-def test_chunks_do_not_change_the_jets(tmp_path, write_root, monkeypatch, chunk_bytes, level):
+def test_chunks_do_not_change_the_jets(tmp_path, write_root, chunk_bytes, level):
     rng = np.random.default_rng(0)
     n = 60 if chunk_bytes == 1 else 3000
     counts = rng.integers(0, 5, n)
@@ -121,8 +121,7 @@ def test_chunks_do_not_change_the_jets(tmp_path, write_root, monkeypatch, chunk_
     path = write_root(tmp_path / "f.root", branches, baskets=5)
     whole, n_chunks = read(path, ["pt", "event"], level=level)
     assert n_chunks == 1
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
-    parts, n_chunks = read(path, ["pt", "event"], level=level)
+    parts, n_chunks = read(path, ["pt", "event"], level=level, chunk_bytes=chunk_bytes)
     assert n_chunks > 1
     assert whole.keys() == parts.keys()
     for name, values in whole.items():

@@ -74,9 +74,9 @@ def grow(monkeypatch):
 
 
 @contextmanager
-def opened(path, origins, *, tree="Events", level="event", jets="Jet"):
+def opened(path, origins, **settings):
     collections = {name: Constituents(variables=("any",), tree=Origin(**o)) for name, o in origins.items()}
-    with root.open_tree(str(path), Input(tree=tree, level=level, jets=jets), collections) as source:
+    with root.open_tree(str(path), Input(**settings), collections) as source:
         yield source
 
 
@@ -256,10 +256,9 @@ def case(request, make):
 @pytest.mark.parametrize("chunk_bytes", [1, 1500, 10**9])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("way", WAYS)
-def test_each_jet_has_its_constituents_wherever_chunks_end(make, monkeypatch, way, seed, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_each_jet_has_its_constituents_wherever_chunks_end(make, way, seed, chunk_bytes):
     case = make(way, seed)
-    found, n_chunks = case.read()
+    found, n_chunks = case.read(chunk_bytes=chunk_bytes)
     assert found == case.expected
     assert {len(rows) for rows in found} > {0, 1}
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
@@ -268,11 +267,10 @@ def test_each_jet_has_its_constituents_wherever_chunks_end(make, monkeypatch, wa
 
 @pytest.mark.parametrize("chunk_bytes", [1500, 10**9])
 @pytest.mark.parametrize("share", [0, 0.5])
-def test_of_some_jets(case, monkeypatch, chunk_bytes, share):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_of_some_jets(case, chunk_bytes, share):
     mask = np.random.default_rng(3).random(len(case.expected)) < share
     mask[-1] = share > 0
-    found, _ = case.read(mask=mask)
+    found, _ = case.read(mask=mask, chunk_bytes=chunk_bytes)
     assert found == [rows for rows, is_wanted in zip(case.expected, mask, strict=True) if is_wanted]
 
 
@@ -428,11 +426,10 @@ def test_two_collections_of_jets_share_constituents(tmp_path, write_root, jets):
     assert found == linked(same_with_one, ["pt"], ["btagEtaRel"])
 
 
-def test_several_collections_at_once(tmp_path, write_root, monkeypatch):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", 3000)
+def test_several_collections_at_once(tmp_path, write_root):
     path = write_root(tmp_path / "f.root", link_branches())
     found, masks = {"PFCands": [], "links": []}, []
-    with opened(path, {"PFCands": PFCANDS, "links": {"links": "JetPFCands"}}) as source:
+    with opened(path, {"PFCands": PFCANDS, "links": {"links": "JetPFCands"}}, chunk_bytes=3000) as source:
         wanted = {"PFCands": ["d0"], "links": ["btagEtaRel"]}
         for chunk in source.chunks(["pt"], wanted):
             masks.append(chunk.columns["pt"] > 0)
@@ -461,13 +458,12 @@ def test_several_collections_at_once(tmp_path, write_root, monkeypatch):
         ("pFCandsIdx", 2**31 - 1, "4 'PFCands_pt'"),
     ],
 )
-def test_an_index_out_of_range(write_links, monkeypatch, branch, value, there, chunk_bytes):
+def test_an_index_out_of_range(write_links, branch, value, there, chunk_bytes):
     """Also one that would be in range in the chunk as a whole."""
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     name = f"JetPFCands_{branch}"
     spoiled = events_of_links()[name].to_list()
     spoiled[0][2] = value
-    message = refusal(write_links(**{name: ak.Array(spoiled)}), PFCANDS)
+    message = refusal(write_links(**{name: ak.Array(spoiled)}), PFCANDS, chunk_bytes=chunk_bytes)
     assert f"'{name}' holds {value}, but there are {there} in that event" in message
 
 
@@ -576,9 +572,9 @@ def test_null_links_alone(read_links):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 10**9])
 @pytest.mark.parametrize("index", [3, 4, 2**32 - 1])
-def test_an_element_link_out_of_range(read_links, monkeypatch, index, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
-    message = read_links(links_of([[[(KEY, 0)], [(0, 8), (KEY, index)]], [[]]]), refusal)
+def test_an_element_link_out_of_range(read_links, index, chunk_bytes):
+    links = links_of([[[(KEY, 0)], [(0, 8), (KEY, index)]], [[]]])
+    message = read_links(links, refusal, chunk_bytes=chunk_bytes)
     assert f"a link of 'Jets.Ghost' points to {index}, but 'Tracks.pt' has 3 in that event" in message
 
 
@@ -780,13 +776,13 @@ def test_sorted_before_the_rest_is_cut_off(tmp_path, write_root, grow, hardest, 
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3000, 10**9])
-def test_cut_and_cleaned_jet_by_jet(tmp_path, write_root, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_cut_and_cleaned_jet_by_jet(tmp_path, write_root, chunk_bytes):
     branches = link_branches(4)
     n_jets = ak.num(branches["Jet_pt"])
     branches["Jet_pt"] = ak.unflatten(np.arange(ak.sum(n_jets), dtype=np.float64), n_jets)
     path = write_root(tmp_path / "f.root", branches, baskets=3)
     raw = config(PFCANDS, variables=["pt", "btagEtaRel", "hits"], labels=["charge"], sort_by="d0", max=3)
+    raw["input"] |= {"chunk_bytes": chunk_bytes}
     raw["constituents"]["PFCands"] |= {"select": ["hits > 50", "good"]}
     raw["jets"]["select"] = ["pt % 3 != 1"]
     found = clean(path, tmp_path / "c.h5", raw)
@@ -856,9 +852,10 @@ def jets_of(events, jets, links, index):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("chunk_bytes", [1, 50_000, 10**9])
-def test_real_candidates(shared_data, pfnano, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
-    found, n_chunks = read(shared_data("pfnano.root"), PFCANDS, ["pt", "phi", "pdgId", "btagEtaRel"])
+def test_real_candidates(shared_data, pfnano, chunk_bytes):
+    found, n_chunks = read(
+        shared_data("pfnano.root"), PFCANDS, ["pt", "phi", "pdgId", "btagEtaRel"], chunk_bytes=chunk_bytes
+    )
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
     expected, raw_pt = [], []
     for event, jet, places, to in jets_of(pfnano, "Jet", "JetPFCands", "pFCandsIdx"):
@@ -919,10 +916,9 @@ def physlite_lists(physlite):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("chunk_bytes", [40_000, 10**9])
-def test_real_ghost_tracks(physlite, physlite_lists, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
+def test_real_ghost_tracks(physlite, physlite_lists, chunk_bytes):
     names = ["d0", "numberOfPixelHits", "qOverP"]
-    found, n_chunks = read(physlite, GHOST, names, **IN_PHYSLITE)
+    found, n_chunks = read(physlite, GHOST, names, **IN_PHYSLITE, chunk_bytes=chunk_bytes)
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
     links = physlite_lists("AnalysisJetsAuxDyn.GhostTrack")
     tracks = [physlite_lists(f"InDetTrackParticlesAuxDyn.{name}") for name in names]
@@ -936,11 +932,11 @@ def test_real_ghost_tracks(physlite, physlite_lists, monkeypatch, chunk_bytes):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("chunk_bytes", [40_000, 10**9])
-def test_real_nested_branches(physlite, physlite_lists, monkeypatch, chunk_bytes):
+def test_real_nested_branches(physlite, physlite_lists, chunk_bytes):
     """Sums for each vertex are no constituents, but branches are nested so."""
-    monkeypatch.setattr("jetmill.sources.trees.tree.CHUNK_BYTES", chunk_bytes)
     names = ["NumTrkPt500", "SumPtTrkPt500"]
-    found, n_chunks = read(physlite, {"branches": "AnalysisJetsAuxDyn"}, names, **IN_PHYSLITE)
+    origin = {"branches": "AnalysisJetsAuxDyn"}
+    found, n_chunks = read(physlite, origin, names, **IN_PHYSLITE, chunk_bytes=chunk_bytes)
     assert (n_chunks == 1) == (chunk_bytes == 10**9)
     arrays = [physlite_lists(f"AnalysisJetsAuxDyn.{name}") for name in names]
     both = [pair for event in zip(*arrays, strict=True) for pair in zip(*event, strict=True)]

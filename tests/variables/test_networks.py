@@ -9,7 +9,6 @@ from jetmill.cleaning.cleaner import Cleaner
 from jetmill.columns.schema import variable
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.sources.datasets import reader as hdf5
 from jetmill.variables import networks
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 
@@ -444,12 +443,13 @@ def rows_of(jet, tracks, most):
 
 @pytest.mark.parametrize("with_odds", [False, True])
 @pytest.mark.parametrize("slots", [None, 3, 8])
-def test_a_network_of_constituents_in_cleaning(tmp_path, monkeypatch, with_odds, slots):
+def test_a_network_of_constituents_in_cleaning(tmp_path, with_odds, slots):
     """Selected, with what is defined, sorted and truncated; variables that are not stored too."""
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 5000)
     jets, tracks = dump(tmp_path / "a.h5")
     path = set_model(tmp_path / "set.onnx", slots=5 if slots is None else slots)
-    settings = load(of_constituents(path, column=1, odds=with_odds, slots=slots)).cleaning
+    raw = of_constituents(path, column=1, odds=with_odds, slots=slots)
+    raw["input"] |= {"chunk_bytes": 5000}
+    settings = load(raw).cleaning
     clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=settings, sample="tt", first_file=0)
     most = 3 if slots == 3 else 5
     expected = {}

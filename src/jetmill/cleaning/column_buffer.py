@@ -1,8 +1,8 @@
 """A buffer for the columns of a batch that returns its jets in ranges of their keys, in bounded memory.
 
-Up to `RUN_BYTES` stay in memory. Beyond that, the jets in memory are sorted by key, and their columns are appended to
-an unnamed file: a run. Since keys are uniform, a range of keys has a predictable number of jets and is contiguous in
-each column of each run.
+Up to `Limits.run_bytes` stay in memory. Beyond that, the jets in memory are sorted by key, and their columns are
+appended to an unnamed file: a run. Since keys are uniform, a range of keys has a predictable number of jets and is
+contiguous in each column of each run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,28 @@ from jetmill.columns.promotion import Types, merge
 from jetmill.columns.schema import KEY, ROW, Column, Kind
 from jetmill.ragged import values_of
 
-# Limits of the columns in memory: bytes of all, and values of the longest one.
-RUN_BYTES, RUN_VALUES = 64_000_000, 2**22
-# Limits of a block, which is sorted in memory.
-BLOCK_JETS, BLOCK_VALUES = 2**22, 2**24
-
 Columns = Mapping[Column, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is in memory at once.
+
+    Attributes
+    ----------
+    run_bytes, run_values
+        Of the columns in memory: bytes of all, and values of the longest one.
+    block_jets, block_values
+        Of a block, which is sorted in memory.
+    """
+
+    run_bytes: int = 64_000_000
+    run_values: int = 2**22
+    block_jets: int = 2**22
+    block_values: int = 2**24
+
+
+LIMITS = Limits()
 
 
 class _Scratch:
@@ -143,10 +159,10 @@ class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
     input file has, of which `ROW` is filled here.
     """
 
-    def __init__(self, directory: Path, own: dict[Column, np.dtype]):
+    def __init__(self, directory: Path, own: dict[Column, np.dtype], limits: Limits = LIMITS):
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._stack, self._scratch = directory, ExitStack(), _Scratch()
-        self._own = own
+        self._own, self._limits = own, limits
         self._file: Any = None
         self._seen, self._seen_of_file = Types(), Types()
         self._runs: list[_OnDisk] = []
@@ -197,7 +213,8 @@ class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
                 raise TypeError(f"{column}: {values.dtype} for a column of {types[column]}")
         self._seen_of_file.count(columns)
         self._rest.append(columns)
-        if self._rest.n_bytes >= RUN_BYTES or max(self._rest.lengths.values()) >= RUN_VALUES:
+        limits = self._limits
+        if self._rest.n_bytes >= limits.run_bytes or max(self._rest.lengths.values()) >= limits.run_values:
             self._flush()
 
     def blocks(self) -> list[Block]:
@@ -212,7 +229,7 @@ class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
         lengths = [*(run.lengths for run in self._runs), self._rest.lengths]
         n_values = max(sum(of_run.get(name, 0) for of_run in lengths) for name in types)
         n_jets = self.n_jets
-        n_blocks = max(1, -(-n_values // BLOCK_VALUES), -(-n_jets // BLOCK_JETS))
+        n_blocks = max(1, -(-n_values // self._limits.block_values), -(-n_jets // self._limits.block_jets))
         if self._runs or n_blocks > 1:
             self._flush()
         # Jets in memory are not sorted, and form a single block.

@@ -21,7 +21,8 @@ def open_hdf5(path: str, settings: Input, constituents: Mapping[str, Constituent
     from jetmill.sources.datasets.reader import open_datasets
 
     aliases = {name: collection.aliases for name, collection in constituents.items()}
-    return open_datasets(path, jets=settings.jets, aliases=aliases | {settings.jets: settings.aliases})
+    aliases[settings.jets] = settings.aliases
+    return open_datasets(path, jets=settings.jets, chunk_bytes=settings.chunk_bytes, aliases=aliases)
 
 
 def write_toys(path: Path, process: str, n_jets: int, rng: np.random.Generator, number: int) -> None:  # noqa: ARG001
@@ -41,5 +42,6 @@ FORMAT = InputFormat(
     open=open_hdf5,
     experiment=dumps.EXPERIMENT,
     write_toys=write_toys,
-    defaults={"jets": "jets", "event_id": ["eventNumber"]},
+    # Records in the cache of the processor are split into fields several times faster.
+    defaults={"jets": "jets", "event_id": ["eventNumber"], "chunk_bytes": 8_000_000},
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jetmill.cleaning.cleaner import Cleaner
-from jetmill.cleaning.column_buffer import ColumnBuffer
+from jetmill.cleaning.column_buffer import LIMITS, ColumnBuffer, Limits
 from jetmill.cleaning.counts import Counts
 from jetmill.cleaning.sorting import sort_jets
 from jetmill.columns.batch_file import write_batch
@@ -26,10 +26,11 @@ from jetmill.sources.remote import is_remote
 logger = logging.getLogger(__name__)
 
 
-def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings) -> None:
+def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, limits: Limits = LIMITS) -> None:
     """Clean the files of one batch into a column file (`jetmill.columns`).
 
-    A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so.
+    A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so. The output
+    does not depend on `limits`.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings) 
     before = {path: _state(path) for path in batch.files}
     with (
         unwritable_named(Path(output)),
-        ColumnBuffer(Path(output).parent, cleaner.own_types) as buffer,
+        ColumnBuffer(Path(output).parent, cleaner.own_types, limits) as buffer,
         warnings_kept() as warnings,
     ):
         for number, path in enumerate(batch.files, start=batch.first_file):

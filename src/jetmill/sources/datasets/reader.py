@@ -20,8 +20,6 @@ from jetmill.sources.remote import is_remote, not_remote
 
 logger = logging.getLogger(__name__)
 
-# Bytes of whole records read at a time; records in the cache are split into fields several times faster.
-CHUNK_BYTES = 8_000_000
 VALID = "valid"
 
 
@@ -53,9 +51,11 @@ class Hdf5Chunk:
 class Hdf5Dump:
     """An open HDF5 file with one structured dataset of jets and one of each kind of constituents."""
 
-    def __init__(self, path: str, file: h5py.File, jets: str, aliases: Mapping[str, Mapping[str, str]]):
+    def __init__(
+        self, path: str, file: h5py.File, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
+    ):
         self.jets = jets
-        self._aliases = aliases
+        self._aliases, self._chunk_bytes = aliases, chunk_bytes
         self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
         self._path, self._file = path, file
         self._datasets: dict[str, h5py.Dataset] = {}
@@ -79,13 +79,13 @@ class Hdf5Dump:
         return types
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[Hdf5Chunk]:
-        """Yield all jets in file order, about `CHUNK_BYTES` at a time."""
+        """Yield all jets in file order, about `input.chunk_bytes` at a time."""
         datasets = [self.dataset(name) for name in (self.jets, *constituents)]
         n_jets = len(datasets[0])
         row_bytes = sum(map(_row_bytes, datasets))
         # Whole chunks of the file, so that none is decompressed twice.
         unit = max((d.chunks[0] for d in datasets if d.chunks), default=1)
-        step = unit * max(1, CHUNK_BYTES // (row_bytes * unit))
+        step = unit * max(1, self._chunk_bytes // (row_bytes * unit))
         for start in range(0, n_jets, step):
             yield Hdf5Chunk(self, slice(start, min(start + step, n_jets)), names)
         for name in (self.jets, *constituents):
@@ -118,7 +118,7 @@ class Hdf5Dump:
     def _warn_of_zeros(self, name: str) -> None:
         """Warn of records that are all zeros at the end, as where the copy of a file stopped."""
         dataset = self.dataset(name)
-        most = max(1, CHUNK_BYTES // _row_bytes(dataset))
+        most = max(1, self._chunk_bytes // _row_bytes(dataset))
         if n := zeros_at_end(partial(self.read, name), len(dataset), most):
             what = f"the last {n} of {len(dataset)} rows of '{name}' are all zeros"
             logger.warning("%s: %s, as in an incomplete copy", self._path, what)
@@ -180,7 +180,7 @@ def _filters_are_known(dataset: h5py.Dataset) -> bool:
 
 @contextmanager
 def open_datasets(
-    path: str, *, jets: str, aliases: Mapping[str, Mapping[str, str]] | None = None
+    path: str, *, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
 ) -> Iterator[Hdf5Dump]:
     """Open a file of structured datasets.
 
@@ -190,6 +190,8 @@ def open_datasets(
         The file.
     jets
         Name of the dataset of jets.
+    chunk_bytes
+        Bytes of whole records to read at a time.
     aliases
         Dataset to variable to the field that holds it, where that has another name.
 
@@ -210,4 +212,4 @@ def open_datasets(
     except OSError as error:
         raise UnreadableError(f"{path}: cut short or not a readable HDF5 file ({first_line(error)})") from None
     with file:
-        yield Hdf5Dump(path, file, jets, aliases or {})
+        yield Hdf5Dump(path, file, jets, chunk_bytes, aliases)

@@ -42,9 +42,9 @@ class TreeChunk:
 class TreeOfJets:
     """One tree of an open ROOT file, seen as jets."""
 
-    def __init__(self, tree: Tree, identity: dict[str, int | str], layout: Layout):
+    def __init__(self, tree: Tree, identity: dict[str, int | str], layout: Layout, chunk_bytes: int):
         self.identity = identity
-        self._tree, self._layout = tree, layout
+        self._tree, self._layout, self._chunk_bytes = tree, layout, chunk_bytes
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
@@ -57,7 +57,7 @@ class TreeOfJets:
             return self._layout.constituent_dtypes(collection, names)
 
     def chunks(self, names: Sequence[str], constituents: Mapping[str, Sequence[str]]) -> Iterator[TreeChunk]:
-        """Yield all jets in file order, about `jetmill.sources.trees.tree.CHUNK_BYTES` at a time."""
+        """Yield all jets in file order, about `input.chunk_bytes` at a time."""
         path = self._tree.path
         with self._damage_named():
             entries = self._tree.num_entries
@@ -71,7 +71,7 @@ class TreeOfJets:
                 c for name, variables in constituents.items() for c in self._layout.link(name, variables)[1].columns
             ]
             used = [*per_jet, *(p.column for p in places.values()), *more, *([] if counter is None else [counter])]
-            chunks = self._tree.read(list(dict.fromkeys(used)), int(self.identity["size"]))
+            chunks = self._tree.read(list(dict.fromkeys(used)), int(self.identity["size"]), self._chunk_bytes)
         first = 0
         why = "the connection was cut, or it is damaged" if is_remote(path) else "it is damaged"
         with damage_named(path, f"cannot be read to the end; {why}"):
@@ -181,7 +181,7 @@ def open_tree(path: str, settings: Input, constituents: Mapping[str, Constituent
         kind = _kind_of_tree(path, name, kinds)
         with damage_named(path, f"tree '{name}' cannot be read"):
             tree: Tree = TTree(path, file[name]) if kind == "TTree" else RNTuple(path, name, file[name])
-        yield TreeOfJets(tree, identity, Layout(tree, settings, constituents))
+        yield TreeOfJets(tree, identity, Layout(tree, settings, constituents), settings.chunk_bytes)
 
 
 def _kind(class_name: str) -> str:

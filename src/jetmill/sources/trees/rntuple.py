@@ -13,7 +13,6 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from jetmill.sources.trees import tree
 from jetmill.sources.trees.columns import Column
 from jetmill.sources.trees.tree import MOST_COMPRESSED, Arrays, Tree
 
@@ -42,7 +41,7 @@ class RNTuple(Tree):
         path = ".".join([column.branch, *column.members])
         return str(self._fields.get(path, self._fields[column.branch]).typename)
 
-    def read(self, columns: Sequence[Column], file_bytes: int) -> Iterator[tuple[int, Arrays]]:
+    def read(self, columns: Sequence[Column], file_bytes: int, chunk_bytes: int) -> Iterator[tuple[int, Arrays]]:
         """Return an iterator over all entries; it holds as many clusters as fit into a chunk, and one at least."""
         form = self._form(columns)
         if (entries := sum(c.num_entries for c in self._ntuple.cluster_summaries)) != self.num_entries:
@@ -50,13 +49,15 @@ class RNTuple(Tree):
         sizes = self._bytes_of_clusters(form)
         if (size := sum(sizes)) > MOST_COMPRESSED * file_bytes:
             raise ValueError(f"{size} bytes are announced, in a file of {file_bytes}")
-        return self._chunks(columns, form, sizes)
+        return self._chunks(columns, form, sizes, chunk_bytes)
 
-    def _chunks(self, columns: Sequence[Column], form: ak.forms.Form, sizes: list[int]) -> Iterator[tuple[int, Arrays]]:
+    def _chunks(
+        self, columns: Sequence[Column], form: ak.forms.Form, sizes: list[int], chunk_bytes: int
+    ) -> Iterator[tuple[int, Arrays]]:
         first = 0
         while first < len(sizes):
             last, size = first + 1, sizes[first]
-            while last < len(sizes) and size + sizes[last] <= tree.CHUNK_BYTES:
+            while last < len(sizes) and size + sizes[last] <= chunk_bytes:
                 last, size = last + 1, size + sizes[last]
             if size > LARGE_CLUSTER:
                 what = f"a cluster of '{self.name}' holds {size / 1e6:.0f} MB of the branches in use"
@@ -64,7 +65,7 @@ class RNTuple(Tree):
                     "%s: %s, which are read at once; clusters of fewer entries need less memory", self.path, what
                 )
             entries = self._clusters(form, first, last)
-            step = max(1, int(tree.CHUNK_BYTES * len(entries) / max(1, size)))
+            step = max(1, int(chunk_bytes * len(entries) / max(1, size)))
             for start in range(0, len(entries), step):
                 some = entries[start : start + step]
                 yield len(some), {column: self.take(column, some[column.branch]) for column in columns}

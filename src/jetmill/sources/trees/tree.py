@@ -11,9 +11,6 @@ from jetmill.sources.chunk import MissingVariableError
 from jetmill.sources.trees.columns import Column, spellings_of
 from jetmill.sources.trees.held import Held, held_by
 
-# Bytes read at a time, about the size of the arrays of a chunk in memory. Most of the system time of a job is spent on
-# touching memory for the first time; twice as many bytes take a third longer.
-CHUNK_BYTES = 16_000_000
 # Not even zeros are compressed by this factor.
 MOST_COMPRESSED = 2**16
 
@@ -52,8 +49,8 @@ class Tree(ABC):
         """Return what ROOT calls the type of the branch."""
 
     @abstractmethod
-    def read(self, columns: Sequence[Column], file_bytes: int) -> Iterator[tuple[int, Arrays]]:
-        """Return an iterator over all entries, about `CHUNK_BYTES` at a time: their number and their columns.
+    def read(self, columns: Sequence[Column], file_bytes: int, chunk_bytes: int) -> Iterator[tuple[int, Arrays]]:
+        """Return an iterator over all entries, about `chunk_bytes` at a time: their number and their columns.
 
         Raises
         ------

@@ -7,7 +7,6 @@ import uproot
 from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
-from jetmill.sources.trees import tree
 from jetmill.sources.trees.columns import Column
 from jetmill.sources.trees.tree import MOST_COMPRESSED, Arrays, Tree
 
@@ -35,10 +34,10 @@ class TTree(Tree):
         counted = self._tree[column.branch].count_branch
         return None if counted is None or counted.name not in self._known else Column(counted.name)
 
-    def read(self, columns: Sequence[Column], file_bytes: int) -> Iterator[tuple[int, Arrays]]:
+    def read(self, columns: Sequence[Column], file_bytes: int, chunk_bytes: int) -> Iterator[tuple[int, Arrays]]:
         """Return an iterator over all entries."""
         branches = list(dict.fromkeys(column.branch for column in columns))
-        step = max(1, int(tree.CHUNK_BYTES * self.num_entries / max(1, self._bytes(branches, file_bytes))))
+        step = max(1, int(chunk_bytes * self.num_entries / max(1, self._bytes(branches, file_bytes))))
         return (
             (len(entries), {column: self.take(column, entries[column.branch]) for column in columns})
             for entries in self._tree.iterate(branches, step_size=step, library="ak")
