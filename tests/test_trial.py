@@ -41,9 +41,8 @@ def test_counts_are_those_of_the_first_file(ntuples, plan):
     assert (trials.mistakes, trials.unreadable) == ([], [])
 
 
-def test_no_more_jets_are_read_than_are_needed(ntuples, plan, monkeypatch):
-    monkeypatch.setattr("jetmill.trial.JETS", 500)
-    for trial, first in zip(try_batches(plan(), first_batches(plan())).done, (0, 1), strict=True):
+def test_no_more_jets_are_read_than_are_needed(ntuples, plan):
+    for trial, first in zip(try_batches(plan(), first_batches(plan()), n_jets=500).done, (0, 1), strict=True):
         # The last event is whole.
         assert 500 <= trial.counts.flow[0] < 530
         assert not trial.read_all

@@ -18,7 +18,6 @@ import workflow_runs as runs
 from format_runs import ONE
 from stream_runs import make
 
-from jetmill import verify as verify_module
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
@@ -26,7 +25,7 @@ from jetmill.formats.files.joining import join
 from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
 from jetmill.stages.write_manifest import write_manifest
-from jetmill.verify import main, verify
+from jetmill.verify import Progress, main, verify
 from jetmill.workflow.paths import part_files
 
 CONFIG = runs.changed(
@@ -149,9 +148,8 @@ def test_progress_is_reported(results):
     assert read == []
 
 
-def test_progress_is_a_line_per_some_bytes(results, capsys, monkeypatch):
-    monkeypatch.setattr(verify_module, "LINE_BYTES", 100_000)
-    main([str(results), "--threads", "1"])
+def test_progress_is_a_line_per_some_bytes(results, capsys):
+    verify(results, threads=1, progress=Progress(100_000))
     lines = capsys.readouterr().err.splitlines()
     total = sum(entry["size"] for entry in entries(manifest_of(results)).values())
     assert 0 < len(lines) <= total // 100_000

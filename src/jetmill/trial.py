@@ -119,8 +119,10 @@ def check_pending(plan: Plan, pending: Iterable[tuple[str, str, str]], *, timeou
         raise JetmillError("\n".join(mistakes))
 
 
-def try_batches(plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeout: int | None = None) -> Trials:
-    """Clean the first jets of the first readable file of some batches.
+def try_batches(
+    plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeout: int | None = None, n_jets: int = JETS
+) -> Trials:
+    """Clean the first `n_jets` jets of the first readable file of some batches.
 
     Parameters
     ----------
@@ -136,7 +138,7 @@ def try_batches(plan: Plan, batches: Iterable[tuple[str, InputBatch]], *, timeou
         for variation, batch in batches:
             settings = plan.cleaning[variation]
             given = settings.input
-            most, seconds = min(JETS, given.max_jets_per_file or JETS), min(timeout or given.timeout, given.timeout)
+            most, seconds = min(n_jets, given.max_jets_per_file or n_jets), min(timeout or given.timeout, given.timeout)
             settings = replace(settings, input=replace(given, max_jets_per_file=most, timeout=seconds))
             for number, path in enumerate(batch.files, start=batch.first_file):
                 try:
@@ -170,7 +172,7 @@ def _try(plan: Plan, settings: CleanSettings, variation: str, sample: str, path:
     training = np.ones(len(row), dtype=bool)
     if columns and settings.split.folds is None:
         training = group_codes(columns.__getitem__, settings, row, len(row)) == TRAIN
-    read_all = int(counts.flow[0]) < (settings.input.max_jets_per_file or JETS)
+    read_all = settings.input.max_jets_per_file is None or int(counts.flow[0]) < settings.input.max_jets_per_file
     trial = Trial(variation, sample, path, cleaner.cutflow, counts, n_entries, read_all, columns, training)
     # The batch decides the split of single jets by some rules, and of variations no training jets are written.
     if plan.config.balance.outside == "error" and not settings.split.rule.row and not variation and columns:

@@ -25,8 +25,6 @@ from jetmill.sources.remote import is_remote
 MANIFEST = "manifest.json"
 EXIT_CODES = "exit code: 0 all is as it was, 1 files are damaged or the input changed, 2 there is no manifest"
 BLOCK_BYTES = 2**24
-# Bytes between two lines of progress where there is no terminal.
-LINE_BYTES = 10 * 10**9
 
 
 @dataclass(frozen=True)
@@ -265,17 +263,19 @@ def _unexpected_files(results: Path, files: Sequence[Mapping[str, Any]], config:
                 yield name
 
 
-class _Progress:
-    """Tells how much is read: in one line that changes on a terminal, in a line per `LINE_BYTES` otherwise."""
+class Progress:
+    """Tells how much is read: in one line that changes on a terminal, in a line per `line_bytes` otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, line_bytes: int = 10 * 10**9) -> None:
+        self._line_bytes = line_bytes
         self._terminal, self._lock, self._line = sys.stderr.isatty(), Lock(), False
         self._done, self._shown = 0, time.monotonic() if self._terminal else 0.0
 
     def __call__(self, n_bytes: int, total: int) -> None:
+        """Count bytes that were read, of a total."""
         with self._lock:
             self._done += n_bytes
-            now, step = (time.monotonic(), 1) if self._terminal else (self._done, LINE_BYTES)
+            now, step = (time.monotonic(), 1) if self._terminal else (self._done, self._line_bytes)
             if now - self._shown >= step:
                 self._shown, self._line = now, self._terminal
                 end = "\r" if self._terminal else "\n"
@@ -293,10 +293,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="look at presence and sizes only, read no file")
     parser.add_argument("--inputs", action="store_true", help="read the local input files too, for their hashes")
     threads = min(4, os.cpu_count() or 1)
-    parser.add_argument("--threads", type=_positive, default=threads, help="files read at the same time (%(default)s)")
+    parser.add_argument("--threads", type=positive, default=threads, help="files read at the same time (%(default)s)")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a whole number of an argument, 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return int(text)
@@ -310,7 +311,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(results: Path, options: argparse.Namespace) -> int:
-    progress = _Progress()
+    progress = Progress()
     how = {"threads": options.threads, "quick": options.quick, "input_hashes": options.inputs}
     findings = verify(results, **how, progress=progress)
     progress.end()

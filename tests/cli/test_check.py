@@ -10,11 +10,11 @@ from jetmill.cli.main import main
 
 @pytest.fixture
 def check(tmp_path, capsys):
-    def run(config, *more):
+    def run(config, *more, jets=10_000):
         paths = [tmp_path / f"{n}.yaml" for n in range(1 + len(more))]
         for path, content in zip(paths, [config, *more], strict=True):
             path.write_text(yaml.safe_dump(content, sort_keys=False))
-        code = main(["check", *map(str, paths)])
+        code = main(["check", *map(str, paths), "--jets", str(jets)])
         return code, capsys.readouterr().out.splitlines()
 
     return run
@@ -99,9 +99,8 @@ def scaled(text):
 
 
 @pytest.mark.parametrize("jets", [10_000, 500])
-def test_the_size_of_a_run_is_estimated(ntuples, check, finished, monkeypatch, jets):
-    monkeypatch.setattr("jetmill.trial.JETS", jets)
-    _, lines = check(ntuples.config)
+def test_the_size_of_a_run_is_estimated(ntuples, check, finished, jets):
+    _, lines = check(ntuples.config, jets=jets)
     (line,) = [line for line in lines if line.startswith("About ")]
     kept, cleaned, output = (scaled(text.removeprefix("About ")) for text in line.split("; "))
     assert kept == pytest.approx(len(ntuples.kept), rel=0.15)

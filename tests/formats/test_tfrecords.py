@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 from tfrecord_files import read_tfrecord
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files import tfrecord_files as tfrecords
 from jetmill.formats.files.tfrecord_files import RecordWriter
 
 google_crc32c = pytest.importorskip("google_crc32c")
@@ -42,8 +41,8 @@ def blocks(draw, *, max_rows=5):
     return features
 
 
-def write(path, *several):
-    with RecordWriter(path) as writer:
+def write(path, *several, **options):
+    with RecordWriter(path, **options) as writer:
         for features in several:
             writer.write(features)
     return path
@@ -163,20 +162,18 @@ def test_lengths_of_any_size(tmp_path, n_values):
 
 
 @pytest.mark.parametrize("block_bytes", [1, 1000, 2**22])
-def test_blocks_do_not_show(tmp_path, monkeypatch, block_bytes):
+def test_blocks_do_not_show(tmp_path, block_bytes):
     rng = np.random.default_rng(0)
     features = {"x": rng.normal(size=(100, 3, 2)).astype("f4"), "label": rng.integers(-1, 3, 100)}
     expected = write(tmp_path / "a", features).read_bytes()
-    monkeypatch.setattr(tfrecords, "BLOCK_BYTES", block_bytes)
     halves = [{name: values[rows] for name, values in features.items()} for rows in (slice(37), slice(37, None))]
-    assert write(tmp_path / "b", *halves).read_bytes() == expected
+    assert write(tmp_path / "b", *halves, block_bytes=block_bytes).read_bytes() == expected
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfrecords, "BLOCK_BYTES", 2**16)
+def test_memory_does_not_grow_with_the_rows(tmp_path):
     features = {"x": np.ones((10_000, 20, 5), "f2"), "label": np.tile(np.array([-1, 3]), (10_000, 20))}
     tracemalloc.start()
-    write(tmp_path / "a", features)
+    write(tmp_path / "a", features, block_bytes=2**16)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12 * 2**16 < (tmp_path / "a").stat().st_size / 5

@@ -181,16 +181,17 @@ def test_float16_overflow_names_the_variables(stages, tmp_path):
     stages.write(tmp_path / "o.h5", scalers=tmp_path / "s.json")
 
 
-@pytest.mark.parametrize("value", [65520, -65520, np.inf])
-def test_what_float16_rounds_to_infinity_is_an_overflow(value):
-    inputs = np.array([[1, 0], [2, value]], dtype=np.float32)
-    with pytest.raises(JetmillError, match=r"^1 scaled variable.*'y'"):
-        scaled._check_float16(inputs, ["x", "y"])
-
-
-def test_the_largest_float16_is_no_overflow():
-    scaled._check_float16(np.array([[65504.0], [-65504.0]], dtype=np.float32), ["x"])
-    scaled._check_float16(np.zeros((0, 1), dtype=np.float32), ["x"])
+@pytest.mark.parametrize("value", [65520, -65520, np.inf, 65504, -65504])
+def test_what_float16_rounds_to_infinity_is_an_overflow(stages, tmp_path, value):
+    scalers = read_json(stages.scalers)
+    scalers["jets"]["DeepCSV_vertexMass"] |= {"default": value, "shift": 0, "scale": 1}
+    write_json(tmp_path / "s.json", scalers)
+    options = {"scalers": tmp_path / "s.json", "precision": "float16"}
+    if abs(value) == 65504:
+        assert value in load(stages.write(tmp_path / "o.h5", **options)).inputs
+    else:
+        with pytest.raises(JetmillError, match=r"^1 scaled variable.*'DeepCSV_vertexMass'"):
+            stages.write(tmp_path / "o.h5", **options)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

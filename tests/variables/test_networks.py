@@ -9,7 +9,6 @@ from jetmill.cleaning.cleaner import Cleaner
 from jetmill.columns.schema import variable
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
-from jetmill.variables import networks
 from jetmill.variables.networks import ConstituentNetwork, Network, odds
 
 onnx = pytest.importorskip("onnx")
@@ -66,10 +65,9 @@ def test_odds_at_the_ends():
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 51, 65_536])
-def test_batches_do_not_matter(net, monkeypatch, size):
+def test_batches_do_not_matter(net, size):
     x = RNG.normal(size=(50, 3)).astype(np.float32)
-    monkeypatch.setattr(networks, "BATCH_JETS", size)
-    assert Network(net, 3)(x, 1) == pytest.approx(formula(x)[:, 1], abs=1e-6)
+    assert Network(net, 3, batch_jets=size)(x, 1) == pytest.approx(formula(x)[:, 1], abs=1e-6)
 
 
 def test_no_jets(net):
@@ -261,15 +259,14 @@ def of_each(values, counts):
 
 
 @pytest.mark.parametrize("mask", ["BOOL", "FLOAT"])
-@pytest.mark.parametrize("per_batch", [1, 15, 16, 1000, None])
-def test_a_set_of_constituents(tmp_path, monkeypatch, mask, per_batch):
-    """Padding is told from a constituent by the mask, as the bias makes something of a row of zeros."""
+@pytest.mark.parametrize("limits", [{"batch_values": n} for n in (1, 15, 16, 1000)] + [{}], ids=str)
+def test_a_set_of_constituents(tmp_path, mask, limits):
+    """The mask tells padding from a constituent, as the bias makes something of a row of zeros."""
     values, counts = ragged(83, 3)
     assert (counts == 0).any()
     assert (counts > 5).any()
-    if per_batch is not None:
-        monkeypatch.setattr(networks, "BATCH_VALUES", per_batch)
-    network = ConstituentNetwork(set_model(tmp_path / "set.onnx", mask=mask), "tracks", ["a", "b", "c"], 5)
+    path = set_model(tmp_path / "set.onnx", mask=mask)
+    network = ConstituentNetwork(path, "tracks", ["a", "b", "c"], 5, **limits)
     expected = np.array([set_formula(rows[:5]) for rows in of_each(values, counts)])
     for column in (0, 1):
         found = network(values, counts, column)
@@ -277,20 +274,21 @@ def test_a_set_of_constituents(tmp_path, monkeypatch, mask, per_batch):
         assert found == pytest.approx(expected[:, column], abs=1e-6)
 
 
-def test_a_batch_is_bounded(tmp_path, monkeypatch):
+def test_a_batch_is_bounded(tmp_path):
+    """The network adds up ones over all inputs that it gets at a time."""
     values, counts = ragged(83, 3)
-    monkeypatch.setattr(networks, "BATCH_VALUES", 150)
-    network, sizes = ConstituentNetwork(set_model(tmp_path / "s.onnx"), "tracks", ["a", "b", "c"], 5), []
-    run = network._model.run
-
-    def noted(given, n_jets, **options):
-        sizes.append({name: (array.shape, array.dtype.name) for name, array in given.items()})
-        return run(given, n_jets, **options)
-
-    monkeypatch.setattr(network._model, "run", noted)
-    network(values, counts, 0)
-    lengths = [10] * 8 + [3]
-    assert sizes == [{"x": ((n, 5, 3), "float32"), "mask": ((n, 5), "bool")} for n in lengths]
+    constants = {"zero": np.float32([0]), "one": np.float32([1]), "flat": np.array([-1]), "of_jet": np.array([1, 2])}
+    nodes = [
+        ("Mul", ["x", "zero"], ["zeros"]),
+        ("Add", ["zeros", "one"], ["ones"]),
+        ("ReduceSum", ["ones"], ["n"]),
+        ("Reshape", ["n", "flat"], ["inputs"]),
+        ("ReduceSum", ["zeros", "of_jet"], ["of_jets"], {"keepdims": 0}),
+        ("Add", ["of_jets", "inputs"], ["y"]),
+    ]
+    path = typed_model(tmp_path / "s.onnx", nodes, {"x": (None, 5, 3)}, (None,), {}, constants)
+    network = ConstituentNetwork(path, "tracks", ["a", "b", "c"], 5, batch_values=150)
+    assert network(values, counts, 0).tolist() == [150] * 80 + [45] * 3
 
 
 def test_slots_in_order_and_zeros_behind(tmp_path):

@@ -14,16 +14,19 @@ from jetmill.formats.registry import FORMATS
 from jetmill.inspection.tables import entries
 from jetmill.plan import Plan
 from jetmill.sources.remote import is_remote
-from jetmill.trial import Trial, first_batches, try_batches
+from jetmill.trial import JETS, Trial, first_batches, try_batches
+from jetmill.verify import positive
 
 NAME = "check"
 HELP = "check a configuration, and try it on the first jets of one file of each sample"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the configurations."""
+    """Add the configurations, and how much is tried."""
     text = "configuration; later ones override keys of earlier ones"
     parser.add_argument("config", nargs="+", metavar="CONFIG", help=text)
+    text = "how many jets of the file to try (%(default)s); more give better estimates"
+    parser.add_argument("--jets", type=positive, default=JETS, metavar="N", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"The configuration has mistakes:\n{error}")
         return 1
     toys = [name for name, sample in plan.config.samples.items() if sample.toy is not None]
-    trials = try_batches(plan, [(v, batch) for v, batch in first_batches(plan) if batch.sample not in toys])
+    batches = [(v, batch) for v, batch in first_batches(plan) if batch.sample not in toys]
+    trials = try_batches(plan, batches, n_jets=options.jets)
     mistakes = [*trials.mistakes, *(trials.unreadable if plan.config.input.unreadable == "error" else [])]
     if mistakes:
         print("\n".join(["The configuration does not fit the input files:", *mistakes]))

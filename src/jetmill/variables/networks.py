@@ -9,9 +9,6 @@ from jetmill.errors import JetmillError
 from jetmill.packages import NETWORKS
 from jetmill.ragged import position_in_jet, valid_slots
 
-BATCH_JETS = 65_536
-# Largest number of inputs that a network of constituents gets at a time.
-BATCH_VALUES = 1_000_000
 # Types that a mask can have.
 _MASKS = {"tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
@@ -55,14 +52,16 @@ class _Model:
 class Network:
     """A network with one input, float32 (n_jets, n_variables), and an output (n_jets,) or (n_jets, n_columns).
 
+    It gets at most `batch_jets` jets at a time.
+
     Raises
     ------
     JetmillError
         If the file cannot be read, or its input does not take this number of variables.
     """
 
-    def __init__(self, path: str | Path, n_variables: int):
-        self._model = _Model(path)
+    def __init__(self, path: str | Path, n_variables: int, *, batch_jets: int = 65_536):
+        self._model, self._batch_jets = _Model(path), batch_jets
         inputs = self._model.inputs
         if len(inputs) != 1:
             names = ", ".join(i.name for i in inputs)
@@ -77,8 +76,8 @@ class Network:
     def __call__(self, inputs: np.ndarray, column: int) -> np.ndarray:
         """Return one column of the first output, float64 (n_jets,), for inputs (n_jets, n_variables)."""
         found = [np.empty(0)]
-        for start in range(0, len(inputs), BATCH_JETS):
-            block = np.ascontiguousarray(inputs[start : start + BATCH_JETS], dtype=np.float32)
+        for start in range(0, len(inputs), self._batch_jets):
+            block = np.ascontiguousarray(inputs[start : start + self._batch_jets], dtype=np.float32)
             output = self._model.run({self._input: block}, len(block))
             found.append(self._model.column(output, column))
         return np.concatenate(found)
@@ -89,7 +88,7 @@ class ConstituentNetwork:
 
     The mask, bool or float32 as the network has it, is true where a slot holds a constituent. Empty slots and missing
     values are 0. The output is (n_jets,) or (n_jets, n_columns). `collection` is the name of the constituents, for
-    messages; a jet has at most `slots` of them.
+    messages; a jet has at most `slots` of them. It gets about `batch_values` inputs at a time.
 
     Raises
     ------
@@ -97,8 +96,17 @@ class ConstituentNetwork:
         If the file cannot be read, or has other inputs.
     """
 
-    def __init__(self, path: str | Path, collection: str, variables: Sequence[str], slots: int):
+    def __init__(
+        self,
+        path: str | Path,
+        collection: str,
+        variables: Sequence[str],
+        slots: int,
+        *,
+        batch_values: int = 1_000_000,
+    ):
         self._model, self._slots, self._n_variables = _Model(path), slots, len(variables)
+        self._batch_jets = max(1, batch_values // (slots * len(variables)))
         inputs = self._model.inputs
         names = [i.name for i in inputs]
         if len(inputs) not in (1, 2):
@@ -134,9 +142,8 @@ class ConstituentNetwork:
             Constituents of each jet; those beyond the slots are left out.
         """
         found, first = [np.empty(0)], 0
-        n_jets = max(1, BATCH_VALUES // (self._slots * self._n_variables))
-        for start in range(0, len(counts), n_jets):
-            of_jets = counts[start : start + n_jets]
+        for start in range(0, len(counts), self._batch_jets):
+            of_jets = counts[start : start + self._batch_jets]
             rows = values[first : first + of_jets.sum()]
             first += len(rows)
             used = valid_slots(of_jets, self._slots)

@@ -24,7 +24,6 @@ from jetmill.packages import Package
 PACKAGE = Package("write.formats: tfrecords", "google-crc32c", ("google_crc32c",), "google-crc32c")
 
 # Records are assembled in blocks of about this many bytes, close to the size of the cache.
-BLOCK_BYTES = 2**22
 
 # Numbers of fields in example.proto and feature.proto of TensorFlow.
 _FEATURES, _ENTRY, _NAME, _FEATURE, _FLOATS, _INTEGERS, _VALUES = 1, 1, 1, 2, 2, 3, 1
@@ -35,14 +34,17 @@ _Checksum = Callable[[bytes | np.ndarray], int]
 class RecordWriter(AbstractContextManager["RecordWriter"]):
     """A TFRecord file that appears under its name if the block succeeds; its directory is made.
 
+    Records are made from about `block_bytes` of values at a time.
+
     Raises
     ------
     JetmillError
         If google-crc32c is not installed.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, block_bytes: int = 2**22):
         self._checksum: _Checksum = PACKAGE.load().value
+        self._block_bytes = block_bytes
         with ExitStack() as stack:
             self._file: BinaryIO = stack.enter_context(stack.enter_context(atomic_write(path)).open("wb"))
             self._stack = stack.pop_all()
@@ -71,7 +73,7 @@ class RecordWriter(AbstractContextManager["RecordWriter"]):
         n_rows = {name: len(values) for name, values in arrays.items()}
         if len(set(n_rows.values())) != 1:
             raise JetmillError(f"records need features of equally many rows, not {n_rows}")
-        step = max(1, BLOCK_BYTES // sum(values.itemsize * values.shape[1] + 32 for values in arrays.values()))
+        step = max(1, self._block_bytes // sum(values.itemsize * values.shape[1] + 32 for values in arrays.values()))
         for start in range(0, max(n_rows.values()), step):
             block = {name: values[start : start + step] for name, values in arrays.items()}
             self._file.write(_records(block, self._checksum).data)
