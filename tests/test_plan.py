@@ -68,7 +68,7 @@ def test_toy_files(raw_config):
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "wanted"),
     [
         ("tt/*.rot", "samples.s.files: no file matches 'tt/*.rot'"),
         (["tt/a.root", "no/*"], "samples.s.files: no file matches 'no/*'"),
@@ -80,8 +80,8 @@ def test_toy_files(raw_config):
         ([], "samples.s.files: no files are named"),
     ],
 )
-def test_wrong_files_name_the_culprit(raw_config, data, files, told):
-    assert refusal(raw_config, s=files) == told
+def test_wrong_files_name_the_culprit(raw_config, data, files, wanted):
+    assert refusal(raw_config, s=files) == wanted
 
 
 @pytest.mark.parametrize("link", ["symbolic", "hard", "directory", "dot", "absolute"])
@@ -96,23 +96,23 @@ def test_a_file_that_is_listed_under_two_paths(raw_config, data, link, among):
     paths = {"directory": "other/b.root", "dot": "./qcd/../tt/b.root", "absolute": f"{data}/tt/b.root"}
     again = paths.get(link, "again.root")
     if among == "one sample":
-        told = f"samples.s.files: {again} and tt/b.root are the same file; list it once"
-        assert refusal(raw_config, s=["tt/a.root", "tt/b.root", again, "tt/c.root"]) == told
+        wanted = f"samples.s.files: {again} and tt/b.root are the same file; list it once"
+        assert refusal(raw_config, s=["tt/a.root", "tt/b.root", again, "tt/c.root"]) == wanted
     else:
-        told = f"samples.u.files: {again} and tt/b.root of samples.s.files are the same file; list it once"
-        assert refusal(raw_config, s="tt/*.root", u=["qcd/x.root", again]) == told
+        wanted = f"samples.u.files: {again} and tt/b.root of samples.s.files are the same file; list it once"
+        assert refusal(raw_config, s="tt/*.root", u=["qcd/x.root", again]) == wanted
 
 
 def test_files_of_two_samples(raw_config, data):
-    told = "samples.u.files: tt/a.root is in samples.s.files too (and 2 more like it)"
-    assert refusal(raw_config, s="tt/*.root", u="tt/*.root") == told
-    told = "samples.u.files: tt/b.root is in samples.s.files too"
-    assert refusal(raw_config, s="tt/*.root", t="qcd/*.root", u="tt/b.root") == told
+    wanted = "samples.u.files: tt/a.root is in samples.s.files too (and 2 more like it)"
+    assert refusal(raw_config, s="tt/*.root", u="tt/*.root") == wanted
+    wanted = "samples.u.files: tt/b.root is in samples.s.files too"
+    assert refusal(raw_config, s="tt/*.root", t="qcd/*.root", u="tt/b.root") == wanted
     url = "root://server//store/a.root"
     assert refusal(raw_config, s=url, u=url) == f"samples.u.files: {url} is in samples.s.files too"
 
 
-def test_files_that_are_repeated_are_told_with_the_other_mistakes(raw_config, data):
+def test_files_that_are_repeated_are_reported_with_the_other_mistakes(raw_config, data):
     samples = {"s": {"files": "tt/*.root"}, "u": {"files": "tt/b.root"}, "toys": {"toy": {"process": "qcd"}}}
     with pytest.raises(JetmillError) as error:
         Plan.from_raw(raw_config | {"samples": samples, "seed": -1})
@@ -161,14 +161,14 @@ def test_a_pattern_where_no_such_path_is_there(raw_config, data):
 
 def test_a_directory_is_not_a_file(raw_config, data):
     (data / "tt/sub").mkdir()
-    told = "samples.s.files: tt/: is a directory; name its files, as tt/*.root"
-    assert refusal(raw_config, s=["tt/"]) == told
+    wanted = "samples.s.files: tt/: is a directory; name its files, as tt/*.root"
+    assert refusal(raw_config, s=["tt/"]) == wanted
     # A pattern finds files alone.
     assert len(plan(raw_config, samples={"s": {"files": "tt/**"}}).files["s"]) == 3
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "wanted"),
     [
         ("locked/*.root", "samples.s.files: locked: no permission to read this directory"),
         ("*/*.root", "samples.s.files: locked: no permission to read this directory"),
@@ -178,7 +178,7 @@ def test_a_directory_is_not_a_file(raw_config, data):
         ("locked/list.txt", "samples.s.files: locked/list.txt: Permission denied"),
     ],
 )
-def test_a_directory_without_permission(raw_config, data, files, told):
+def test_a_directory_without_permission(raw_config, data, files, wanted):
     """Seen by another user than root, to whom everything is permitted; `glob` would pass by such a directory."""
     (data / "locked").mkdir()
     for name in ("a.root", "list.txt"):
@@ -197,7 +197,7 @@ print(json.dumps(find_files({{"s": Sample(files={files!r})}}, "")[1]))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=data, capture_output=True, text=True, check=False)
     (data / "locked").chmod(0o755)
-    assert json.loads(done.stdout) == [told], done.stderr
+    assert json.loads(done.stdout) == [wanted], done.stderr
 
 
 def test_an_empty_list_file(raw_config, data):
@@ -205,7 +205,7 @@ def test_an_empty_list_file(raw_config, data):
     assert refusal(raw_config, s="list.txt") == "samples.s.files: no files are named"
 
 
-def test_every_sample_with_a_problem_is_told(raw_config, data):
+def test_every_sample_with_a_problem_is_reported(raw_config, data):
     message = refusal(raw_config, one="none/*", two="tt/a.root", three="z.root")
     assert [line.split(".")[1] for line in message.splitlines()] == ["one", "three"]
 

@@ -33,7 +33,7 @@ class Store:
                 places = places[np.lexsort((jets["key"][places], split[places]))]
                 columns = {name: values[places] for name, values in jets.items()}
                 counts, bin_index = columns.pop("count"), columns.pop("bin")
-                # Cells of 2 times 3 bins: x from 0 to 2, y from 0 to 3.
+                # Bins of 2 times 3 bins: x from 0 to 2, y from 0 to 3.
                 columns["variables/x"], columns["variables/y"] = bin_index // 3 + 0.5, bin_index % 3 + 0.5
                 columns["constituents/tracks/offsets"] = np.concatenate([[0], np.cumsum(counts)])
                 columns["constituents/tracks/variables/of"] = np.repeat(columns["variables/number"], counts)

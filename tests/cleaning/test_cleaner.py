@@ -478,7 +478,7 @@ def step(path, body, **keys):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "sentence"),
     [
         ("    return 1 / 0", "mine.py, function 'f', line 3: ZeroDivisionError: division by zero"),
         ("    return {'x': jets['tp']}", "line 3: KeyError: 'tp'"),
@@ -490,15 +490,15 @@ def step(path, body, **keys):
         ("    jets['pt'][0] = 1\n    return {'x': jets['pt']}", "read-only"),
     ],
 )
-def test_a_plugin_that_fails_in_a_job(small, tmp_path, body, told):
+def test_a_plugin_that_fails_in_a_job(small, tmp_path, body, sentence):
     with pytest.raises(JetmillError) as error:
         small(jets={"transforms": [step(tmp_path / "mine.py", body)]})
-    assert told in str(error.value)
+    assert sentence in str(error.value)
     assert not (tmp_path / "small.h5").exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         (None, "mine.py: there is no such file. Did you mean 'mine_.py'?"),
         ("def f(jets:\n  pass", "mine.py, line 1: SyntaxError"),
@@ -507,7 +507,7 @@ def test_a_plugin_that_fails_in_a_job(small, tmp_path, body, told):
     ],
 )
 @pytest.mark.parametrize("of", ["jets", "constituents.clusters"])
-def test_a_plugin_that_cannot_be_loaded_is_told_with_the_configuration(small, tmp_path, text, told, of):
+def test_a_plugin_that_cannot_be_loaded_is_reported_with_the_configuration(small, tmp_path, text, sentence, of):
     (tmp_path / "mine_.py").write_text("")
     one = step(tmp_path / "mine.py", "    pass")
     (tmp_path / "mine.py").unlink() if text is None else (tmp_path / "mine.py").write_text(text)
@@ -515,7 +515,7 @@ def test_a_plugin_that_cannot_be_loaded_is_told_with_the_configuration(small, tm
     with pytest.raises(JetmillError) as error:
         small(**keys)
     assert str(error.value).startswith(f"{of}.transforms.0: plug-in ")
-    assert told in str(error.value)
+    assert sentence in str(error.value)
 
 
 def test_a_plugin_of_jets_that_reads_nothing(small, tmp_path):
@@ -557,7 +557,7 @@ def test_order_of_steps_of_jets(small, tmp_path):
     ],
     ids=["define", "rank_by", "select of constituents", "define of constituents", "transform"],
 )
-def test_what_is_used_before_it_is_made_is_told(small, keys):
+def test_what_is_used_before_it_is_made_is_reported(small, keys):
     with pytest.raises(JetmillError, match=r"'(px|x)'"):
         small(**keys)
 

@@ -310,8 +310,8 @@ def test_store_is_grouped_by_split_and_sorted_by_key_with_the_tracks_of_each_jet
             middle = slice(rows.start + 3, rows.start + 9)
             repeat = np.array([0, 0, 2, 5, 5, 5])
             nothing = np.zeros(6)
-            picked = SelectedJets(cleaned("tt", path), middle, repeat, nothing, nothing, nothing)
-            counts, (number,) = picked.read_constituents("tracks", [at("constituents/tracks/variables/number")])
+            selected = SelectedJets(cleaned("tt", path), middle, repeat, nothing, nothing, nothing)
+            counts, (number,) = selected.read_constituents("tracks", [at("constituents/tracks/variables/number")])
             found = [x.tolist() for x in np.split(number, np.cumsum(counts)[:-1])]
             assert found == [[r[2] for r in wanted[e]] for e in event[3:9][repeat].tolist()]
     assert n_seen == len(wanted)

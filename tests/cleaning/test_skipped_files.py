@@ -223,10 +223,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_of_the_configuration_are_not_skipped(tmp_path, mistake):
-    changes, types, told = MISTAKES[mistake]
+    changes, types, expected = MISTAKES[mistake]
     paths = [write_jets(tmp_path / "0.root", 0), write_jets(tmp_path / "1.root", 1, **types)]
     config = ROOT | changes | {"input": changes.get("input", {}) | {"unreadable": "skip"}}
-    with pytest.raises(JetmillError, match=told) as error:
+    with pytest.raises(JetmillError, match=expected) as error:
         clean_batch(paths, tmp_path / "b.h5", settings=load(config).cleaning, sample="tt", first_file=0)
     assert not isinstance(error.value, UnreadableError)
 

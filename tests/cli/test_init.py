@@ -83,10 +83,10 @@ def test_snakemake_runs_in_the_directory(dump, made, tmp_path):
     assert sum(len(jetmill.load(f"results/{split}.h5")) for split in runs.SPLITS) == kept.sum()
     assert "Using workflow specific profile profiles/default" in run.output
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the Slurm plugin of Snakemake is not installed")
-    rehearsed = runs.snakemake(tmp_path / "study", "-s", "Snakefile", "-n", "--profile", "slurm")
-    assert rehearsed.code == 0, rehearsed.output
-    assert "Using profiles slurm and workflow specific profile profiles/default" in rehearsed.output
-    assert "Nothing to be done" in rehearsed.output
+    dry_run = runs.snakemake(tmp_path / "study", "-s", "Snakefile", "-n", "--profile", "slurm")
+    assert dry_run.code == 0, dry_run.output
+    assert "Using profiles slurm and workflow specific profile profiles/default" in dry_run.output
+    assert "Nothing to be done" in dry_run.output
 
 
 def test_sentinels_are_missing_and_energies_in_gev(made, tmp_path, write_root):

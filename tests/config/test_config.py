@@ -100,7 +100,7 @@ def test_missing_key_of_a_nested_section(raw_config, key):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         ("samples.tt.toy.process", "tbar", ["must be 'qcd', 'ttbar' or 'zprime'", "'tbar'", "Did you mean 'ttbar'?"]),
         ("input.format", "rot", ["'root'", "Did you mean 'root'?"]),
@@ -117,7 +117,7 @@ def test_missing_key_of_a_nested_section(raw_config, key):
         ("jets.select.0.missing", "kep", ["'drop' or 'keep'", "Did you mean 'keep'?"]),
     ],
 )
-def test_wrong_literal_names_the_choices(raw_config, key, value, told):
+def test_wrong_literal_names_the_choices(raw_config, key, value, expected):
     raw_config["write"], raw_config["balance"]["weights"] = {"formats": ["x"]}, ["x"]
     raw_config["jets"]["select"] = [{"cut": "pt > 20"}]
     if key.endswith(".0"):
@@ -126,11 +126,11 @@ def test_wrong_literal_names_the_choices(raw_config, key, value, told):
         raw_config["write"]["formats"], raw_config["balance"]["weights"] = [], []
         put(raw_config, key, value)
     line = next(line for line in refusal(raw_config).splitlines() if line.startswith(f"{key}:"))
-    assert all(part in line for part in told), line
+    assert all(part in line for part in expected), line
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         ("seed", -1, "at least 0 (found: -1)"),
         ("seed", 2**32, "must be below 4,294,967,296"),
@@ -159,10 +159,10 @@ def test_wrong_literal_names_the_choices(raw_config, key, value, told):
         ("jets", ["pt"], "must be a section of keys (found: ['pt'])"),
     ],
 )
-def test_wrong_value_names_key_and_value(raw_config, key, value, told):
+def test_wrong_value_names_key_and_value(raw_config, key, value, expected):
     message = refusal(raw_config, **{key: value})
     assert key in message
-    assert told in message
+    assert expected in message
 
 
 def test_a_name_that_is_no_name(raw_config):
@@ -171,7 +171,7 @@ def test_a_name_that_is_no_name(raw_config):
 
 
 @pytest.mark.parametrize(
-    ("bins", "told"),
+    ("bins", "expected"),
     [
         ([1000, 20, 5], "bins.pt: low must be below high"),
         ([20, 20, 5], "bins.pt: low must be below high"),
@@ -181,12 +181,12 @@ def test_a_name_that_is_no_name(raw_config):
         ([math.nan, 20, 5], "bins.pt"),
     ],
 )
-def test_bad_bins(raw_config, bins, told):
-    assert told in refusal(raw_config, **{"balance.bins.pt": bins})
+def test_bad_bins(raw_config, bins, expected):
+    assert expected in refusal(raw_config, **{"balance.bins.pt": bins})
 
 
 @pytest.mark.parametrize(
-    ("split", "told"),
+    ("split", "expected"),
     [
         ({"by": "event", "modulo": 5}, "by: event takes test (a share), val (a share)"),
         ({"by": "jet", "test": [1]}, "by: jet takes test (a share), val (a share)"),
@@ -208,10 +208,10 @@ def test_bad_bins(raw_config, bins, told):
         ({"by": "modulo", "modulo": 1, "test": [0], "val": []}, "split.modulo"),
     ],
 )
-def test_bad_split(raw_config, split, told):
+def test_bad_split(raw_config, split, expected):
     message = refusal(raw_config, split=split)
     assert message.startswith("split")
-    assert told in message
+    assert expected in message
 
 
 def test_good_splits(raw_config):
@@ -245,7 +245,7 @@ def test_bad_expression_names_key_and_text(raw_config, key, text):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"scaling.defaults": {"p": 1}}, "scaling.defaults: 'p' is not in jets.variables. Did you mean 'pt'?"),
         ({"jets.missing": {"values_of": {"ett": [1]}}}, "jets.missing.values_of: nothing uses a variable 'ett'. Did"),
@@ -267,8 +267,8 @@ def test_bad_expression_names_key_and_text(raw_config, key, text):
         ({"balance.weights": ["flat", "flat"]}, "weights names flat more than once"),
     ],
 )
-def test_what_does_not_fit_together(raw_config, changes, told):
-    assert told in refusal(raw_config, **changes)
+def test_what_does_not_fit_together(raw_config, changes, expected):
+    assert expected in refusal(raw_config, **changes)
 
 
 ATLAS = {
@@ -289,7 +289,7 @@ def test_names_that_are_usual_in_dumps():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         ("input.level", "jet", "input.level: is for format: root"),
         ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
@@ -352,12 +352,12 @@ def test_names_that_are_usual_in_dumps():
         ("balance.resampling", {"num_jets": 0}, "balance.resampling.num_jets: must be at least 1"),
     ],
 )
-def test_wrong_settings_of_dumps_and_resampling(key, value, told):
-    assert told in refusal(copy.deepcopy(ATLAS), **{key: value})
+def test_wrong_settings_of_dumps_and_resampling(key, value, expected):
+    assert expected in refusal(copy.deepcopy(ATLAS), **{key: value})
 
 
 @pytest.mark.parametrize(
-    ("components", "told"),
+    ("components", "expected"),
     [
         ([{"samples": ["t"]}], "components.0.samples: 't' is not in samples. Did you mean 'tt'?"),
         (
@@ -374,10 +374,10 @@ def test_wrong_settings_of_dumps_and_resampling(key, value, told):
         ([{"samples": []}], "components.0.samples: "),
     ],
 )
-def test_wrong_components(components, told):
+def test_wrong_components(components, expected):
     message = refusal(copy.deepcopy(ATLAS), **{"balance.resampling.components": components})
     assert message.startswith("balance.resampling")
-    assert told in message
+    assert expected in message
 
 
 def test_edges_of_components_may_be_rounded():
@@ -392,7 +392,7 @@ def test_slots_name_the_nearest_variable(raw_config):
     assert "Did you mean 'track_" in message
 
 
-def test_all_problems_are_told_at_once(raw_config):
+def test_all_problems_are_reported_at_once(raw_config):
     message = refusal(raw_config, sead=1, **{"input.level": "x", "write.shufle": "y", "split.test": 3})
     assert {line.partition(":")[0] for line in message.splitlines()} == {
         "sead",

@@ -1,4 +1,4 @@
-"""Mistakes in what cleaning computes, varies and labels, each told in a sentence."""
+"""Mistakes in what cleaning computes, varies and labels: a sentence for each."""
 
 import copy
 
@@ -70,7 +70,7 @@ OF = "constituents.clusters"
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         # Steps.
         ("jets.transforms.0", {}, "jets.transforms.0: give either the name of a transform or a plugin"),
@@ -165,11 +165,11 @@ OF = "constituents.clusters"
         ("systematics.roles.pt", "half", "systematics.roles"),
     ],
 )
-def test_mistake(raw, key, value, told):
+def test_mistake(raw, key, value, expected):
     put(raw, key, value)
     with pytest.raises(JetmillError) as error:
         load(raw)
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 

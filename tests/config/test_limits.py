@@ -247,16 +247,18 @@ TOO_MUCH = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "told"), TOO_MUCH, ids=[f"{key}-{n}" for n, (key, *_) in enumerate(TOO_MUCH)])
-def test_the_limit_is_named(key, value, told):
+@pytest.mark.parametrize(
+    ("key", "value", "expected"), TOO_MUCH, ids=[f"{key}-{n}" for n, (key, *_) in enumerate(TOO_MUCH)]
+)
+def test_the_limit_is_named(key, value, expected):
     (line,) = [line for line in refusal(**{key: value}).splitlines() if line.startswith(key)]
-    assert line.startswith(f"{key}: {told}")
+    assert line.startswith(f"{key}: {expected}")
 
 
 def test_a_sample_whose_name_snakemake_takes_for_an_endless_loop():
     name = 20 * "ab"
-    told = f"samples.{name}: repeats a piece of its name 20 times or more; give it another name"
-    assert told in refusal(samples={name: FULL["samples"]["tt"]}).splitlines()
+    expected = f"samples.{name}: repeats a piece of its name 20 times or more; give it another name"
+    assert expected in refusal(samples={name: FULL["samples"]["tt"]}).splitlines()
     assert Plan.from_raw(FULL | {"samples": FULL["samples"] | {19 * "ab": {"toy": {"process": "qcd"}}}}).batches
 
 
@@ -265,8 +267,8 @@ def bins(**axes):
 
 
 def test_tables_of_bins_must_fit_into_memory():
-    told = "balance.bins: 10000 x 10000 bins, 3 classes, 2 samples make tables of 600,000,000 numbers"
-    assert refusal(**bins(pt=[0, 1, 10_000], eta=[0, 1, 10_000])).startswith(told)
+    expected = "balance.bins: 10000 x 10000 bins, 3 classes, 2 samples make tables of 600,000,000 numbers"
+    assert refusal(**bins(pt=[0, 1, 10_000], eta=[0, 1, 10_000])).startswith(expected)
     many = [{"samples": ["tt"], "bins": {"pt": [n, n + 1]}} for n in range(1000)]
     resampling = {"method": "count", "components": many}
     changes = {"balance.bins": {"pt": [0, 1000, 1000], "eta": [0, 1, 100]}, "balance.resampling": resampling}
@@ -277,13 +279,13 @@ def test_tables_of_bins_must_fit_into_memory():
 
 def test_bins_of_a_variable():
     assert "balance: bins.pt: has more than 100,000 bins" in refusal(**bins(pt=[[0, 1, 60_000], [1, 2, 60_000]]))
-    told = "balance.bins.pt: some bins are so narrow that their edges are the same number"
-    assert refusal(**bins(pt=[1, 1 + 1e-15, 100])) == told
-    assert refusal(**bins(pt=[0, 5e-324, 10])) == told
+    expected = "balance.bins.pt: some bins are so narrow that their edges are the same number"
+    assert refusal(**bins(pt=[1, 1 + 1e-15, 100])) == expected
+    assert refusal(**bins(pt=[0, 5e-324, 10])) == expected
     assert "balance.bins: " in refusal(**bins(**{f"v{n}": [0, 1, 1] for n in range(MAX_AXES + 1)}))
 
 
-def test_many_mistakes_are_told_once():
+def test_many_mistakes_are_reported_once():
     *lines, last = refusal(**{"jets.missing.values_of": {f"v{n}": [1] for n in range(2000)}}).splitlines()
     assert (len(lines), last) == (50, "more mistakes: fix these first")
     *lines, last = refusal(jets={f"v{n}": 1 for n in range(2000)}).splitlines()
@@ -303,10 +305,10 @@ def test_levels_without_end():
 @pytest.mark.parametrize("content", [b"a\0b.root\n", b"\xff\xfe\n"])
 def test_lists_of_files_that_are_none(content):
     Path("list.txt").write_bytes(content)
-    told = {0: r"a\x00b.root: is not a path", 255: "list.txt: is not a text file of a path per line"}
+    expected = {0: r"a\x00b.root: is not a path", 255: "list.txt: is not a text file of a path per line"}
     assert (
         refusal(**{"samples.qcd.files": "list.txt"})
-        == f"samples.qcd.files: {told[content[0] if content[0] > 127 else 0]}"
+        == f"samples.qcd.files: {expected[content[0] if content[0] > 127 else 0]}"
     )
 
 

@@ -77,7 +77,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(refused, text, expected):
     assert "only the second one would count" in line
 
 
-def test_all_problems_are_told_at_once(refused):
+def test_all_problems_are_reported_at_once(refused):
     lines = refused("a: 1\nb: {c: 1, c: 2, c: 3}\na: 2\n__use_yte__: true\n")
     assert [line.split(": ")[0] for line in lines] == ["b.c", "b.c", "a", "__use_yte__"]
 

@@ -47,14 +47,14 @@ def test_every_batch_goes_to_one_worker(n_jets, batch_size, world_size, n_worker
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ((2, 2), "rank must be from 0 to 1, as there are 2 (found: 2)"),
         ((-1, 2), "rank must be from 0 to 1, as there are 2 (found: -1)"),
         ((0, 1, 3, 3), "worker must be from 0 to 2, as there are 3 (found: 3)"),
     ],
 )
-def test_a_rank_or_worker_that_there_is_not(arguments, told):
+def test_a_rank_or_worker_that_there_is_not(arguments, expected):
     with pytest.raises(JetmillError) as error:
         share(10, *arguments)
-    assert str(error.value) == told
+    assert str(error.value) == expected

@@ -410,16 +410,16 @@ def test_b11_a_batch_says_which_files_it_holds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "expected"),
     [
         ({"scaling": {"variable_per_range": 6}}, "Did you mean 'variables_per_range'?"),
         ({"write": {"shuffle": "globally"}}, "Did you mean 'global'?"),
         ({"balance": {**CONFIG["balance"], "weights": ["averge"]}}, "balance.weights"),
     ],
 )
-def test_b12_a_typo_is_told_before_anything_is_read(wrong, told):
+def test_b12_a_typo_is_reported_before_anything_is_read(wrong, expected):
     """A typo in the step of the study, or a missing -s or -e, is a NameError after all files were loaded."""
-    with pytest.raises(JetmillError, match=told.replace("?", r"\?")):
+    with pytest.raises(JetmillError, match=expected.replace("?", r"\?")):
         load({**CONFIG, "samples": {"top": {"files": ["nowhere.root"]}}, **wrong})
 
 

@@ -209,7 +209,7 @@ def test_list_of_concat_jet_tracks(made, tmp_path, concat):
     ],
     ids=["concat", "conditional", "jet_pt"],
 )
-def test_a_name_twice_is_told_or_written_twice(made, tmp_path, write, tracks):
+def test_a_name_twice_is_reported_or_written_twice(made, tmp_path, write, tracks):
     """Names in the attributes must be those of the columns."""
     raw = config(tmp_path, made.files, write=write, tracks=tracks)
     if unless_refused(raw, "pt"):
@@ -218,7 +218,7 @@ def test_a_name_twice_is_told_or_written_twice(made, tmp_path, write, tracks):
             assert len(inputs.attrs["variables"]) == len(inputs.attrs["shift"]) == inputs.shape[2]
 
 
-def test_padding_of_labels_is_told_from_a_label(made, plain):
+def test_padding_of_labels_is_distinguished_from_a_label(made, plain):
     """Umami writes 0, which is pile-up; the files have 0 there too."""
     found = plain.arrays()
     rows, origin = place(made, found), found["tracks/labels/origin"]
@@ -431,7 +431,7 @@ def test_one_track_slot_and_one_variable(made, tmp_path):
 
 
 @pytest.mark.parametrize("value", [4, 127, 128, 259, -3])
-def test_a_label_beyond_its_names_is_told(made, tmp_path, value):
+def test_a_label_beyond_its_names_is_reported(made, tmp_path, value):
     """Not wrapped around into int8, where 259 would be 3."""
 
     def change(jets, tracks):
@@ -444,7 +444,7 @@ def test_a_label_beyond_its_names_is_told(made, tmp_path, value):
 
 
 @pytest.mark.parametrize("value", [128, 259])
-def test_a_label_beyond_its_names_is_told_or_kept_in_other_splits(made, tmp_path, value):
+def test_a_label_beyond_its_names_is_reported_or_kept_in_other_splits(made, tmp_path, value):
     def change(jets, tracks):
         first = np.flatnonzero(tracks["valid"].any(axis=1) & (jets["eventNumber"] % 5 == 3))[0]
         tracks["origin"][first][tracks["valid"][first]] = value
@@ -570,7 +570,7 @@ def test_float16_that_does_not_fit(made, tmp_path):
         chain(raw)
 
 
-def test_constant_variable_of_tracks_is_told(made, tmp_path):
+def test_constant_variable_of_tracks_is_reported(made, tmp_path):
     raw = config(tmp_path, made.files, tracks={"define": {"one": "1"}, "variables": ["d0", "one"]})
     with pytest.raises(JetmillError, match=r"variable 'one' of tracks is 1 wherever"):
         chain(raw)
@@ -814,5 +814,5 @@ def test_toys_of_the_other_experiment(raw_config, process, input_format, there_a
     raw = raw_config | {"samples": {"x": {"toy": {"process": process}}}, "input": {"format": input_format}}
     with pytest.raises(JetmillError) as error:
         Plan.from_raw(raw)
-    told = f"samples.x.toy.process: there is no {process} in format {input_format}; there are {there_are}"
-    assert str(error.value) == told
+    sentence = f"samples.x.toy.process: there is no {process} in format {input_format}; there are {there_are}"
+    assert str(error.value) == sentence

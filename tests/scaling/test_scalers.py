@@ -241,7 +241,7 @@ def test_an_unscaled_variable_may_be_constant():
     assert not any(fit_all({"jets": CONSTANT["jets"]}, settings, strict=True)[1]["jets"].values())
 
 
-def test_a_logarithm_that_is_constant_or_missing_everywhere_is_told():
+def test_a_logarithm_that_is_constant_or_missing_everywhere_is_reported():
     settings = {"jets": ScalingRules(log=["x", "y"])}
     known = {
         "jets": {

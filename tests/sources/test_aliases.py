@@ -218,7 +218,7 @@ def test_linked_constituents_by_alias(tmp_path, write_root):
 
 
 @pytest.mark.parametrize(
-    ("alias", "told"),
+    ("alias", "expected"),
     [
         ("odd-branch nam", "tree 'Events' has no branch 'odd-branch nam', as input.aliases.v says. Did you mean"),
         ("weights[1]", "branch 'weights[1]' (double[]) holds a list of 1, which has no [1]"),
@@ -228,13 +228,13 @@ def test_linked_constituents_by_alias(tmp_path, write_root):
         ("weights", "branches 'weights' and 'Jet_x' have different numbers of jets per event"),
     ],
 )
-def test_aliases_of_nothing(odd, alias, told):
-    assert refusal(odd, ["x", "v"], aliases={"v": alias}).startswith(told)
+def test_aliases_of_nothing(odd, alias, expected):
+    assert refusal(odd, ["x", "v"], aliases={"v": alias}).startswith(expected)
 
 
 @real
 @pytest.mark.parametrize(
-    ("alias", "told"),
+    ("alias", "expected"),
     [
         ("Jet.Tau[5]", "branch 'Jet/Jet.Tau[5]' (float[][5]) is not one number per jet or event"),
         ("Jet.Tau[6]", "branch 'Jet/Jet.Tau[5][6]' (float[][5]) has 5 elements, [0] to [4]"),
@@ -243,15 +243,15 @@ def test_aliases_of_nothing(odd, alias, told):
         ("Jet.Constituents", "branch 'Jet/Jet.Constituents' (TRefArray[]) is not one number per jet or event"),
     ],
 )
-def test_what_cannot_be_read(shared_data, alias, told):
-    assert refusal(shared_data("delphes.root"), ["PT", "v"], tree="Delphes", aliases={"v": alias}) == told
+def test_what_cannot_be_read(shared_data, alias, expected):
+    assert refusal(shared_data("delphes.root"), ["PT", "v"], tree="Delphes", aliases={"v": alias}) == expected
 
 
 def test_a_list_below_the_prefix_of_the_event_has_one_element(tmp_path, write_root):
     branches = {"Jet_pt": ak.Array([[1.0], [2.0, 3.0]]), "Event_id": ak.Array([[1], [2, 3]])}
     path = write_root(tmp_path / "a.root", branches)
-    told = "branch 'Event_id' (int64_t[]) holds a list of 2, not of 1, as one per event is"
-    assert refusal(path, ["pt", "id"], event="Event") == told
+    expected = "branch 'Event_id' (int64_t[]) holds a list of 2, not of 1, as one per event is"
+    assert refusal(path, ["pt", "id"], event="Event") == expected
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_a_hint_at_another_quantity_says_so(odd, name, hint):
 @real
 def test_a_hint_at_a_variable_of_another_table(shared_data):
     path = shared_data("physlite_ttbar_100events.root")
-    told = refusal(path, ["pt", "eventNumber"], tree="CollectionTree", jets="AnalysisJetsAuxDyn")
-    assert told.endswith(" There is 'EventInfoAuxDyn.eventNumber', which may be another quantity.")
+    expected = refusal(path, ["pt", "eventNumber"], tree="CollectionTree", jets="AnalysisJetsAuxDyn")
+    assert expected.endswith(" There is 'EventInfoAuxDyn.eventNumber', which may be another quantity.")
 
 
 def test_fields_of_hdf5(tmp_path):
@@ -285,8 +285,8 @@ def test_fields_of_hdf5(tmp_path):
     found, lists = read(path, ["pt", "flavour"], collections, **settings)
     assert found == {"pt": [1, 2], "flavour": [5, 4]}
     assert lists["sd0"] == [[np.float32(0.5)], [np.float32(0.7), np.float32(0.8)]]
-    told = "dataset 'jets' has no field 'flavour[0]', as the alias x says."
-    assert refusal(path, ["x"], **settings | {"aliases": {"x": "flavour[0]"}}).startswith(told)
+    expected = "dataset 'jets' has no field 'flavour[0]', as the alias x says."
+    assert refusal(path, ["x"], **settings | {"aliases": {"x": "flavour[0]"}}).startswith(expected)
 
 
 @real

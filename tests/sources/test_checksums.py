@@ -293,7 +293,7 @@ def plan_of(sample, **changes):
     return Plan.from_raw(CONFIG | {"samples": {"tt": sample}} | changes)
 
 
-def test_mistakes_are_told_with_all_others(tmp_path):
+def test_mistakes_are_reported_with_all_others(tmp_path):
     for name in ("a.h5", "b.h5"):
         write_dump(tmp_path / name)
     (tmp_path / "SUMS").write_text(f"{SHA}  b.h5\n")

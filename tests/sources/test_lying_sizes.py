@@ -152,12 +152,12 @@ def test_zeros_at_the_end_of_constituents_count_if_there_are_none_before(tmp_pat
     """Where jets without constituents are usual, their rows say nothing."""
     path = dump(tmp_path / "a.h5", jets_of(), tracks_of(n_zeros, share_of_empty=share_of_empty))
     read(path, HDF5, constituents={"tracks": ["d0"]})
-    told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     if n_zeros and not share_of_empty:
-        assert len(told) == 1
-        assert f"the last {n_zeros} of {N} rows of 'tracks' are all zeros" in told[0]
+        assert len(warnings) == 1
+        assert f"the last {n_zeros} of {N} rows of 'tracks' are all zeros" in warnings[0]
     else:
-        assert told == []
+        assert warnings == []
 
 
 # --- ROOT ---

@@ -129,7 +129,7 @@ def test_the_separator_of_physlite(tmp_path, write_root):
 
 
 @pytest.mark.parametrize(
-    ("name", "matched", "told"),
+    ("name", "matched", "message"),
     [
         (
             "gen_ptt",
@@ -152,12 +152,12 @@ def test_the_separator_of_physlite(tmp_path, write_root):
         ("gen_pt", {"index": "one"}, "branch 'Jet_one' (int64_t) is not one integer per jet"),
     ],
 )
-def test_a_branch_that_is_not_there(tmp_path, write_root, name, matched, told):
+def test_a_branch_that_is_not_there(tmp_path, write_root, name, matched, message):
     scalars = {"GenJet_scalar": np.arange(70), "Jet_one": np.arange(70)}
     path = write_root(tmp_path / "a.root", branches() | scalars)
     with pytest.raises(JetmillError) as error:
         read(path, [name], matched={"gen": MATCHED["gen"] | matched})
-    assert str(error.value) == f"{path}: {told}"
+    assert str(error.value) == f"{path}: {message}"
 
 
 def test_an_index_beyond_the_collection(tmp_path, write_root):
@@ -185,19 +185,19 @@ def test_an_index_of_other_jets(tmp_path, write_root):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"level": "jet"}, "objects that jets are matched to are in trees of events only"),
         ({"format": "hdf5"}, "is for format: root"),
     ],
 )
-def test_trees_of_events_only(raw_config, settings, told):
+def test_trees_of_events_only(raw_config, settings, message):
     raw_config["input"] = settings | {"matched": MATCHED, "event_id": []}
-    with pytest.raises(JetmillError, match=rf"^input\.matched: {told}"):
+    with pytest.raises(JetmillError, match=rf"^input\.matched: {message}"):
         load(raw_config)
 
 
-def test_a_wrong_key_is_told(raw_config):
+def test_a_wrong_key_is_reported(raw_config):
     raw_config["input"] = {"matched": {"gen": {"branch": "GenJet", "index": "genJetIdx"}}}
     with pytest.raises(JetmillError, match=r"input\.matched\.gen\.branch: unknown key\. Did you mean 'branches'\?"):
         load(raw_config)

@@ -71,9 +71,9 @@ def test_values_where_a_file_lacks_a_variable(tmp_path, files, caplog, files_per
     assert trigger.tolist() == [*np.repeat([1, 0, 1, 1, 1], COUNTS), *[0] * 10]
     manifest = json.loads((results / "manifest.json").read_text())
     assert [entry.get("lacks") for entry in manifest["inputs"]] == [None, "new, HLT_x"]
-    told = f"1 of {files_per_batch} files lack 'HLT_x', an optional variable; it is False there"
-    assert told in caplog.text
-    assert any(told in warning for warning in map(str, manifest["warnings"]))
+    expected = f"1 of {files_per_batch} files lack 'HLT_x', an optional variable; it is False there"
+    assert expected in caplog.text
+    assert any(expected in warning for warning in map(str, manifest["warnings"]))
 
 
 def test_missing_where_a_file_lacks_a_variable(tmp_path, files):
@@ -91,8 +91,8 @@ def test_a_variable_that_is_not_optional(tmp_path, files):
 
 def test_an_optional_variable_of_another_kind_is_an_error(tmp_path, write_root):
     path = write_root(tmp_path / "a.root", {"Jet_pt": ak.Array([[1.0]]), "Jet_x": ak.Array([[1.0, 2.0]])})
-    told = "'Jet_x' and 'Jet_pt' have different numbers of jets"
-    with open_source(str(path), Input(optional={"x": 0}), {}) as source, pytest.raises(JetmillError, match=told):
+    expected = "'Jet_x' and 'Jet_pt' have different numbers of jets"
+    with open_source(str(path), Input(optional={"x": 0}), {}) as source, pytest.raises(JetmillError, match=expected):
         list(source.chunks(["pt", "x"], {}))
 
 
@@ -118,17 +118,17 @@ def test_an_optional_field_of_hdf5(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("optional", "told"),
+    ("optional", "expected"),
     [
         ({"HLT_y": False}, "input.optional: nothing reads a variable 'HLT_y'. Did you mean 'HLT_x'?"),
         ({"event": 0}, "input.optional: 'event' identifies the event (input.event_id); no file may lack it"),
         ({"HLT_x": "perhaps"}, "input.optional.HLT_x"),
     ],
 )
-def test_mistakes(tmp_path, files, optional, told):
+def test_mistakes(tmp_path, files, optional, expected):
     with pytest.raises(JetmillError) as error:
         Plan.from_raw(config(tmp_path, files, optional=optional))
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(expected)
 
 
 # Quick trials.

@@ -168,8 +168,10 @@ def test_an_unknown_protocol():
 def test_an_unknown_protocol_is_refused_before_any_work(protocol):
     with pytest.raises(JetmillError) as error:
         planned(["root://host//a.root", f"{protocol}://host/a.root"], classes={"b": "hadronFlavour ="})
-    told = f"samples.tt.files: {protocol}://host/a.root: {protocol}:// is not known; root://, http:// and https:// are"
-    assert str(error.value).splitlines()[1:] == [told]
+    expected = (
+        f"samples.tt.files: {protocol}://host/a.root: {protocol}:// is not known; root://, http:// and https:// are"
+    )
+    assert str(error.value).splitlines()[1:] == [expected]
 
 
 def planned(files, **changes):
@@ -189,8 +191,8 @@ def test_urls_are_taken_as_they_are(tmp_path, path):
 def test_patterns_of_urls_are_refused():
     with pytest.raises(JetmillError) as error:
         planned(["root://host//store/*.root"])
-    told = "samples.tt.files: root://host//store/*.root: patterns find local files only"
-    assert str(error.value).startswith(told)
+    expected = "samples.tt.files: root://host//store/*.root: patterns find local files only"
+    assert str(error.value).startswith(expected)
 
 
 def test_a_url_that_is_listed_twice():

@@ -211,7 +211,7 @@ def test_a_file_that_is_cut(tmp_path, made, share):
 
 
 def test_damage_is_named(tmp_path, made):
-    """Whatever the damage; bytes of pages that are still numbers cannot be told from others."""
+    """Whatever the damage; damaged numbers in pages look like any others."""
     path = write_rntuple(tmp_path / "a.root", made, clusters=3)
     content, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for start in rng.integers(200, len(content) - 64, 60):

@@ -171,7 +171,7 @@ def test_a_file_without_trees(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "wanted"),
     [
         ("ptt", "tree 'Events' has no branch 'Jet_ptt' or 'ptt'. Did you mean 'Jet_pt'?"),
         ("hadronflavour", "has no branch 'Jet_hadronflavour' or 'hadronflavour'. Did you mean 'Jet_hadronFlavour'?"),
@@ -179,8 +179,8 @@ def test_a_file_without_trees(tmp_path):
         ("zzzzzzzzzzzzzzzzzzz", "has no branch 'Jet_zzzzzzzzzzzzzzzzzzz'"),
     ],
 )
-def test_a_missing_branch_names_the_nearest(event_file, name, told):
-    assert told in refusal(event_file, ["pt", name])
+def test_a_missing_branch_names_the_nearest(event_file, name, wanted):
+    assert wanted in refusal(event_file, ["pt", name])
 
 
 def test_a_missing_branch_of_a_jet_tree(tmp_path, write_root):

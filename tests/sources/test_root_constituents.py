@@ -475,7 +475,7 @@ def test_an_index_without_sign_out_of_range(write_links):
 
 
 @pytest.mark.parametrize(
-    ("changes", "names", "told"),
+    ("changes", "names", "sentence"),
     [
         ({"links": "JetPFCand"}, ["pt"], "no branch 'JetPFCand_pFCandsIdx'. Did you mean 'JetPFCands_pFCandsIdx'?"),
         ({"jet_index": "jetidx"}, ["pt"], "no branch 'JetPFCands_jetidx'. Did you mean 'JetPFCands_jetIdx'?"),
@@ -488,8 +488,8 @@ def test_an_index_without_sign_out_of_range(write_links):
         ({"index": None}, ["btagEtaRel", "eta"], "'PFCands_eta' is not in the table 'JetPFCands'"),
     ],
 )
-def test_a_missing_branch_of_links(write_links, changes, names, told):
-    assert told in refusal(write_links(), {**PFCANDS, **changes}, names)
+def test_a_missing_branch_of_links(write_links, changes, names, sentence):
+    assert sentence in refusal(write_links(), {**PFCANDS, **changes}, names)
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ def test_what_is_not_a_list_of_links_for_each_jet(read_links, links):
 
 
 @pytest.mark.parametrize(
-    ("changes", "names", "told"),
+    ("changes", "names", "sentence"),
     [
         ({"element_links": "Ghosts"}, ["pt"], "no branch 'Jets_Ghosts' or 'Ghosts'. Did you mean 'Jets.Ghost'?"),
         ({"branches": "Track"}, ["pt"], "no branch 'Track_pt'. Did you mean 'Tracks.pt'?"),
@@ -613,9 +613,9 @@ def test_what_is_not_a_list_of_links_for_each_jet(read_links, links):
         ({"branches": "Jets"}, ["Ghost"], "branch 'Jets.Ghost' ("),
     ],
 )
-def test_a_missing_branch_of_element_links(read_links, changes, names, told):
+def test_a_missing_branch_of_element_links(read_links, changes, names, sentence):
     links = links_of([[[], []], [[]]])
-    assert told in read_links(links, refusal, names, {**TRACKS, **changes})
+    assert sentence in read_links(links, refusal, names, {**TRACKS, **changes})
 
 
 def test_element_links_of_jets_without_prefix(tmp_path, write_root, grow):
@@ -646,8 +646,8 @@ def test_nested_branches_differ_in_length(make, way):
         with pytest.raises(JetmillError) as error:
             chunk.constituents("PFCands", ["pt", "d0"], np.ones(len(chunk.entry), dtype=bool))
     first = f"{case.origin['branches']}_pt"
-    told = f"{case.path}: branches '{branch}' and '{first}' have different numbers of constituents"
-    assert str(error.value) == told
+    sentence = f"{case.path}: branches '{branch}' and '{first}' have different numbers of constituents"
+    assert str(error.value) == sentence
 
 
 def test_nested_branches_not_of_the_jets(tmp_path, write_root, grow):
@@ -814,14 +814,14 @@ def test_links_are_for_trees_of_events(origin):
 
 
 @pytest.mark.parametrize(
-    ("origin", "told"),
+    ("origin", "sentence"),
     [
         ({"links": "JetPFCands", "element_links": "Ghost"}, "give links or element_links, not both"),
         ({"index": "pFCandsIdx"}, "index is a branch of links, which are not given"),
     ],
 )
-def test_origins_that_contradict_themselves(origin, told):
-    with pytest.raises(JetmillError, match=told):
+def test_origins_that_contradict_themselves(origin, sentence):
+    with pytest.raises(JetmillError, match=sentence):
         load_config(config(origin))
 
 
@@ -973,7 +973,7 @@ def of_all_kinds(physlite):
 @pytest.mark.real_data
 @pytest.mark.parametrize("number", range(len(KINDS)))
 def test_real_branches_of_another_kind(of_all_kinds, number):
-    (_, names, told), collection = KINDS[number], f"kind{number}"
+    (_, names, sentence), collection = KINDS[number], f"kind{number}"
 
     def read_collection():
         of_all_kinds.constituent_dtypes(collection, names)
@@ -982,4 +982,4 @@ def test_real_branches_of_another_kind(of_all_kinds, number):
 
     with pytest.raises(JetmillError) as error:
         read_collection()
-    assert told in str(error.value)
+    assert sentence in str(error.value)

@@ -23,10 +23,10 @@ def translated(path):
 def test_what_it_writes(upp_directory, tmp_path, capsys):
     output = tmp_path / "jetmill.yaml"
     assert main(["import-upp", str(upp_directory / "upp.yaml"), "-o", str(output)]) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[:2] for line in told] == [["differs", "components.num_jets_test"]]
+    notes = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[:2] for line in notes] == [["differs", "components.num_jets_test"]]
     text = output.read_text()
-    assert all(line.split(": ")[1] in text for line in told)  # they are comments of the file, too
+    assert all(line.split(": ")[1] in text for line in notes)  # they are comments of the file, too
     dumps = f"{upp_directory}/dumps"
     assert yaml.safe_load(text) == {
         "output_dir": f"{upp_directory}/output",
@@ -349,7 +349,7 @@ def test_regions_that_overlap(changed):
     assert list(notes.without_equal) == ["regions low and high"]
 
 
-def test_a_class_that_is_not_there_is_told_at_once(changed, capsys):
+def test_a_class_that_is_not_there_is_reported_at_once(changed, capsys):
     path = changed(("flavours: [rest]", "flavours: [resd]"))
     assert main(["import-upp", str(path)]) == 2
     assert "components: class 'resd' is not in flavours.yaml. Did you mean 'rest'?" in capsys.readouterr().err

@@ -144,7 +144,7 @@ def test_events_below_a_number():
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
-def test_neighbours_beyond_doubles_are_told_apart(dtype):
+def test_neighbours_beyond_doubles_are_distinguished(dtype):
     event = np.array([2**62, 2**62 + 1], dtype=dtype)
     assert evaluate(f"event == {2**62 + 1}", event=event).tolist() == [False, True]
     assert evaluate("event > 4611686018427387904.0", event=event).tolist() == [False, True]

@@ -174,7 +174,7 @@ def test_a_network_in_cleaning(net, tmp_path, with_odds):
     assert found[order] == pytest.approx(expected[kept], rel=1e-4, abs=1e-6, nan_ok=True)
 
 
-def test_a_missing_file_is_told_with_the_configuration(tmp_path):
+def test_a_missing_file_is_reported_with_the_configuration(tmp_path):
     with pytest.raises(JetmillError, match=r"^jets\.networks\.0\.file: .*gone\.onnx: no such file$"):
         load(config(tmp_path / "gone.onnx"))
 
@@ -316,7 +316,7 @@ def test_no_jets_with_constituents(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("slots", "variables", "told"),
+    ("slots", "variables", "wanted"),
     [
         (
             5,
@@ -326,9 +326,9 @@ def test_no_jets_with_constituents(tmp_path):
         (4, ["pt", "eta", "phi"], r"4 slots of tracks with 3 variables \(pt, eta, phi\): \(jets, 4, 3\) is expected"),
     ],
 )
-def test_another_number_of_slots_or_variables(tmp_path, slots, variables, told):
+def test_another_number_of_slots_or_variables(tmp_path, slots, variables, wanted):
     path = set_model(tmp_path / "set.onnx")
-    with pytest.raises(JetmillError, match=told) as error:
+    with pytest.raises(JetmillError, match=wanted) as error:
         ConstituentNetwork(path, "tracks", variables, slots)
     assert str(error.value).startswith(f"{path}: ")
 
@@ -347,7 +347,7 @@ def test_a_network_for_one_jet_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "kinds", "told"),
+    ("inputs", "kinds", "wanted"),
     [
         ({"x": (None, 5, 2), "mask": (None, 4)}, {}, r"its input 'mask' has shape \(any, 4\).*\(jets, 5\) is expected"),
         ({"mask": (None, 5), "x": (None, 5, 2)}, {}, r"its input 'mask' has shape \(any, 5\).*\(jets, 5, 2\) is"),
@@ -364,11 +364,11 @@ def test_a_network_for_one_jet_at_a_time(tmp_path):
         ),
     ],
 )
-def test_inputs_that_are_not_constituents_and_a_mask(tmp_path, inputs, kinds, told):
+def test_inputs_that_are_not_constituents_and_a_mask(tmp_path, inputs, kinds, wanted):
     nodes = [("Cast", [name], [f"of_{name}"], {"to": 1}) for name in inputs]
     nodes.append(("ReduceSum", ["of_x", "axes"], ["y"], {"keepdims": 0}))
     path = typed_model(tmp_path / "n.onnx", nodes, inputs, (None,), kinds, {"axes": np.array([1, 2])})
-    with pytest.raises(JetmillError, match=rf"n\.onnx: .*{told}"):
+    with pytest.raises(JetmillError, match=rf"n\.onnx: .*{wanted}"):
         ConstituentNetwork(path, "tracks", ["a", "b"], 5)
 
 
@@ -522,7 +522,7 @@ LATE = "uses 'w', which a network makes of constituents, and those are read when
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "wanted"),
     [
         ({"jets": {"select": ["pt > 30", "w > 0.2"]}}, f"jets.select.1: {LATE}"),
         ({"classes": {"b": "w > 0.5", "light": "rest"}}, f"classes.b: {LATE}"),
@@ -545,7 +545,7 @@ LATE = "uses 'w', which a network makes of constituents, and those are read when
         ),
     ],
 )
-def test_what_cannot_be(tmp_path, change, told):
+def test_what_cannot_be(tmp_path, change, wanted):
     path = set_model(tmp_path / "set.onnx")
     raw = of_constituents(path, **change.pop("network", {}))
     if "more" in change:
@@ -555,7 +555,7 @@ def test_what_cannot_be(tmp_path, change, told):
         raw[section] |= values
     with pytest.raises(JetmillError) as error:
         load(raw)
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(wanted)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -595,7 +595,7 @@ def test_variables_of_the_jet_that_the_network_alone_reads(tmp_path):
         assert w == pytest.approx(sum(10**k * (q + 2 * event / 10) for k, q in enumerate(charges)), rel=1e-5)
 
 
-def test_a_wrong_network_is_told_before_a_file_is_read(tmp_path):
+def test_a_wrong_network_is_reported_before_a_file_is_read(tmp_path):
     path = set_model(tmp_path / "set.onnx", slots=4)
     with pytest.raises(JetmillError, match=r"set\.onnx: its input 'x' has shape \(any, 4, 3\), but there are 5 slots"):
         clean_batch(

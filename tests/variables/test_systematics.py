@@ -112,8 +112,8 @@ def bin_by_hand(edges, value):
 
 
 def look_up_by_hand(histogram, energy, eta):
-    cell = bin_by_hand(list(histogram.energy), energy), bin_by_hand(list(histogram.abs_eta), abs(eta))
-    return float(histogram.values[cell])
+    place = bin_by_hand(list(histogram.energy), energy), bin_by_hand(list(histogram.abs_eta), abs(eta))
+    return float(histogram.values[place])
 
 
 def momentum_by_hand(maps, energy, eta):
@@ -372,7 +372,7 @@ def test_scale_up_at_the_end_of_the_measurement(scale, mean, energy, expected):
 
 
 @pytest.mark.parametrize(
-    ("scale", "energy", "cell"),
+    ("scale", "energy", "place"),
     [
         (0.5, 99, 0),  # p is 198
         (0.5, 101, 1),  # E is in the first bin, p in the second
@@ -385,13 +385,13 @@ def test_scale_up_at_the_end_of_the_measurement(scale, mean, energy, expected):
         (0.001, 0.01, 0),
     ],
 )
-def test_scale_and_resolution_are_looked_up_at_the_momentum(scale, energy, cell):
+def test_scale_and_resolution_are_looked_up_at_the_momentum(scale, energy, place):
     of_cell = Map2D(flat(0).energy, flat(0).abs_eta, np.array([[1.02], [0.97]]))
     one, neutral = np.ones(1), np.zeros(1, dtype=bool)
     pt, _ = energy_scale(one, one * energy, one, neutral, {"Scale": flat(scale), "Mean": of_cell}, "up")
-    assert pt[0] == pytest.approx((1.02, 1.03)[cell], rel=1e-12)
+    assert pt[0] == pytest.approx((1.02, 1.03)[place], rel=1e-12)
     pt, _ = energy_resolution(one, one * energy, one, neutral, {"Scale": flat(scale), "RMS": of_cell}, one)
-    assert pt[0] == pytest.approx(1 + (1.02, 0.97)[cell], rel=1e-12)
+    assert pt[0] == pytest.approx(1 + (1.02, 0.97)[place], rel=1e-12)
 
 
 def test_an_empty_bin_is_named_with_the_momentum():

@@ -354,9 +354,9 @@ def test_turning_and_mirroring_the_event_changes_nothing(seed, turn, shift, mirr
         assume((np.abs(transforms.centred_angles(c["pt"], c["eta"], c["phi"], counts)[1]) < np.pi - 1e-9).all())
         for axis in ("eta", "phi"):
             # Two constituents do not say which side is which.
-            told = np.repeat(counts, counts) >= 3
-            same(after[axis][told], before[axis][told], atol=1e-9)
-            same(np.abs(after[axis][~told]), np.abs(before[axis][~told]), atol=1e-9)
+            enough = np.repeat(counts, counts) >= 3
+            same(after[axis][enough], before[axis][enough], atol=1e-9)
+            same(np.abs(after[axis][~enough]), np.abs(before[axis][~enough]), atol=1e-9)
 
 
 @given(st.integers(0, 1000))

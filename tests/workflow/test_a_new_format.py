@@ -118,7 +118,7 @@ def test_its_files_hold_the_jets_of_the_arrays(run):
         assert counts == {"jets": len(jetmill.load(run.results / f"{output}.h5"))}
 
 
-def test_users_are_told_how_to_load_it(run):
+def test_the_closing_message_says_how_to_load_it(run):
     assert 'Text (train, val, test):\n    numpy.loadtxt("results/text/train/part_0000.txt")' in run.output
 
 

@@ -158,7 +158,7 @@ def test_structured_alone_makes_no_arrays(run, tmp_path):
 EXPORTED = {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yaml", "balance.h5"}
 
 
-# --- after damage: it is told by name, and what to do about it brings back the same bytes and no more ---
+# --- after damage: the message names the file, and its advice restores the same bytes and nothing else ---
 
 
 def finished(results):
@@ -185,9 +185,9 @@ def flip(path):
 def follow(directory, lines):
     """Do what the lines say: remove what they name."""
     for line in lines:
-        told, named = line.partition(": ")[0], re.search(r"; remove (.+), and start snakemake again$", line)[1]
+        culprit, named = line.partition(": ")[0], re.search(r"; remove (.+), and start snakemake again$", line)[1]
         for name in named.split(" and "):
-            path = directory / (told if name == "it" else name)
+            path = directory / (culprit if name == "it" else name)
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -248,7 +248,7 @@ def test_what_is_damaged_comes_back(run, damaged, jobs):
 
 
 def test_what_is_gone_is_not_missed_as_long_as_the_manifest_is_there(run, tmp_path):
-    """Which is why one is told to remove the manifest too."""
+    """Which is why the advice is to remove the manifest too."""
     part, scalers, manifest = (
         run.results / name for name in ("hdf5/val/part_0000.h5", "scalers.json", "manifest.json")
     )

@@ -1,4 +1,4 @@
-"""Where the configuration comes from, and what a user is told about mistakes in it."""
+"""Where the configuration comes from, and the messages about mistakes in it."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.workflow
 HEADLINE = "The configuration has mistakes:\n"
 
 
-def rehearse(directory, *arguments, **kwargs):
+def dry_run(directory, *arguments, **kwargs):
     run = runs.snakemake(directory, "-n", *arguments, **kwargs)
     assert run.code == 0, run.output
     return run
@@ -26,9 +26,9 @@ def repository(tmp_path):
 
 
 def test_a_configfile_replaces_the_embedded_default(repository, ntuples):
-    embedded = rehearse(repository)
+    embedded = dry_run(repository)
     assert embedded.jobs["make_toy"] == 8
-    own = rehearse(repository, config=ntuples.config)
+    own = dry_run(repository, config=ntuples.config)
     assert "make_toy" not in own.jobs
     assert own.jobs["clean"] == 4
     assert "of top" in own.output
@@ -36,14 +36,14 @@ def test_a_configfile_replaces_the_embedded_default(repository, ntuples):
 
 
 def test_a_key_on_the_command_line_overrides_the_default(repository):
-    run = rehearse(repository, "--config", "output_dir=elsewhere", "input={files_per_batch: 1}")
+    run = dry_run(repository, "--config", "output_dir=elsewhere", "input={files_per_batch: 1}")
     assert run.jobs["clean"] == 8
     assert "Missing output files: elsewhere/toy/tt_0000.root" in run.output
     assert "results/" not in run.output
 
 
 def test_a_key_on_the_command_line_overrides_a_configfile(tmp_path, ntuples):
-    run = rehearse(tmp_path, "--config", "input={files_per_batch: 1}", config=ntuples.config)
+    run = dry_run(tmp_path, "--config", "input={files_per_batch: 1}", config=ntuples.config)
     assert run.jobs["clean"] == 6
     assert "make_toy" not in run.jobs
 
@@ -52,7 +52,7 @@ def test_two_configfiles_are_merged(tmp_path, ntuples):
     samples = {"samples": ntuples.config["samples"], "input": {"files_per_batch": 3}}
     (tmp_path / "samples.yaml").write_text(yaml.safe_dump(samples))
     study = runs.ROOT / "config/cms-deepcsv.yaml"
-    run = rehearse(tmp_path, "--configfile", str(study), str(tmp_path / "samples.yaml"))
+    run = dry_run(tmp_path, "--configfile", str(study), str(tmp_path / "samples.yaml"))
     assert run.jobs["clean"] == 2  # files_per_batch: 50 in the study
     assert run.jobs["fit_scalers"] == 12  # its 67 variables, 6 at a time
     assert "results/cms-deepcsv/train.h5" in run.output
@@ -61,7 +61,7 @@ def test_two_configfiles_are_merged(tmp_path, ntuples):
 # --- mistakes ---
 
 
-def told(directory, config) -> list[str]:
+def mistakes_of(directory, config) -> list[str]:
     """Return the sentences about a wrong configuration."""
     run = runs.snakemake(directory, "--cores", "1", config=config)
     assert run.code == 1
@@ -114,8 +114,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_all_mistakes_are_told_in_one_line_each(ntuples, tmp_path, changes, expected):
-    lines = told(tmp_path, runs.changed(ntuples.config, changes))
+def test_all_mistakes_are_reported_in_one_line_each(ntuples, tmp_path, changes, expected):
+    lines = mistakes_of(tmp_path, runs.changed(ntuples.config, changes))
     assert len(lines) == len(expected)
     for key, *pieces in expected:
         (line,) = [line for line in lines if line.startswith(key)]
@@ -123,7 +123,7 @@ def test_all_mistakes_are_told_in_one_line_each(ntuples, tmp_path, changes, expe
             assert piece in line
 
 
-def test_all_samples_without_files_are_told(ntuples, tmp_path):
+def test_all_samples_without_files_are_reported(ntuples, tmp_path):
     path = ntuples.config["samples"]["top"]["files"][0]
     samples = {
         "a": {"files": [f"{tmp_path}/nowhere/*.root"]},
@@ -132,7 +132,7 @@ def test_all_samples_without_files_are_told(ntuples, tmp_path):
         "d": {"files": f"{tmp_path}/list.txt"},
         "e": {"files": []},
     }
-    assert told(tmp_path, {**ntuples.config, "samples": samples}) == [
+    assert mistakes_of(tmp_path, {**ntuples.config, "samples": samples}) == [
         f"samples.a.files: no file matches '{tmp_path}/nowhere/*.root'",
         f"samples.b.files: {tmp_path}/gone.root: no such file",
         f"samples.c.files: {path} is listed more than once",
@@ -143,7 +143,7 @@ def test_all_samples_without_files_are_told(ntuples, tmp_path):
 
 def test_the_study_without_samples_asks_for_them(tmp_path):
     study = yaml.safe_load((runs.ROOT / "config/cms-deepcsv.yaml").read_text())
-    (line,) = told(tmp_path, study)
+    (line,) = mistakes_of(tmp_path, study)
     assert line.startswith("samples: ")
     assert "required" in line
 
@@ -216,7 +216,7 @@ def test_the_embedded_default_leaves_other_results_alone(repository, ntuples, fi
     directory = tmp_path_factory.mktemp("user")
     shutil.copytree(finished_run.directory / "results", directory / "results")
     shutil.copytree(repository / "config", directory / "config")
-    run = rehearse(directory)
+    run = dry_run(directory)
     assert "results/toy/train.h5" in run.output
     assert not set(re.findall(r"results/(?!toy/)\S+", run.output))
 
@@ -236,7 +236,7 @@ def test_results_of_other_samples_are_replaced_only_if_asked(repository, ntuples
         assert "Choose another output_dir, or add `--config replace=true`" in refused.output
         assert "Traceback" not in refused.output
     assert (run.results / "manifest.json").read_bytes() == before
-    assert rehearse(tmp_path, *toys[:2], "replace=true", *toys[2:]).jobs["make_toy"] == 8
+    assert dry_run(tmp_path, *toys[:2], "replace=true", *toys[2:]).jobs["make_toy"] == 8
     # It is no setting of the results.
     again = runs.snakemake(tmp_path, "--cores", "2", "--config", "replace=true", config=config)
     assert "Nothing to be done" in again.output

@@ -368,8 +368,8 @@ def test_a_link_out_of_range_fails_the_run_in_words(tmp_path, write_root):
     }
     run = runs.snakemake(tmp_path, "--cores", "1", *runs.FINISHED, config=config)
     assert run.code != 0
-    told = "links.root: 'JetPFCands_pFCandsIdx' holds 2, but there are 2 'PFCands_pt' in that event"
-    assert told in run.output
+    message = "links.root: 'JetPFCands_pFCandsIdx' holds 2, but there are 2 'PFCands_pt' in that event"
+    assert message in run.output
     assert "Traceback" not in run.output
     assert not (run.results / "clean/tt/batch_0000.h5").exists()
     assert not runs.half_made(tmp_path)

@@ -1,4 +1,4 @@
-"""Jobs that cannot succeed: the user is told why, nothing half-made is left, a rerun goes on."""
+"""Jobs that cannot succeed: the message says why, no unfinished file is left, a rerun goes on."""
 
 import re
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_each_input_file_that_cannot_be_read_is_named(tmp_path):
     write_file(tree, tree="Event")
     cut_short(short)
     empty.write_bytes(b"")
-    told = {
+    expected = {
         branch: (f"{branch}: ", "no branch 'Jet_nBHadrons'"),
         tree: (f"{tree}: no tree 'Events'; it holds Event. Did you mean 'Event'?",),
         short: (f"{short}: ",),
@@ -90,13 +90,13 @@ def test_each_input_file_that_cannot_be_read_is_named(tmp_path):
     }
     failures = {
         f"clean/top/batch_000{n}.h5": (f"clean/top/batch_000{n}.log", pieces)
-        for n, pieces in enumerate(told.values(), start=1)
+        for n, pieces in enumerate(expected.values(), start=1)
     }
     assert_fails(run(tmp_path, config), failures)
     # What does not depend on them was done, and is not done again.
     untouched = tmp_path / "results/clean/top/batch_0000.h5"
     before = untouched.stat().st_mtime_ns
-    for path in told:
+    for path in expected:
         write_file(path)
     assert_succeeds(run(tmp_path, config))
     assert untouched.stat().st_mtime_ns == before

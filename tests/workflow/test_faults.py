@@ -42,7 +42,7 @@ def halves(results: Path) -> dict[str, int]:
 
 @contextmanager
 def mounted(directory: Path, megabytes: int = 8) -> Iterator[Callable[[str], None]]:
-    """Give a directory a file system of its own, and a function that mounts it anew with other options."""
+    """Give a directory a file system of its own, and a function that remounts it with other options."""
     directory.mkdir(parents=True, exist_ok=True)
 
     def mount(options: str) -> None:
@@ -75,17 +75,17 @@ def test_each_stage_fails_to_write_and_is_killed_and_is_resumed(faulty):
     shutil.rmtree(faulty.results)
     shutil.rmtree(faulty.directory / ".snakemake")
     faulty.fault(limits=halves(faulty.undisturbed / "results"), kill=list(STAGES))
-    told: list[str] = []
+    named: list[str] = []
     for _ in range(20):
         run = faulty.run("--keep-going", "--retries", "1", *ALL)
-        told.extend(re.findall(r"ERROR (\S+): cannot be written: File too large", run.output))
+        named.extend(re.findall(r"ERROR (\S+): cannot be written: File too large", run.output))
         assert "Traceback" not in run.output
         faulty.check_files()
         if run.code == 0:
             break
     assert run.code == 0, run.output
     for stage, patterns in STAGES.items():
-        assert any(Path(path).match(f"results/{pattern}") for path in told for pattern in patterns), stage
+        assert any(Path(path).match(f"results/{pattern}") for path in named for pattern in patterns), stage
     assert {p.name for p in faulty.memory.glob("killed *")} == {f"killed {stage}" for stage in STAGES}
     # What was done was not done again, and all of it is there.
     done = Counter((faulty.memory / "done").read_text().split())
@@ -229,14 +229,14 @@ def test_an_input_is_replaced_after_it_was_cleaned(faulty):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "wanted"),
     [
         (lambda path: write_input(path, seed=99), "changed while it was read"),
         (lambda path: path.unlink(), "no such file"),
     ],
     ids=["replaced", "removed"],
 )
-def test_an_input_changes_while_it_is_read(faulty, change, told):
+def test_an_input_changes_while_it_is_read(faulty, change, wanted):
     faulty.remove(*FROM_LAST_INPUT)
     faulty.fault(hold_at=INPUTS[2])
     with faulty.running(ARRAY) as running:
@@ -244,7 +244,7 @@ def test_an_input_changes_while_it_is_read(faulty, change, told):
         run = running.finish()
     assert run.code == 1
     assert "Traceback" not in run.output
-    assert f"{INPUTS[2]}: {told}" in run.output
+    assert f"{INPUTS[2]}: {wanted}" in run.output
     faulty.check_files()
     assert not (faulty.results / "clean/jj/batch_0001.h5").exists()
     shutil.copy2(faulty.undisturbed / INPUTS[2], faulty.directory / INPUTS[2])

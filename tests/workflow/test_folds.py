@@ -111,12 +111,12 @@ def test_folds_by_an_expression(finished, ntuples):
 
 
 @pytest.mark.parametrize(
-    ("fold_by", "told"),
+    ("fold_by", "wanted"),
     [("pt", "split.fold_by: (pt) % 3 is no integer"), ("DeepCSV_jetNSelectedTracks // 0", "is missing for")],
 )
-def test_what_is_no_fold(ntuples, tmp_path, fold_by, told):
+def test_what_is_no_fold(ntuples, tmp_path, fold_by, wanted):
     config = runs.changed(ntuples.config, {"split": {"folds": 3, "fold_by": fold_by}})
-    with pytest.raises(JetmillError, match=re.escape(told)):
+    with pytest.raises(JetmillError, match=re.escape(wanted)):
         run_in_process(config | {"output_dir": str(tmp_path / "results")}, last="clean")
 
 

@@ -117,7 +117,7 @@ def test_a_file_that_is_none_of_the_job_s_and_one_made_outside_of_jobs_carry_non
     assert digest_in("results/scratch.h5") == digest_in("results/a.h5") == ""
 
 
-def test_what_cannot_be_read_is_told_from_what_carries_none(tmp_path):
+def test_what_cannot_be_read_is_distinguished_from_what_carries_none(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"no HDF5")
     (tmp_path / "a.json").write_text("[]")
     (tmp_path / "a.png").write_bytes(b"picture")

@@ -110,7 +110,7 @@ def split_rows(study):
 
 
 def rows_of(study, outputs: np.ndarray) -> np.ndarray:
-    """Return the row in the study of each jet, found by its four tagger outputs, which are carried exactly."""
+    """Return the row in the study of each jet, found by its four tagger outputs, which pass through unchanged."""
     place = {tuple(row): number for number, row in enumerate(study["outputs"].tolist())}
     return np.array([place[tuple(row)] for row in outputs.astype(np.float64).tolist()])
 

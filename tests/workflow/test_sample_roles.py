@@ -138,7 +138,7 @@ def test_fewer_test_jets_than_the_limit_are_all_there(finished, plain):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"samples": {"top": ["test"], "jj": ["val"]}}, "samples: splits: no sample has jets for training"),
         (
@@ -155,8 +155,8 @@ def test_fewer_test_jets_than_the_limit_are_all_there(finished, plain):
         ({"samples": {"top": ["tests"]}}, "Did you mean 'test'?"),
     ],
 )
-def test_roles_that_cannot_be(ntuples, changes, told):
+def test_roles_that_cannot_be(ntuples, changes, expected):
     changes = changes | {"samples": with_splits(ntuples, **changes["samples"])}
     with pytest.raises(JetmillError) as error:
         load(runs.changed(ntuples.config, changes))
-    assert told in str(error.value)
+    assert expected in str(error.value)
