@@ -26,10 +26,11 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/python -m ruff format .
 	$(VENV)/bin/python -m snakefmt Snakefile workflow
 
-# The pages and the schema that are made from the code (docs/config.md, docs/transforms.md, config/schema.json), and
+# The pages and the schema that are made from the code (docs/config.md, docs/transforms.md, config/schema.json, docs/images), and
 # the documentation site: open site/index.html.
 docs: $(VENV)/installed-docs
 	$(VENV)/bin/python -m jetmill.config.reference
+	$(VENV)/bin/python docs/figures.py
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
