@@ -208,8 +208,12 @@ def jets_of_keys(source: PartSpec, balance_file: h5py.File, n_ranges: int) -> np
 def _selected_rows(source: PartSpec, balance_file: h5py.File) -> Iterator[tuple[CleanedBatch, slice, SelectedRows]]:
     """Yield each batch of a part, rows of each group in the range of keys, and how often each is taken."""
     split = SPLITS.index(split_of(source.output))
+    tables_of = {
+        sample: SelectionTables.read(balance_file, source.output, sample)
+        for sample in {batch.sample for batch in source.batches}
+    }
     for listed in source.batches:
-        tables = SelectionTables.read(balance_file, source.output, listed.sample)
+        tables = tables_of[listed.sample]
         with listed.open() as batch:
             # A batch without any still says which columns there are.
             groups = batch.rows_with_keys(split, *source.slice_of_keys) or [slice(0, 0)]

@@ -21,7 +21,10 @@ from jetmill.files import (
 )
 from jetmill.splitting import EACH_ITS_OWN, SPLITS, Groups
 
-_ADVICE = "Remove it and every batches.json that lists it, and start again: Snakemake then rebuilds them"
+ADVICE = "Remove it and every batches.json that lists it, and start again: Snakemake then rebuilds them"
+
+# A search for a key ends with reading so many.
+KEYS_AT_ONCE = 4096
 
 
 def write_batch(
@@ -71,7 +74,7 @@ class Batch(AbstractContextManager["Batch"]):
                 f"{path}: is gone; remove every batches.json that lists it, and start again: Snakemake then rebuilds it"
             ) from None
         except OSError as error:
-            raise JetmillError(f"{path}: damaged ({first_line(error)}). {_ADVICE}") from None
+            raise JetmillError(f"{path}: damaged ({first_line(error)}). {ADVICE}") from None
         with self._damage_named():
             check_attributes(self._file)
             self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
@@ -79,7 +82,7 @@ class Batch(AbstractContextManager["Batch"]):
             check(path, self._file.attrs.get(MADE_FROM))
 
     def _damage_named(self) -> AbstractContextManager[None]:
-        return hdf5_damage_named(self.path, _ADVICE)
+        return hdf5_damage_named(self.path, ADVICE)
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
@@ -102,15 +105,17 @@ class Batch(AbstractContextManager["Batch"]):
     def rows_with_keys(self, split: int, part: int, n_parts: int) -> "list[slice[int, int]]":
         """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""
         ends = [-(-part * 2**64 // n_parts), -(-(part + 1) * 2**64 // n_parts)]
-        with self._damage_named():
-            keys = self._file[KEY.path]
-            return [slice(*(_first_row(keys, rows, end) for end in ends)) for rows in self.rows(split)]
+        return [slice(*(self._first_row(rows, end) for end in ends)) for rows in self.rows(split)]
 
     def read(self, column: Column, rows: slice = slice(None)) -> np.ndarray:
         """Read consecutive rows of a column, as `as_read` returns them."""
+        return as_read(column, self.values(column, rows), self._types)
+
+    def values(self, column: Column, rows: slice) -> np.ndarray:
+        """Read consecutive rows of a column as they are stored."""
         with self._damage_named():
-            values = self._file[column.path][rows]
-        return as_read(column, values, self._types)
+            values: np.ndarray = self._file[column.path][rows]
+        return values
 
     def constituents(self, collection: str, rows: slice) -> tuple[np.ndarray, slice]:
         """Return how many constituents each of consecutive jets has, int64 (n,), and the rows that hold them."""
@@ -125,21 +130,22 @@ class Batch(AbstractContextManager["Batch"]):
                 codes[rows] = split
         return codes
 
+    def _first_row(self, rows: "slice[int, int]", key: int) -> int:
+        """Return the first row whose key is at least `key`, reading O(log n) keys of the file."""
+        low, high = rows.start, rows.stop
+        while high - low > KEYS_AT_ONCE:
+            middle = (low + high) // 2
+            if int(self.values(KEY, slice(middle, middle + 1))[0]) < key:
+                low = middle + 1
+            else:
+                high = middle
+        if key > np.iinfo(np.uint64).max:
+            return high
+        return low + int(np.searchsorted(self.values(KEY, slice(low, high)), np.uint64(key)))
+
 
 def in_blocks(groups: "Iterable[slice[int, int]]", n: int) -> "Iterator[slice[int, int]]":
     """Yield the rows of groups, at most `n` consecutive ones at a time."""
     for rows in groups:
         for start in range(rows.start, rows.stop, n):
             yield slice(start, min(start + n, rows.stop))
-
-
-def _first_row(keys: h5py.Dataset, rows: "slice[int, int]", key: int) -> int:
-    """Return the first row whose key is at least `key`, reading O(log n) keys of the file."""
-    low, high = rows.start, rows.stop
-    while low < high:
-        middle = (low + high) // 2
-        if int(keys[middle]) < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low

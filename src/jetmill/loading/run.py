@@ -1,12 +1,13 @@
 """What streams need of a run: configuration, balance tables, scalers and cleaned batches."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jetmill.columns.batch_list import CleanedBatch, read_batch_list
+from jetmill.columns.mapped_batch import MappedCleanedBatch
 from jetmill.config.load import load
 from jetmill.config.yaml_files import read_yaml
 from jetmill.errors import JetmillError
@@ -58,7 +59,7 @@ class Run:
     balance: Path
     tables: Tables
     scalers: Mapping[str, Mapping[str, Scaler]]
-    batches: list[CleanedBatch]
+    batches: Sequence[CleanedBatch]
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Run":
@@ -77,7 +78,7 @@ class Run:
         listed = read_batch_list(batches)
         if gone := [batch.path for batch in listed if not Path(batch.path).exists()]:
             raise JetmillError(f"{gone[0]}: no such file; `snakemake --cores 8 {gone[0]}` makes it")
-        return cls(config, balance, tables, read_scalers(scalers), listed)
+        return cls(config, balance, tables, read_scalers(scalers), [*map(MappedCleanedBatch.of, listed)])
 
     @property
     def types(self) -> dict[str, str]:

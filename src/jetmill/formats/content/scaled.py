@@ -269,7 +269,7 @@ def _scale(
     inputs = np.empty((n_rows, len(scalers)), dtype=np.float32)
     is_default = np.empty((n_rows, len(scalers)), dtype=bool)
     start = 0
-    for of_batch in columns:
+    for of_batch in _together(columns):
         stop = start + len(of_batch[0])
         for first in range(start, stop, BLOCK_ROWS):
             place = slice(first, min(first + BLOCK_ROWS, stop))
@@ -277,6 +277,24 @@ def _scale(
             inputs[place], is_default[place] = scale_rows(block, list(scalers.values()))
         start = stop
     return inputs, is_default
+
+
+def _together(columns: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Yield the columns of small batches together, until they have `BLOCK_ROWS` rows."""
+    waiting: list[list[np.ndarray]] = []
+    n_rows = 0
+    for of_batch in columns:
+        if waiting and n_rows + len(of_batch[0]) > BLOCK_ROWS:
+            yield _concatenated(waiting)
+            waiting, n_rows = [], 0
+        waiting.append(of_batch)
+        n_rows += len(of_batch[0])
+    if waiting:
+        yield _concatenated(waiting)
+
+
+def _concatenated(batches: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
+    return batches[0] if len(batches) == 1 else [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def _applied(scalers: Mapping[str, Scaler]) -> dict[str, list[Any]]:
