@@ -103,7 +103,14 @@ class Plan:
         """All batches, sample by sample."""
         size = self.config.input.files_per_batch
         return [
-            InputBatch(sample, f"{start // size:04d}", files, start, self._checksums_of(sample, files))
+            InputBatch(
+                sample,
+                f"{start // size:04d}",
+                files,
+                start,
+                self._checksums_of(sample, files),
+                self.config.samples[sample].truth,
+            )
             for sample, of_sample in self.files.items()
             for start in range(0, len(of_sample), size)
             for files in [tuple(of_sample[start : start + size])]
@@ -154,10 +161,18 @@ class Plan:
         return (*outputs, VAL_RESAMPLED) if self.config.balance.resampling.validation else outputs
 
     def _per_sample(self, splits: Sequence[str]) -> tuple[str, ...]:
-        """Return splits, with an output for each sample in place of test if so asked."""
-        of_samples = [TEST_OF + name for name, sample in self.config.samples.items() if "test" in sample.splits]
-        per_sample = self.config.write.test_per_sample
-        return tuple(o for split in splits for o in (of_samples if split == "test" and per_sample else [split]))
+        """Return splits, with an output for each sample in place of test if so asked, or beside it without truth."""
+        samples, per_sample = self.config.samples, self.config.write.test_per_sample
+        test = [
+            *(["test"] if not per_sample and any(self.samples_with_truth.values()) else []),
+            *(TEST_OF + n for n, s in samples.items() if "test" in s.splits and (per_sample or not s.truth)),
+        ]
+        return tuple(o for split in splits for o in (test if split == "test" else [split]))
+
+    @property
+    def samples_with_truth(self) -> dict[str, bool]:
+        """All samples, and whether their jets have classes."""
+        return {name: sample.truth for name, sample in self.config.samples.items()}
 
     @cached_property
     def range_numbers(self) -> list[str]:
@@ -175,7 +190,7 @@ class Plan:
     def parts(self, output: str) -> list[str]:
         """Return the numbers of the parts of an output, with leading zeros."""
         by_batch = self.config.write.shuffle == "batch"
-        samples = samples_of(output, [*self.config.samples])
+        samples = samples_of(output, self.samples_with_truth)
         n_batches = sum(batch.sample in samples for batch in self.batches)
         n = n_batches if by_batch else getattr(self.config.write.parts, split_of(output))
         return [f"{number:04d}" for number in range(n)]

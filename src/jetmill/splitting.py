@@ -36,9 +36,11 @@ def split_of(output: str) -> str:
     return "val" if output == VAL_RESAMPLED else "test" if output.startswith(TEST_OF) else output
 
 
-def samples_of(output: str, samples: Sequence[str]) -> list[str]:
-    """Return the samples that an output takes its jets from."""
-    return [sample for sample in samples if output == TEST_OF + sample] if output.startswith(TEST_OF) else [*samples]
+def samples_of(output: str, samples: Mapping[str, bool]) -> list[str]:
+    """Return the samples that an output takes its jets from; those without truth (False) have their own."""
+    if output.startswith(TEST_OF):
+        return [sample for sample in samples if output == TEST_OF + sample]
+    return [sample for sample, truth in samples.items() if truth]
 
 
 def groups_of_fold(fold: int, folds: int) -> Groups:

@@ -160,7 +160,7 @@ def try_batches(
 
 
 def _try(plan: Plan, settings: CleanSettings, variation: str, sample: str, path: str, number: int) -> Trial:
-    cleaner = Cleaner(settings, sample)
+    cleaner = Cleaner(settings, sample, truth=plan.config.samples[sample].truth)
     counts, pieces, n_entries = cleaner.no_counts, [], 0
     with cleaner.open(path, number) as file:
         for chunk, columns, of_chunk in file.chunks():
@@ -168,9 +168,9 @@ def _try(plan: Plan, settings: CleanSettings, variation: str, sample: str, path:
             counts += of_chunk
             n_entries = int(chunk.entry[-1]) + 1 if len(chunk.entry) else n_entries
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}
-    row = np.arange(len(columns[LABEL]) if columns else 0)
-    training = np.ones(len(row), dtype=bool)
-    if columns and settings.split.folds is None:
+    row, trains = np.arange(len(columns[LABEL]) if columns else 0), "train" in plan.config.samples[sample].splits
+    training = np.full(len(row), trains)
+    if columns and trains and settings.split.folds is None:
         training = group_codes(columns.__getitem__, settings, row, len(row)) == TRAIN
     read_all = settings.input.max_jets_per_file is None or int(counts.flow[0]) < settings.input.max_jets_per_file
     trial = Trial(variation, sample, path, cleaner.cutflow, counts, n_entries, read_all, columns, training)

@@ -27,7 +27,7 @@ FULL = {
     "replace": False,
     "samples": {
         "tt": {"toy": {"process": "ttbar", "files": 2, "jets": 100}},
-        "qcd": {"files": ["input.root"], "checksums": "SHA256SUMS", "splits": ["train", "test"]},
+        "qcd": {"files": ["input.root"], "checksums": "SHA256SUMS", "splits": ["train", "test"], "truth": True},
     },
     "input": {
         "format": "root",

@@ -27,4 +27,4 @@ def write_batch(path, whole_columns, attributes):
     whole_columns = {at(name): values for name, values in whole_columns}
     shapes = {c: (len(values), values.dtype) for c, values in whole_columns.items()}
     pieces = ((c, 0, values) for c, values in whole_columns.items())
-    batch_file.write_batch(path, shapes, pieces, {"types": Types().as_json()} | attributes)
+    batch_file.write_batch(path, shapes, pieces, {"types": Types().as_json(), "truth": True} | attributes)

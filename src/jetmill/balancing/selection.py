@@ -54,7 +54,7 @@ class PartSpec:
         batches: slice = slice(None),
     ) -> "PartSpec":
         """Return a part that is drawn from some of the batches of the samples of an output."""
-        samples = samples_of(output, [*{batch.sample: None for batch in listed}])
+        samples = samples_of(output, {batch.sample: batch.truth for batch in listed})
         return cls(output, slice_of_keys, [batch for batch in listed if batch.sample in samples][batches])
 
 

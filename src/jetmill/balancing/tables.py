@@ -10,7 +10,7 @@
 |---|---|---|
 | ``counts/<sample>``, ``outside/<sample>`` | as in bins | jets there are |
 | ``kept/<output>`` | int64 (n_classes, *bins) | jets that are written to an output, ``train`` or ``val_resampled`` |
-| | int64 (n_classes,) | or one with a limit |
+| | int64 (n_classes,) | or one with a limit; (1,) for one without truth |
 | ``limit/<output>`` | uint64 (1,) | only jets below this selection key are in the output; absent if all are |
 | ``repeats/<output>/<sample>`` | int64 (n_classes, *bins) | how often each jet is taken; absent without resampling |
 | ``threshold/<output>/<sample>`` | uint64 (n_classes, *bins) | and once more below this selection key |
@@ -53,7 +53,8 @@ def of_samples(file: h5py.File, group: str) -> dict[str, Any]:
 def cleaned_jets(balance_file: h5py.File, output: str = "") -> np.ndarray:
     """Return the jets, inside the bins and outside, of the samples of an output, int64 (n_splits, n_classes)."""
     tables, outside = of_samples(balance_file, COUNTS), of_samples(balance_file, OUTSIDE)
-    found = [tables[s].sum(axis=tuple(range(2, tables[s].ndim))) + outside[s] for s in samples_of(output, [*tables])]
+    samples = samples_of(output, dict.fromkeys(tables, True))
+    found = [tables[s].sum(axis=tuple(range(2, tables[s].ndim))) + outside[s] for s in samples]
     jets: np.ndarray = sum(found)
     return jets
 
@@ -65,7 +66,10 @@ def outside_jets(balance_file: h5py.File) -> np.ndarray:
 
 
 def written_jets(balance_file: h5py.File, output: str) -> tuple[np.ndarray, int]:
-    """Return the jets of a whole output, int64 (n_classes,), and how many of them are different ones."""
+    """Return the jets of a whole output, int64 (n_classes,), and how many of them are different ones.
+
+    Of an output without truth it is the number of its jets, (1,).
+    """
     if f"{KEPT}/{output}" in balance_file:
         table = balance_file[f"{KEPT}/{output}"][()]
         kept, times = table.reshape(len(table), -1).sum(axis=1), f"{REPEAT_HISTOGRAM}/{output}"

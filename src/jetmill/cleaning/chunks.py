@@ -28,7 +28,7 @@ class JetChunk:
     kept : ndarray of bool, shape (n_jets,)
         Which jets of the chunk pass the cuts and have a class.
     label : ndarray of int16, shape (n_jets,)
-        Position of the class, -1 for jets of none.
+        Position of the class, -1 for jets of none, `NO_CLASS` in samples without truth.
     flow
         Number of jets that were read, after each cut, and in a class.
     ambiguous

@@ -33,8 +33,15 @@ Columns = dict[Column, np.ndarray]
 class Cleaner:
     """The steps of cleaning, in their order, for the files of a sample.
 
+    Parameters
+    ----------
+    truth
+        Whether the jets of the sample have classes.
+
     Attributes
     ----------
+    settings
+        Those of the sample.
     own_types
         Types of the columns that no file has.
     cutflow
@@ -45,9 +52,10 @@ class Cleaner:
         Collection to its steps, for constituents of the jets that are kept.
     """
 
-    def __init__(self, settings: CleanSettings, sample: str):
+    def __init__(self, settings: CleanSettings, sample: str, *, truth: bool = True):
+        settings = settings if truth else settings.without_truth()
         jets, used = settings.jets, settings.used_variables
-        self._settings, self._sample = settings, sample
+        self.settings, self._sample = settings, sample
         self._columns = _columns_of_jets(settings)
         varying = None if settings.variation is None else Varying(settings, sample)
         self._collections = {name: Collection(name, settings, varying) for name in settings.constituents}
@@ -74,15 +82,15 @@ class Cleaner:
             "transforms": partial(of_jets.transform, steps=load_steps(jets.transforms)),
             "networks": partial(of_jets.evaluate, networks=networks),
             "cuts": partial(of_jets.cut, cuts=jets.select),
-            "classes": partial(of_jets.classify, classes=classes),
+            "classes": partial(of_jets.classify, classes=classes) if classes else of_jets.keep_without_class,
         }
         self.constituent_steps = {name: self._steps_of(name) for name in settings.constituents}
 
     def _steps_of(self, name: str) -> dict[str, Callable[[ConstituentChunk], None]]:
-        settings, jet_names = self._settings.constituents[name], self._settings.jet_variables_of(name)
+        settings, jet_names = self.settings.constituents[name], self.settings.jet_variables_of(name)
         networks = [
             (n, ConstituentNetwork(n.file, name, n.variables, n.slots or settings.max))
-            for n in self._settings.networks_of(name)
+            for n in self.settings.networks_of(name)
         ]
         # `Collection` reads them, marks missing values, converts units and varies them before.
         return {
@@ -113,7 +121,7 @@ class Cleaner:
         JetmillError
             If it does not hold what the configuration names.
         """
-        settings = self._settings
+        settings = self.settings
         with open_source(path, settings.input, settings.constituents) as source:
             types = column_types(path, source, settings, self._columns, self._read, self._read_of_constituents)
             yield CleanedFile(self, source, number, types)
@@ -121,7 +129,7 @@ class Cleaner:
     @property
     def types_without_files(self) -> dict[Column, np.dtype]:
         """Types of the columns of a batch without any file that can be read."""
-        return types_without_files(self._settings, self._columns)
+        return types_without_files(self.settings, self._columns)
 
     @property
     def no_counts(self) -> Counts:
@@ -135,7 +143,7 @@ class Cleaner:
 
     def clean(self, chunk: Chunk, number: int) -> tuple[Columns, Counts]:
         """Return the columns of the jets of a chunk that are kept, and the counts."""
-        jets = JetChunk(chunk, number, Table(self._settings.jets.missing, self._settings.jets.missing.slots))
+        jets = JetChunk(chunk, number, Table(self.settings.jets.missing, self.settings.jets.missing.slots))
         for jet_step in self.jet_steps.values():
             jet_step(jets)
         columns: Columns = {}
@@ -152,9 +160,9 @@ class Cleaner:
 
     def _columns_of(self, jets: JetChunk) -> Columns:
         """Return the columns of the jets that are kept."""
-        kept, made, split = jets.kept, self._settings.made, self._settings.split
+        kept, made, split = jets.kept, self.settings.made, self.settings.split
         columns = {LABEL: jets.label[kept].astype(np.uint8)}
-        columns[KEY] = keys(self._settings.seed, "order", self._sample, of=jets.identity(kept))
+        columns[KEY] = keys(self.settings.seed, "order", self._sample, of=jets.identity(kept))
         for key, text in split.conditions.items():
             columns[split_expression(key)] = where(Expression(text), jets.table.variables, missing=False)
         for key, text in split.remainders.items():
@@ -169,7 +177,7 @@ class Cleaner:
             if column.kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL):
                 columns[column], n = pass_through(columns[column], keep_infinite=column.kind is Kind.SPECTATOR)
                 jets.table.lost[f"{name} of {column.kind.value}"] += n
-        for label in self._settings.jets.additional_labels:
+        for label in self.settings.jets.additional_labels:
             if label.values:
                 column = Column(Kind.ADDITIONAL_LABEL, label.name)
                 columns[column] = new_values(columns[column], label.values)

@@ -8,6 +8,7 @@ import numpy as np
 from jetmill.cleaning.chunks import JetChunk
 from jetmill.cleaning.cuts import apply_cuts, find_classes
 from jetmill.cleaning.transforms import LoadedStep
+from jetmill.labels import NO_CLASS
 from jetmill.ragged import position_in_jet, sort_in_jet
 from jetmill.settings.jets import Cut, NeuralNetwork
 from jetmill.variables.expressions import Expression
@@ -68,6 +69,16 @@ def classify(jets: JetChunk, *, classes: Sequence[str | None]) -> None:
     """Find the class of each jet, and drop jets that have none or do not pass the cuts."""
     jets.label, jets.ambiguous = find_classes(jets.table.variables, classes, len(jets))
     jets.kept = jets.kept & (jets.label >= 0)
+    _keep(jets)
+
+
+def keep_without_class(jets: JetChunk) -> None:
+    """Drop jets that do not pass the cuts; none has a class."""
+    jets.label = np.full(len(jets), NO_CLASS, dtype=np.int16)
+    _keep(jets)
+
+
+def _keep(jets: JetChunk) -> None:
     jets.flow.append(int(jets.kept.sum()))
     jets.table.keep(jets.kept)
 

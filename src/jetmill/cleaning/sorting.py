@@ -40,13 +40,14 @@ def sort_jets(buffer: ColumnBuffer, settings: CleanSettings) -> Sorted:
         If no type holds all values of a column.
     """
     blocks, group_of = buffer.blocks(), _groups(buffer, settings)
-    n_classes, n_groups = len(settings.classes), len(settings.split.group_names)
+    n_classes, n_groups = len(settings.class_names), len(settings.split.group_names)
     classes = np.zeros((n_groups, n_classes), dtype=np.int64)
     # For jets (None) and each collection: rows of each block in each group.
     sizes = {of: np.zeros((len(blocks), n_groups), dtype=np.int64) for of in (None, *settings.constituents)}
     for number, block in enumerate(blocks):
         group = group_of(block)
-        of_class = group * np.int64(n_classes) + block.read(LABEL)
+        # Without truth all jets are of one class.
+        of_class = group * np.int64(n_classes) + np.minimum(block.read(LABEL), n_classes - 1)
         classes += np.bincount(of_class, minlength=classes.size).reshape(classes.shape)
         sizes[None][number] = np.bincount(group, minlength=n_groups)
         for collection in settings.constituents:

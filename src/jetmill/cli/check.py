@@ -1,6 +1,7 @@
 """``jetmill check``: what can be known of a run in seconds."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from jetmill.config.yaml_files import read_merged
 from jetmill.errors import JetmillError
 from jetmill.formats.registry import FORMATS
 from jetmill.inspection.tables import entries
+from jetmill.labels import count_classes
 from jetmill.plan import Plan
 from jetmill.sources.remote import is_remote
 from jetmill.trial import JETS, Trial, first_batches, try_batches
@@ -66,8 +68,8 @@ def _of_sample(plan: Plan, trial: Trial) -> Iterator[str]:
     yield f"{trial.sample}: {how} {trial.counts.flow[0]} jets of {of}"
     for title, left in zip(trial.cutflow, trial.counts.flow.tolist(), strict=True):
         yield f"{left:12d} jets  {title}"
-    per_class = np.bincount(trial.labels, minlength=len(plan.config.classes))
-    yield " " * 14 + ", ".join(f"{name} {n}" for name, n in zip(plan.config.classes, per_class.tolist(), strict=True))
+    per_class = count_classes(trial.labels, list(plan.config.classes))
+    yield " " * 14 + ", ".join(f"{name} {n}" for name, n in per_class.items())
     for name, (read, selected, kept) in trial.counts.constituents.items():
         yield f"{read:12d} {name}, {selected} selected, {selected - kept} truncated"
 
@@ -89,13 +91,13 @@ def _of_bins(trials: Sequence[Trial], axes: Sequence[Axis]) -> Iterator[str]:
 
 def _warnings(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
     """Yield what may be wrong, though a few jets cannot tell."""
-    classes = np.zeros(len(plan.config.classes), dtype=np.int64)
+    classes: Counter[str] = Counter()
     for trial in trials:
-        classes += np.bincount(trial.labels, minlength=len(classes))
+        classes.update(count_classes(trial.labels, list(plan.config.classes)))
         if not len(trial.labels):
             yield f"no jet of {trial.path} is left"
     strict = ", unless strict is false" if plan.config.strict else ""
-    if trials and (absent := [name for name, n in zip(plan.config.classes, classes, strict=True) if not n]):
+    if trials and (absent := [name for name in plan.config.classes if not classes[name]]):
         stops = f"; a run without any stops{strict}" if strict else ""
         yield f"no jets of class {', '.join(absent)} among those tried{stops}"
     for name in plan.config.jets.variables:

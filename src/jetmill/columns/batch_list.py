@@ -23,6 +23,8 @@ class CleanedBatch:
     ----------
     sample
         Name of its sample.
+    truth
+        Whether its jets have classes.
     path, bytes
         The column file and its size.
     splits
@@ -52,6 +54,7 @@ class CleanedBatch:
     types: dict[Column, str]
     native: dict[Column, str] = field(default_factory=dict)
     groups: Groups = EACH_ITS_OWN
+    truth: bool = True
 
     def open(self) -> Batch:
         """Open the column file for reading."""
@@ -121,6 +124,7 @@ def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
     with Batch(path) as batch:
         listed = {
             "sample": batch.attribute("sample"),
+            "truth": batch.attribute("truth"),
             "path": str(path),
             "bytes": Path(path).stat().st_size,
             "splits": batch.attribute("splits").tolist(),

@@ -26,6 +26,9 @@ def mismatches(config: Config) -> Problems:
 def _classes(config: Config) -> Problems:
     for name, value in config.classes.items():
         yield from among(f"classes.{name}.samples", value.samples or [], "samples", config.samples)
+        for sample in value.samples or []:
+            if sample in config.samples and not config.samples[sample].truth:
+                yield f"classes.{name}.samples", f"jets of '{sample}', without truth (truth: false), have no class"
 
 
 def _write(config: Config) -> Problems:
@@ -73,6 +76,9 @@ def _split(config: Config) -> Problems:
     samples = config.samples
     if config.split.rule.event and not config.input.event_id:
         yield "split", f"by: {config.split.by} needs input.event_id, which names the event; by: jet does not"
+    for name, sample in samples.items():
+        if not sample.truth and "test" not in config.write.outputs:
+            yield f"samples.{name}", "without truth (truth: false), jets are for testing; write.outputs has no test"
     if config.apply is not None:
         return
     if "train" not in config.write.outputs:

@@ -41,8 +41,7 @@ def write(part: "Part", output: str | Path, *, compression: str, native_types: b
         in_use = np.arange(counts.sum() + 1) < counts.sum()
         values = records({name: typed(collection, name, f.values) for name, f in fields.items()} | {"valid": in_use})
         rows[collection] = Ragged(values, counts, length)
-    by_class = dict(zip(classes, part.written.tolist(), strict=True))
-    of_file = {"unique_jets": part.unique, "jet_counts": json.dumps(by_class), "dsids": json.dumps([])}
+    of_file = {"unique_jets": part.unique, "jet_counts": json.dumps(part.written), "dsids": json.dumps([])}
     write_rows(output, rows, part.order, {"jets": {FLAVOUR: classes}, "/": of_file}, {}, compression)
 
 

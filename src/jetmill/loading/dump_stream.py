@@ -58,7 +58,9 @@ class DumpStream:
         return in_batches(self._chunks(), repeat(self.batch_size), self._run.types)
 
     def _chunks(self) -> Iterator[tuple[dict[str, Rows], np.ndarray]]:
-        run, cleaner = self._run, Cleaner(self._run.config.cleaning, self._sample)
+        run, truth = self._run, self._run.config.samples[self._sample].truth
+        cleaner, content = Cleaner(run.config.cleaning, self._sample, truth=truth), run.config.content
+        content = content if truth else content.without_truth()
         axes = [Axis(name, edges) for name, edges in run.tables.edges.items()]
         for number, path in enumerate(self._files):
             with cleaner.open(path, number) as file:
@@ -71,7 +73,7 @@ class DumpStream:
                     columns = {column: as_read(column, values, types) for column, values in cleaned.items()}
                     bin_index = find_bins([columns[variable(axis.variable)] for axis in axes], axes)
                     jets = _InMemory(self._sample, columns[LABEL], bin_index, columns)
-                    rows = scaled_rows([jets], run.tables, run.scalers, run.config.content)
+                    rows = scaled_rows([jets], run.tables, run.scalers, content)
                     order = generator(self._seed, "dump", path, int(chunk.entry[0])).permutation(len(jets))
                     yield rows, order
 

@@ -127,4 +127,7 @@ class Stream:
             selected = list(select_jets(self._part(k, n_slices), file))
         salt = generator(self._seed, "order", epoch).integers(2**64, dtype=np.uint64)
         order = np.argsort(mix(np.concatenate([p.order for p in selected]) ^ salt), kind="stable")
-        return scaled_rows(selected, run.tables, run.scalers, run.config.content), order
+        content = run.config.content
+        if not all(jets.batch.truth for jets in selected):
+            content = content.without_truth()
+        return scaled_rows(selected, run.tables, run.scalers, content), order

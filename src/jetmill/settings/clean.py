@@ -1,8 +1,10 @@
 """The settings that cleaned columns depend on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from jetmill.labels import DATA
 from jetmill.settings.classes import Class
 from jetmill.settings.constituents import Constituents
 from jetmill.settings.input import Input
@@ -12,6 +14,8 @@ from jetmill.settings.systematics import Systematics
 from jetmill.settings.types import REST
 from jetmill.variables.expressions import Expression, count_of
 from jetmill.variables.transforms import JET_TRANSFORMS
+
+Defining = TypeVar("Defining", Jets, Constituents)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class InputBatch:
         Position of the first file in the list of the sample.
     checksums
         File to algorithm to the expected checksum, where known.
+    truth
+        Whether the jets of the sample have classes.
     """
 
     sample: str
@@ -33,6 +39,7 @@ class InputBatch:
     files: tuple[str, ...]
     first_file: int
     checksums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    truth: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,23 @@ class CleanSettings:
     event_weights: tuple[str, ...]
     files: dict[str, str]
     variation: Systematics | None = None
+
+    def without_truth(self) -> "CleanSettings":
+        """Return the settings for samples without truth: no classes, labels, event weights and what only these need."""
+
+        def of_collection(name: str) -> Constituents:
+            of, needed = replace(self.constituents[name], labels=()), self._inputs_of_networks(name)
+            return _without_unused(of, lambda rest: [*rest.variables, *rest.used, *needed])
+
+        constituents = {name: of_collection(name) for name in self.constituents}
+        bare = replace(self, classes=(), class_names=(DATA,), event_weights=(), constituents=constituents)
+
+        def used(jets: Jets) -> list[str]:
+            return [*replace(bare, jets=jets).used_variables, *jets.spectators]
+
+        jets = _without_unused(replace(self.jets, additional_labels=()), used)
+        units = {name: factor for name, factor in jets.units.items() if name in used(jets)}
+        return replace(bare, jets=replace(jets, units=units))
 
     @property
     def made(self) -> list[str]:
@@ -115,3 +139,11 @@ class CleanSettings:
 
     def _inputs_of_networks(self, collection: str) -> list[str]:
         return [name for network in self.networks_of(collection) for name in network.variables]
+
+
+def _without_unused(of: Defining, used: Callable[[Defining], list[str]]) -> Defining:
+    """Return a section without the definitions that nothing uses; `used` says what the others use."""
+    for name in reversed(of.define):
+        rest = replace(of, define={key: text for key, text in of.define.items() if key != name})
+        of = of if name in used(rest) else rest
+    return of

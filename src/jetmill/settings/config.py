@@ -15,7 +15,7 @@ from jetmill.settings.content import Content
 from jetmill.settings.input import Input, names_of_format
 from jetmill.settings.jets import Jets
 from jetmill.settings.report import Report
-from jetmill.settings.samples import Sample
+from jetmill.settings.samples import Samples
 from jetmill.settings.scaling import Scaling, ScalingRules
 from jetmill.settings.split import Split
 from jetmill.settings.systematics import Systematics
@@ -42,7 +42,7 @@ class Config:
     strict: bool = True
     """Whether a class without jets, or a variable that is constant or always missing, is an error instead of a
     warning."""
-    samples: Annotated[dict[Name, Sample], MinLen(1)]
+    samples: Annotated[Samples, MinLen(1)]
     """The physics processes: {name: {files: ...}}."""
     input: Annotated[Input, Before(names_of_format)] = Input()
     """How input files are read."""

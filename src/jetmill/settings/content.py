@@ -1,7 +1,7 @@
 """What the configuration wants in a part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,7 @@ class Content:
     conditional: Sequence[str]
     targets: Sequence[str]
     precision: str
+
+    def without_truth(self) -> "Content":
+        """Return what a part of a sample without truth holds."""
+        return replace(self, event_weights=(), targets=(), labels={name: {} for name in self.labels})

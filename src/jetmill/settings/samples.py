@@ -1,10 +1,10 @@
 """Section ``samples``: the physics processes and their input files."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import FileText, NumberOfFiles, OneOf, PathText, no_repeats, section
+from jetmill.settings.types import Before, FileText, Name, NumberOfFiles, OneOf, PathText, no_repeats, section
 
 
 @section
@@ -37,9 +37,24 @@ class Sample:
     """Splits that jets of the sample may be in. Those that the section split puts elsewhere go to the first one listed:
     [test] uses the whole sample for testing, [train, val] its test jets for training. A change reads no input again."""
 
+    truth: bool = True
+    """Whether the jets have classes. Without truth, as in collision data, jets get label 255 and are written to
+    test_<sample> alone, without additional_labels, labels of constituents and event weights; what only these and the
+    classes need is not read. Scalers, weights and counts of classes do not know these jets."""
+
     def __post_init__(self) -> None:
         no_repeats("splits", self.splits)
+        if not self.truth and self.splits != ("test",):
+            raise ValueError("without truth (truth: false), jets are for testing only; leave out splits")
         if (self.files is None) == (self.toy is None):
             raise ValueError("give either files or toy")
         if self.checksums is not None and self.toy is not None:
             raise ValueError("checksums are for files; those of a toy are made by the run")
+
+
+def test_alone(raw: Any) -> Any:
+    """Fill in the splits of a sample without truth."""
+    return {"splits": ["test"], **raw} if isinstance(raw, dict) and raw.get("truth") is False else raw
+
+
+Samples = dict[Name, Annotated[Sample, Before(test_alone)]]

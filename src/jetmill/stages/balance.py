@@ -45,7 +45,7 @@ from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.settings.balance import Resampling
 from jetmill.settings.stages import BalanceSettings
-from jetmill.splitting import SPLITS, TRAIN, VAL_RESAMPLED, split_of
+from jetmill.splitting import SPLITS, TEST, TEST_OF, TRAIN, VAL_RESAMPLED, split_of
 
 # Jets whose keys are read at a time.
 BLOCK_ROWS = 2**21
@@ -87,8 +87,7 @@ def balance(
             put(file, f"{KEPT}/train", counts[:, TRAIN].sum(axis=0))
             for name in weights:
                 put(file, f"{WEIGHTS}/{name}", old[f"{WEIGHTS}/{name}"][()])
-            for name, n in settings.limits.items():
-                _limit(file, name, PartSpec.from_batches(batches, name, (0, 1)).batches, n, len(classes))
+            _choose_test_jets(file, batches, settings)
             file.attrs[WARNINGS] = json.dumps([])
         logger.info("weights of %s", applied)
         return
@@ -129,8 +128,7 @@ def balance(
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
-        for name, n in settings.limits.items():
-            _limit(file, name, PartSpec.from_batches(batches, name, (0, 1)).batches, n, len(classes))
+        _choose_test_jets(file, batches, settings)
         _warn(split_warnings(SPLITS, cleaned))
         file.attrs[WARNINGS] = json.dumps(warnings)
     for split, n, n_lost in zip(SPLITS, cleaned.sum(axis=1), lost.sum(axis=1), strict=True):
@@ -254,18 +252,28 @@ def _components(resampling: Resampling, samples: Sequence[str], axes: Sequence[A
     ]
 
 
-def _limit(file: h5py.File, output: str, batches: Sequence[CleanedBatch], n: int, n_classes: int) -> None:
-    """Choose `n` jets of an output, those with the smallest selection keys, if it has more."""
-    split = SPLITS.index(split_of(output))
-    if (total := sum(batch.splits[split] for batch in batches)) <= n:
-        return
+def _choose_test_jets(file: h5py.File, batches: Sequence[CleanedBatch], settings: BalanceSettings) -> None:
+    """Choose the test jets of outputs with a limit, and count those of samples without truth, which no table has."""
+    without_truth = {TEST_OF + batch.sample for batch in batches if not batch.truth}
+    for name in {**settings.limits, **dict.fromkeys(sorted(without_truth))}:
+        of_output = PartSpec.from_batches(batches, name, (0, 1)).batches
+        total = sum(batch.splits[TEST] for batch in of_output)
+        n_classes, n = 1 if name in without_truth else len(settings.classes), settings.limits.get(name, total)
+        if total > n:
+            _limit(file, name, of_output, n, total, n_classes)
+        elif name in without_truth:
+            put(file, f"{KEPT}/{name}", np.array([total]))
+
+
+def _limit(file: h5py.File, output: str, batches: Sequence[CleanedBatch], n: int, total: int, n_classes: int) -> None:
+    """Choose `n` of the test jets of an output, those with the smallest selection keys."""
 
     def jets() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield class and selection key of the jets of each batch."""
         for listed in batches:
             with listed.open() as batch:
-                for rows in in_blocks(batch.rows(split), BLOCK_ROWS):
-                    yield batch.read(LABEL, rows), selection_key(batch.read(KEY, rows))
+                for rows in in_blocks(batch.rows(TEST), BLOCK_ROWS):
+                    yield np.minimum(batch.read(LABEL, rows), n_classes - 1), selection_key(batch.read(KEY, rows))
 
     def in_one_group() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return ((np.zeros(len(key), dtype=np.int64), key) for _, key in jets())

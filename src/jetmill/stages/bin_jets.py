@@ -42,6 +42,8 @@ def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinS
         table = counts.setdefault(sample, np.zeros(n_groups * n_bins, dtype=np.int64))
         table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
         weights = sums.setdefault(sample, ExactSums(n_classes * n_bins))
+        if not listed.truth:
+            continue
         used, n_inside = np.zeros(n_bins, dtype=bool), 0
         with listed.open() as batch:
             split = batch.split_codes()

@@ -39,7 +39,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
     JetmillError
         If a branch is missing, or its type is not that of the other files.
     """
-    cleaner = Cleaner(settings, batch.sample)
+    cleaner = Cleaner(settings, batch.sample, truth=batch.truth)
     counts, inputs = cleaner.no_counts, []
     before = {path: _state(path) for path in batch.files}
     with (
@@ -74,6 +74,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
         _log(counts)
         attributes = {
             "sample": batch.sample,
+            "truth": batch.truth,
             "cutflow": list(zip(cleaner.cutflow, counts.flow.tolist(), strict=True)),
             "constituents": {name: counted.tolist() for name, counted in counts.constituents.items()},
             "inputs": inputs,
@@ -82,7 +83,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
         # Snakemake would not notice, since the output is newer than the change.
         if changed := [path for path, state in before.items() if _state(path) != state]:
             raise JetmillError(f"{changed[0]}: changed while it was read; start again when it is complete")
-        _write(output, buffer, settings, attributes)
+        _write(output, buffer, cleaner.settings, attributes)
 
 
 def _check(path: str, expected: Mapping[str, str], settings: CleanSettings) -> dict[str, Any]:

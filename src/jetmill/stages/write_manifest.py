@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -90,6 +91,10 @@ def write_manifest(
     def by_split(counts: np.ndarray) -> dict[str, dict[str, int]]:
         return dict(zip(SPLITS, map(by_class, counts), strict=True))
 
+    without_truth: Counter[str] = Counter()
+    for batch in batches:
+        if not batch.truth:
+            without_truth[batch.sample] += sum(batch.splits)
     constituents = {
         name: {key: sum(batch.constituents[name][i] for batch in batches) for i, key in enumerate(CONSTITUENT_STEPS)}
         for name in batches[0].constituents
@@ -111,6 +116,7 @@ def write_manifest(
             "outside the bins": by_split(outside),
             "training after resampling": by_class(kept),
             "unique training jets": unique,
+            **({"without truth": dict(without_truth)} if without_truth else {}),
         },
         "constituents": constituents,
         "inputs": inputs,
@@ -153,5 +159,5 @@ def _data(path: Path, base: Path, classes: Sequence[str]) -> dict[str, Any]:
         if sources := sources_of(file):
             n_jets = next(iter(datasets(file).values())).shape[0]
             return entry | {"jets": n_jets, "parts": [str((path.parent / s).relative_to(base)) for s in sources]}
-        counts = class_counts(file, found.check, len(classes))
-    return entry | {"jets": int(counts.sum()), "classes": dict(zip(classes, counts.tolist(), strict=True))}
+        counts = class_counts(file, found.check, classes)
+    return entry | {"jets": sum(counts.values()), "classes": counts}

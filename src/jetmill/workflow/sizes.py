@@ -31,7 +31,7 @@ def cleaned_megabytes(
     if not part:
         return _megabytes(path, changed, tuple(plan.config.samples))
     split, batches = SPLITS.index(split_of(output)), plan.sources(part)
-    samples = tuple(samples_of(output, [*plan.config.samples]))
+    samples = tuple(samples_of(output, plan.samples_with_truth))
     megabytes = _megabytes(path, changed, samples, split, batches.start, batches.stop)
     return megabytes / plan.slice_of_keys(output, part)[1]
 

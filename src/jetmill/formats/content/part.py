@@ -11,6 +11,7 @@ from jetmill.balancing.selection import PartSpec, SelectedJets, final_order, sel
 from jetmill.balancing.tables import written_jets
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.scaled import Tables
+from jetmill.labels import DATA, count_classes
 from jetmill.scaling.scalers import Scaler, read_scalers
 from jetmill.settings.content import Content
 
@@ -25,8 +26,8 @@ class Part:
         The jets that it takes from each batch.
     tables, scalers, content
         Weights and bins; scalers of jets and of each collection; what to write.
-    written : ndarray of int64, shape (n_classes,)
-        Jets of the whole output.
+    written
+        Jets of each class in the whole output.
     unique
         How many of them are unique jets.
     """
@@ -35,7 +36,7 @@ class Part:
     tables: Tables
     scalers: Mapping[str, Mapping[str, Scaler]]
     content: Content
-    written: np.ndarray
+    written: Mapping[str, int]
     unique: int
 
     @classmethod
@@ -43,8 +44,12 @@ class Part:
         """Select the jets of a part, and read the tables and scalers."""
         scalers = read_scalers(scalers_path)
         with open_intermediate_file(balance_path) as file:
-            jets, tables, written = list(select_jets(spec, file)), Tables.read(file), written_jets(file, spec.output)
-        return cls(jets, tables, scalers, content, *written)
+            jets, tables = list(select_jets(spec, file)), Tables.read(file)
+            n_jets, unique = written_jets(file, spec.output)
+        classes = tables.classes
+        if not all(batch.truth for batch in spec.batches):
+            content, classes = content.without_truth(), [DATA]
+        return cls(jets, tables, scalers, content, dict(zip(classes, n_jets.tolist(), strict=True)), unique)
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -54,5 +59,4 @@ class Part:
     @property
     def class_counts(self) -> dict[str, int]:
         """Jets of each class in the part."""
-        labels = np.concatenate([jets.label for jets in self.jets])
-        return dict(zip(self.tables.classes, np.bincount(labels, minlength=len(self.tables.classes)), strict=True))
+        return count_classes(np.concatenate([jets.label for jets in self.jets]), self.tables.classes)

@@ -13,6 +13,7 @@ from jetmill.columns.schema import Column, Kind, constituent, constituent_label,
 from jetmill.errors import JetmillError
 from jetmill.formats.content.rows import Ragged, Rows, Valid
 from jetmill.formats.files import layout
+from jetmill.labels import NO_CLASS
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.settings.content import Content
 
@@ -94,7 +95,7 @@ def scaled_rows(
         _check_float16(inputs, list(of_jets))
     rows: dict[str, Rows] = {layout.INPUTS: inputs, layout.IS_DEFAULT: is_default}
     labels = np.concatenate([j.label for j in jets])
-    rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(len(tables.classes), dtype=np.uint8)[labels]}
+    rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(NO_CLASS + 1, len(tables.classes), dtype=np.uint8)[labels]}
     rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
     rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
     for kind, group in ((Kind.SPECTATOR, layout.SPECTATORS), (Kind.EVENT, layout.EVENT)):
@@ -175,7 +176,7 @@ def bins_of(jets: Sequence[Jets], tables: Tables) -> np.ndarray:
 def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[str, np.ndarray]:
     """Return ``weight`` and one per further table, as ``weight_flat``, each float32 (n_jets,); ones without any.
 
-    Event weights multiply them all. Jets outside the bins have weight 0.
+    Event weights multiply them all. Jets outside the bins have weight 0; those of no class inside have weight 1.
 
     Raises
     ------
@@ -187,13 +188,11 @@ def weights_of(jets: Sequence[Jets], tables: Tables, content: Content) -> dict[s
     if content.event_weights:
         columns = read_columns(jets, [event_weight(name) for name in content.event_weights])
         factor *= product({column.name: values for column, values in columns.items()})
-    if not tables.weights:
-        return {"weight": factor}
-    flat = {name: table.reshape(len(table), -1) for name, table in tables.weights.items()}
-    return {
-        f"weight_{name}" if number else "weight": (table[labels, bins] * factor).astype(np.float32)
-        for number, (name, table) in enumerate(flat.items())
-    }
+    names = [f"weight_{name}" if number else "weight" for number, name in enumerate(tables.weights)] or ["weight"]
+    if not tables.weights or (labels == NO_CLASS).all():
+        return dict.fromkeys(names, factor)
+    flat = [table.reshape(len(table), -1) for table in tables.weights.values()]
+    return {name: (table[labels, bins] * factor).astype(np.float32) for name, table in zip(names, flat, strict=True)}
 
 
 def sample_numbers(jets: Sequence[Jets], samples: Sequence[str]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The content of a finished HDF5 file: datasets, parts, jets of each class, values that are not finite."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 from jetmill.errors import JetmillError
 from jetmill.formats.files.layout import blocks, datasets
 from jetmill.formats.format import Hdf5Check
+from jetmill.labels import count_classes
 
 
 def sources_of(file: h5py.File) -> list[str]:
@@ -16,23 +18,17 @@ def sources_of(file: h5py.File) -> list[str]:
     return sorted({source.file_name for dataset in virtual for source in dataset.virtual_sources()})
 
 
-def class_counts(file: h5py.File, check: Hdf5Check, n_classes: int) -> np.ndarray:
-    """Count the jets of each class in a finished file, in blocks, int64 (n_classes,).
-
-    Raises
-    ------
-    JetmillError
-        If there is a label that is not the position of a class.
-    """
+def class_counts(file: h5py.File, check: Hdf5Check, classes: Sequence[str]) -> dict[str, int]:
+    """Count the jets of each class in a finished file, in blocks, as `jetmill.labels.count_classes`."""
     dataset = file[check.labels]
     labels = dataset if check.field is None else dataset.fields(check.field)
-    counts = np.zeros(n_classes, dtype=np.int64)
-    for rows in blocks(dataset.shape, dataset.dtype):
-        found = np.asarray(labels[rows])
-        if found.min() < 0 or found.max() >= n_classes:
-            raise JetmillError(f"{file.filename}: labels are {found.min()} to {found.max()}, of {n_classes} classes")
-        counts += np.bincount(found, minlength=n_classes)
-    return counts
+    counts: Counter[str] = Counter()
+    try:
+        for rows in blocks(dataset.shape, dataset.dtype):
+            counts.update(count_classes(np.asarray(labels[rows]), classes))
+    except JetmillError as error:
+        raise JetmillError(f"{file.filename}: {error}") from None
+    return dict(counts) if counts else dict.fromkeys(classes, 0)
 
 
 def count_infinite(dataset: h5py.Dataset, fields: Sequence[str] | None) -> tuple[int, int]:
