@@ -5,6 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
+from jetmill.inspection.draft import draft
 from jetmill.inspection.guesses import guess
 from jetmill.inspection.tables import open_tables
 from jetmill.sources import UnreadableError
@@ -91,6 +92,27 @@ def test_a_tree_of_jets_with_clusters(tmp_path, write_root):
     assert found.event_id == ["EventInfo_mcEventNumber"]
     assert [(c.name, c.tree) for c in found.constituents] == [("clus", {"branches": "fjet_clus"})]
     assert found.roles["flavour"] == "true_flavour"
+
+
+def test_arrays_of_an_hdf5_file(tmp_path):
+    arrays = {f"fjet_{name}": np.arange(3.0) for name in ("pt", "eta", "phi", "m")} | {"labels": np.arange(3) % 2}
+    arrays |= {f"fjet_clus_{name}": np.ones((3, 5)) for name in ("pt", "eta", "phi", "E")} | {"other": np.arange(4)}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values in arrays.items():
+            file[name] = values
+    found = guessed(tmp_path / "a.h5")
+    assert (found.layout, found.level, found.jets) == ("ATLAS top-tagging open data", "jet", "fjet")
+    assert found.roles == {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
+    assert [c.variables for c in found.constituents] == ["fjet_clus"]
+    with open_tables(str(tmp_path / "a.h5")) as tables:
+        assert [(table.kind, table.shape, len(table.variables)) for table in tables] == [
+            ("arrays", (3,), 9),
+            ("arrays", (4,), 1),
+        ]
+        text = draft(["a.h5"], tables, found)
+        assert "format: hdf5_arrays" in text
+        assert "  fjet_clus:" in text
+        assert "signal: labels == 1" in text
 
 
 def test_no_jets(tmp_path, write_root):

@@ -182,3 +182,46 @@ def test_dumps(name, tmp_path):
     else:
         of_class = [found["train"].weight[found["train"].labels == k].sum() for k in range(4)]
         assert of_class == pytest.approx([sum(of_class) / 4] * 4, rel=1e-4)
+
+
+def test_top_tagging(tmp_path):
+    arrays = {}
+    for seed, name in enumerate(("train_nominal", "test_nominal")):
+        rng, n = np.random.default_rng(seed), 600
+        used = np.arange(12) < rng.integers(1, 13, n)[:, None]
+        of = arrays[name] = {"labels": rng.integers(0, 2, n).astype("i4"), "fjet_pt": rng.uniform(35e4, 3e6, n)}
+        of |= {"fjet_eta": rng.uniform(-2, 2, n), "fjet_phi": rng.uniform(-3, 3, n), "fjet_m": rng.uniform(4e4, 3e5, n)}
+        if name == "train_nominal":
+            of["weights"] = rng.random(n).astype("f4")
+        clusters = {"pt": rng.exponential(3e4, (n, 12)), "E": rng.exponential(5e4, (n, 12))}
+        clusters |= {"eta": rng.uniform(-2, 2, (n, 12)), "phi": rng.uniform(-3, 3, (n, 12))}
+        of |= {f"fjet_clus_{x}": np.where(used, values, 0) for x, values in clusters.items()}
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            for key, values in of.items():
+                file[key] = values
+    raw = yaml.safe_load((runs.ROOT / "config/top-tagging.yaml").read_text())
+    splits = {"train_nominal": ["train", "val"], "test_nominal": ["test"]}
+    raw["samples"] = {name: {"files": [str(tmp_path / f"{name}.h5")], "splits": of} for name, of in splits.items()}
+    raw |= {"strict": False, "output_dir": str(tmp_path / "results")}
+    raw["write"] |= {"parts": {}, "formats": ["hdf5"]}
+    results = run_stages(raw)
+    found = {split: jetmill.load(results / f"{split}.h5") for split in runs.SPLITS}
+    assert len(found["test"]) == 600
+    assert len(found["train"]) + len(found["val"]) == 600
+    for split, jets in found.items():
+        of = arrays["test_nominal" if split == "test" else "train_nominal"]
+        rows, names = unscaled(jets, "fjet_clus")
+        weights = jets.spectators["weights"]
+        for i, pt in enumerate(jets.variable("pt")):
+            k = int(np.argmin(abs(of["fjet_pt"] / 1e3 - pt)))
+            assert jets.classes[jets.labels[i]] == ("top" if of["labels"][k] else "qcd")
+            assert weights[i] == (1 if split == "test" else of["weights"][k])
+            order = np.argsort(-of["fjet_clus_pt"][k], kind="stable")[: np.count_nonzero(of["fjet_clus_pt"][k])]
+            assert jets.constituents["fjet_clus"].valid[i].sum() == len(order)
+            row, c = dict(zip(names, rows[i, 0], strict=True)), order[0]
+            assert row["log_pt"] == pytest.approx(log(of["fjet_clus_pt"][k, c] / 1e3), abs=1e-4)
+            assert row["log_energy"] == pytest.approx(log(of["fjet_clus_E"][k, c] / 1e3), abs=1e-4)
+            assert row["log_pt_fraction"] == pytest.approx(log(of["fjet_clus_pt"][k, c] / of["fjet_pt"][k]), abs=1e-4)
+            shift = of["fjet_clus_phi"][k, c] - of["fjet_phi"][k]
+            expected = hypot(of["fjet_clus_eta"][k, c] - of["fjet_eta"][k], np.arctan2(sin(shift), cos(shift)))
+            assert row["delta_r"] == pytest.approx(expected, abs=1e-4)

@@ -133,8 +133,11 @@ class _Draft:
             yield "  format: hdf5"
             yield f"  jets: {_flow(guess.jets)} # the dataset of jets"
         else:
-            yield f"  tree: {_flow(guess.table)}"
-            yield f"  level: {guess.level} # what an entry is"
+            if self.table.kind == "arrays":
+                yield "  format: hdf5_arrays"
+            else:
+                yield f"  tree: {_flow(guess.table)}"
+                yield f"  level: {guess.level} # what an entry is"
             yield f"  jets: {_flow(guess.jets)} # what the names of variables of jets begin with"
             if guess.event:
                 yield f"  event: {_flow(guess.event)} # and of events"
@@ -201,8 +204,9 @@ class _Draft:
             ]
         if not chosen:
             return
-        yield f"  {found.name}: # {found.link}"
-        if found.tree and self.table.kind != "dataset":
+        name = found.variables if self.table.kind == "arrays" else found.name
+        yield f"  {name}: # {found.link}"
+        if found.tree and self.table.kind in ("TTree", "RNTuple"):
             yield f"    tree: {_flow(found.tree)}"
         used = [name for name in chosen[: OF_CONSTITUENTS - 3] if name in numbers]
         sentinels = {n: list(s.sentinels) for n in used if (s := _summary(table, numbers[n])) and s.sentinels}
@@ -239,6 +243,8 @@ class _Draft:
             yield "  light: rest"
         elif len(flags) > 1:
             yield from (f"  {name.removeprefix('label_')}: {name} == 1" for name in flags)
+        elif "labels" in self.table.variables:
+            yield from ("  signal: labels == 1", "  background: rest")
         elif len(samples) > 1:
             yield from (f"  {name}: {{samples: [{name}]}}" for name in samples)
         else:

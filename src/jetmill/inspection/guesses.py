@@ -206,6 +206,7 @@ LAYOUTS = {
     "ATLAS PHYSLITE": ("AnalysisJetsAuxDyn.pt",),
     "ATLAS PHYSLITE as RNTuple": ("AnalysisJetsAuxDyn:pt",),
     "Delphes": ("Jet.PT", "Jet.Eta"),
+    "ATLAS top-tagging open data": ("fjet_pt", "fjet_clus_pt", "labels"),
     "JetClass": ("part_px", "jet_pt", "label_QCD"),
     "CMS TreeMaker": ("RunNum", "EvtNum", "Jets.fCoordinates.fPt"),
 }
@@ -213,4 +214,5 @@ LAYOUTS = {
 
 def _layout(table: Table, level: str) -> str:
     fits = (name for name, needed in LAYOUTS.items() if set(table.variables).issuperset(needed))
-    return next(fits, "a tree of jets" if level == "jet" else "a tree of events")
+    other = "an array per variable" if table.kind == "arrays" else f"a tree of {'jets' if level == 'jet' else 'events'}"
+    return next(fits, other)

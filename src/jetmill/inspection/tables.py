@@ -58,7 +58,7 @@ class Table:
     Attributes
     ----------
     kind
-        ``TTree``, ``RNTuple`` or ``dataset``.
+        ``TTree``, ``RNTuple``, ``dataset`` or ``arrays``, an array of an HDF5 file for each variable.
     shape
         Entries, and slots of a dataset.
     variables
@@ -144,22 +144,24 @@ def _datasets(file: Any) -> Iterator[Table]:
 
     found: list[Any] = []
     file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) and item.shape else None)
+    arrays = {d.name.lstrip("/"): d for d in found if not d.dtype.names}
     for dataset in found:
-        name, names = dataset.name.lstrip("/"), dataset.dtype.names
-        slots = prod(dataset.shape[1:])
-        fields = {f: dataset.dtype[f] for f in names} if names else {name: dataset.dtype}
-        variables = {
-            f: Variable(f, str(dtype), dataset.ndim - 1, "", slots * dataset.dtype.itemsize)
-            for f, dtype in fields.items()
+        if names := dataset.dtype.names:
+            size = prod(dataset.shape[1:]) * dataset.dtype.itemsize
+            of = {f: Variable(f, str(dataset.dtype[f]), dataset.ndim - 1, "", size) for f in names}
+            yield Table(dataset.name.lstrip("/"), "dataset", dataset.shape, of, partial(_read_dataset, dataset))
+    # Arrays of as many rows, one for each variable.
+    for n in dict.fromkeys(len(d) for d in arrays.values()):
+        of = {
+            name: Variable(name, str(d.dtype), d.ndim - 1, "", prod(d.shape[1:]) * d.dtype.itemsize)
+            for name, d in arrays.items()
+            if len(d) == n
         }
-        read = partial(_read_dataset, dataset)
-        yield Table(name, "dataset", dataset.shape, variables, read)
+        yield Table(f"/[{n}]", "arrays", (n,), _grouped(of), lambda name, n: np.asarray(arrays[name][:n]))
 
 
 def _read_dataset(dataset: Any, name: str, n: int) -> np.ndarray:
     records = dataset[:n]
-    if not dataset.dtype.names:
-        return np.asarray(records)
     if "valid" in dataset.dtype.names and dataset.ndim > 1:
         records = records[records["valid"].astype(bool)]
     return np.asarray(records[name])
