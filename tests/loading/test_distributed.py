@@ -65,8 +65,8 @@ if __name__ == "__main__":
 CASES = {
     "in the process": ("two", "stream", {}),
     "three workers": ("two", "stream", {"workers": 3}),
-    "persistent workers": ("two", "stream", {"workers": 2, "persistent": True}),
-    "spawned workers": ("two", "stream", {"workers": 2, "start": "spawn", "epochs": [1]}),
+    "persistent worker": ("two", "stream", {"workers": 1, "persistent": True}),
+    "spawned worker": ("two", "stream", {"workers": 1, "start": "spawn", "epochs": [1]}),
     "resampled": ("one", "stream", {"output": "val_resampled", "workers": 1, "epochs": [4]}),
     "files": ("two", "file", {}),
     "files and workers": ("two", "file", {"workers": 2}),
@@ -120,9 +120,7 @@ def order(of_rank, epoch):
     return [jet for batch in of_rank[epoch] for jet in batch]
 
 
-@pytest.mark.parametrize(
-    "case", ["in the process", "three workers", "persistent workers", "files", "files and workers"]
-)
+@pytest.mark.parametrize("case", ["in the process", "three workers", "persistent worker", "files", "files and workers"])
 def test_ranks_share_the_jets_of_each_epoch(two, trained, case):
     assert_shared(trained[case], events(two, "val"))
     for of_rank in trained[case]:
@@ -130,9 +128,9 @@ def test_ranks_share_the_jets_of_each_epoch(two, trained, case):
         assert order(of_rank, 0) == order(of_rank, 2)
 
 
-def test_spawned_workers_make_the_batches_of_forked_ones(two, trained):
-    assert_shared(trained["spawned workers"], events(two, "val"))
-    for spawned, forked in zip(trained["spawned workers"], trained["persistent workers"], strict=True):
+def test_a_spawned_worker_makes_the_batches_of_a_forked_one(two, trained):
+    assert_shared(trained["spawned worker"], events(two, "val"))
+    for spawned, forked in zip(trained["spawned worker"], trained["persistent worker"], strict=True):
         assert spawned[0] == forked[1]
 
 
