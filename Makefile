@@ -51,10 +51,11 @@ $(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-docs.txt
 	touch $@
 
-# PyTorch, TensorFlow, atlas-ftag-tools and weaver read the results in tests. They are large; READERS=no
+# PyTorch, TensorFlow, atlas-ftag-tools, weaver and salt read the results in tests. They are large; READERS=no
 # skips them and these tests.
-$(VENV)/installed-test: $(VENV)/installed-docs requirements-test.txt requirements-readers.txt requirements-htcondor.txt
+$(VENV)/installed-test: $(VENV)/installed-docs requirements-test.txt requirements-readers.txt requirements-salt.txt requirements-htcondor.txt
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-test.txt
 	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/htcondor --require-hashes --requirement requirements-htcondor.txt
 	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --requirement requirements-readers.txt
+	test "$(READERS)" = no || $(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/salt --requirement requirements-salt.txt
 	touch $@

@@ -19,6 +19,7 @@ from jetmill.settings.config import Config
 from jetmill.settings.stages import (
     BalanceSettings,
     BinSettings,
+    CardSettings,
     FitSettings,
     JoinSettings,
     ManifestSettings,
@@ -266,6 +267,11 @@ class Plan:
         files = {path: digest for settings in self.cleaning.values() for path, digest in settings.files.items()}
         tables = {w["table"]: w["sha256"] for w in self.balance_settings.weights.values() if "table" in w}
         return ManifestSettings(config=as_json(self.config), user_files=files | tables)
+
+    @property
+    def card_settings(self) -> CardSettings:
+        """Settings of the write_card jobs."""
+        return CardSettings(outputs=self.outputs, config=self.manifest_settings.config)
 
     @cached_property
     def fit_settings(self) -> list[FitSettings]:

@@ -5,11 +5,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jetmill.formats.parquet import card
-from jetmill.stages.write_card import write_card
+from jetmill.formats.cards import hugging_face
+from jetmill.formats.cards.card import Results
 
 OUTPUTS = ["train", "val", "test", "val_resampled"]
 SPLITS = {"train": "train", "validation": "val", "test": "test", "validation_resampled": "val_resampled"}
+
+
+def card(outputs):
+    return hugging_face.CARD.text(Results("results", outputs, {}, None, {}))
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def directory(tmp_path):
             pq.write_table(
                 pa.table({"output": [number] * (number + 1), "tracks_pt": [[1.0, 2.0]] * (number + 1)}), path
             )
-    write_card(card, OUTPUTS, tmp_path / "parquet/README.md")
+    (tmp_path / "parquet/README.md").write_text(card(OUTPUTS))
     return tmp_path / "parquet"
 
 

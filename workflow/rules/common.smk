@@ -1,7 +1,8 @@
 import os
+import re
 from pathlib import Path
 
-from jetmill.formats.registry import FORMATS
+from jetmill.formats.registry import CARDS, FORMATS
 from jetmill.workflow import paths
 from jetmill.workflow.messages import closing_message, summary
 from jetmill.workflow.sizes import cleaned_megabytes, input_megabytes

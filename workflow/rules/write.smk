@@ -97,22 +97,26 @@ if PLAN.variations:
 
 
 rule write_card:
+    input:
+        scalers=paths.SCALERS,
+        balance=paths.BALANCE,
     output:
         paths.CARD,
     log:
-        "<logs>/write_card/{format}.log",
+        "<logs>/write_card/{card}.log",
     wildcard_constraints:
-        format=names_where(lambda found: found.card),
+        card="|".join(map(re.escape, CARDS)),
     localrule: True
     conda:
         "../../envs/jetmill.yaml"
     params:
-        outputs=PLAN.outputs,
+        **passed(settings=PLAN.card_settings),
+        results=results_of,
         code=lambda w: [
             code_digest("stages.write_card"),
-            code_digest(f"formats.{w.format}"),
+            code_digest(f"formats.{CARDS[w.card][0]}"),
         ],
     message:
-        "Write the card of {wildcards.format}"
+        "Write {wildcards.card}"
     script:
         "../scripts/write_card.py"

@@ -1,10 +1,11 @@
 """What defines an output format."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from jetmill.formats.cards.card import Card
 from jetmill.packages import Package
 from jetmill.splitting import SPLITS, TEST_OF, VAL_RESAMPLED
 
@@ -56,8 +57,8 @@ class Format:
         are not.
     keeps_config
         Whether joined files hold the configuration.
-    card
-        Returns the text of a ``README.md`` in its directory, from the names of the outputs.
+    cards
+        Text files from which other programs know how to read it.
     package
         What writing needs besides the packages that jetmill always needs.
     environment
@@ -78,7 +79,7 @@ class Format:
     options: tuple[str, ...] = ()
     joined: str | None = None
     keeps_config: bool = False
-    card: Callable[[Sequence[str]], str] | None = None
+    cards: tuple[Card, ...] = ()
     package: Package | None = None
     environment: str = "jetmill"
     memory: float = 3

@@ -1,12 +1,12 @@
 """Parquet: a table in its own units, constituents as lists, which weaver reads."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jetmill.files import atomic_write, origin
+from jetmill.formats.cards import hugging_face
 from jetmill.formats.format import Format
 from jetmill.packages import Package
 
@@ -47,27 +47,6 @@ def write(part: "Part", output: str | Path) -> None:
             writer.write_table(table(order[start : start + BLOCK_ROWS]))
 
 
-# The names that Hugging Face gives these splits.
-SPLIT_NAMES = {"val": "validation", "val_resampled": "validation_resampled"}
-TEXT = """
-One row per jet: variables in their own units, constituents as lists. `datasets.load_dataset` of this directory has the
-splits above.
-"""
-
-
-def card(outputs: Sequence[str]) -> str:
-    """Return a card that says which files make each split (https://huggingface.co/docs/hub/datasets-manual-configuration).
-
-    Without it Hugging Face's ``load_dataset`` goes by words in the names of files and directories, and adds
-    ``val_resampled`` to ``val``.
-    """
-    import yaml
-
-    files = [{"split": SPLIT_NAMES.get(name, name), "path": f"{name}/part_*.parquet"} for name in outputs]
-    header = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": files}]}, sort_keys=False)
-    return f"---\n{header}---\n{TEXT}"
-
-
 FORMAT = Format(
     name="parquet",
     description="not scaled, for weaver",
@@ -75,7 +54,7 @@ FORMAT = Format(
     title="Parquet for weaver",
     loading="{results}/parquet/{output}/*.parquet",
     suffix="parquet",
-    card=card,
+    cards=(hugging_face.CARD,),
     package=PACKAGE,
     memory=5,
 )

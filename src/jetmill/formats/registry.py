@@ -7,6 +7,8 @@ from jetmill.discovery import found_in
 from jetmill.formats.format import Format
 
 FORMATS: dict[str, Format] = found_in(formats, "FORMAT")
+# Card by path, with the format that it is of.
+CARDS = {card.path: (name, card) for name, found in FORMATS.items() for card in found.cards}
 
 
 def format_of(path: str) -> Format | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetmill.columns.schema import constituent, variable
+from jetmill.formats.cards import salt
 from jetmill.formats.content.rows import Ragged, Rows, records
 from jetmill.formats.files.layout import write_rows
 from jetmill.formats.format import Format, Hdf5Check
@@ -57,10 +58,11 @@ FORMAT = Format(
     description="HDF5 of records, not scaled, for salt",
     write=write,
     title="Records for salt",
-    loading="{results}/structured/{output}.h5, with {results}/norm_dict.yaml and class_dict.yaml",
+    loading="{results}/structured/{output}.h5; the configuration of a training is in {results}/salt/",
     suffix="h5",
     options=("compression", "native_types"),
     joined="structured",
     keeps_config=True,  # salt keeps it beside a trained model
+    cards=(salt.GN2, salt.DL1),
     check=Hdf5Check(labels="jets", field="flavour_label", finite=finite),
 )

@@ -120,6 +120,14 @@ class ManifestSettings:
     user_files: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CardSettings:
+    """Settings of write_card: names of the outputs; configuration with all defaults."""
+
+    outputs: tuple[str, ...]
+    config: Mapping[str, Any]
+
+
 def _weight_settings(weight: str | Mapping[Any, str]) -> dict[str, str]:
     """Return the method of a weight table and its class or file, which Snakemake knows by its SHA-256."""
     if isinstance(weight, str):

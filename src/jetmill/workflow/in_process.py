@@ -129,9 +129,10 @@ def _write(plan: Plan, results: str) -> None:
     for variation in plan.cleaning:
         for name in wanted:
             _write_format(plan, results, variation, name)
-    for name in formats:
-        if card := FORMATS[name].card:
-            write_card(card, plan.outputs, _at(plan, results, paths.CARD, format=name))
+    scalers, tables = _at(plan, results, paths.SCALERS), _at(plan, results, paths.BALANCE)
+    for path in paths.cards(plan):
+        card = path.removeprefix("<results>/")
+        write_card(card, _at(plan, results, path), scalers, tables, plan.card_settings, results)
 
 
 def _write_format(plan: Plan, results: str, variation: str, name: str) -> None:

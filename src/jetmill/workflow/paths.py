@@ -22,7 +22,7 @@ EXPORTS = {
     "norm_dict": "<results>/norm_dict.yaml",
     "class_dict": "<results>/class_dict.yaml",
 }
-CARD = "<results>/{format}/README.md"
+CARD = "<results>/{card}"
 MANIFEST = "<results>/manifest.json"
 
 
@@ -92,8 +92,10 @@ def all_joined_files(plan: Plan) -> list[str]:
 
 
 def cards(plan: Plan) -> list[str]:
-    """Return the cards of the formats that have one."""
-    return [CARD.format(format=name) for name in plan.config.write.formats if FORMATS[name].card]
+    """Return the cards of the requested formats."""
+    config = plan.manifest_settings.config
+    found = (card for name in plan.config.write.formats for card in FORMATS[name].cards)
+    return [CARD.format(card=card.path) for card in found if card.wanted(config)]
 
 
 def placed(plan: Plan, path: str, results: str) -> str:
