@@ -46,7 +46,8 @@ class Write:
     conditional: Names = ()
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False
-    """Whether to copy the parts into one file per split. By default that file only points to them."""
+    """Whether to copy the parts into one file per split. By default that file only points to them,
+    and must not be copied without them, as salt's move_files_temp does."""
     formats: Annotated[tuple[Annotated[str, OneOf("jetmill.formats.registry", "FORMATS")], ...], MinLen(1)] = ("hdf5",)
     """Formats of the finished files."""
     records_per_file: Annotated[int, Ge(1), Le(10**9)] = 100_000
