@@ -97,7 +97,7 @@ def verify(
         If there is no manifest of jetmill.
     """
     results = Path(results)
-    manifest = _read_manifest(results)
+    manifest = read_manifest(results)
     files = [entry for kind in ("outputs", "joined", "tables") for entry in manifest[kind]]
     n_jets = {entry["path"]: entry["jets"] for entry in files if "jets" in entry}
     inputs = {entry["path"]: entry for entry in (*manifest["inputs"], *manifest["user_files"])}
@@ -144,7 +144,8 @@ def verify(
     return Findings(len(files), problems, changed, warnings)
 
 
-def _read_manifest(results: Path) -> dict[str, Any]:
+def read_manifest(results: Path) -> dict[str, Any]:
+    """Read the manifest of a finished run; raises JetmillError if there is none, or if it is damaged."""
     path = results / MANIFEST
     if not results.is_dir():
         raise JetmillError(f"{results}: no such directory")
@@ -304,9 +305,14 @@ def positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Check a finished run, fold by fold; return 0 if it is as its manifest says, 1 if not, 2 if there is none."""
-    of_folds = sorted(path.parent for path in options.results.glob(f"fold_*/{MANIFEST}"))
-    whole = not of_folds or (options.results / MANIFEST).exists()
-    return max(_check(results, options) for results in ([options.results] * whole + of_folds))
+    return max(_check(results, options) for results in all_results(options.results))
+
+
+def all_results(output_dir: Path) -> list[Path]:
+    """Return the directory of a run, if there are results in it, and those of its folds."""
+    of_folds = sorted(path.parent for path in output_dir.glob(f"fold_*/{MANIFEST}"))
+    whole = not of_folds or (output_dir / MANIFEST).exists()
+    return [output_dir] * whole + of_folds
 
 
 def _check(results: Path, options: argparse.Namespace) -> int:

@@ -21,9 +21,10 @@ def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config)
         "plot_balance": 1,
         "plot_closure": 1,
         "plot_variables": 3,
+        "write_report": 1,
         "all": 1,
     }
-    assert run.jobs == {**counts, "total": 29}
+    assert run.jobs == {**counts, "total": 30}
     assert not run.results.exists()
 
 

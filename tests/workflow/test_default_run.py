@@ -30,7 +30,7 @@ def test_every_result_is_there_and_nothing_half_made(default_run):
     expected |= {"scalers.json", "scale_dict.json", "norm_dict.yaml", "class_dict.yaml", "balance.h5", "manifest.json"}
     expected |= {f"hdf5/train/part_{n:04d}.h5" for n in range(4)} | {"hdf5/val/part_0000.h5"}
     expected |= {f"hdf5/test/part_{n:04d}.h5" for n in range(2)}
-    expected |= {f"report/{figure}.png" for figure in FIGURES}
+    expected |= {f"report/{figure}.{form}" for figure in FIGURES for form in ("png", "pdf")} | {"report/index.html"}
     expected |= {"clean/tt/batch_0000.h5", "clean/qcd/batch_0000.h5", "clean/batches.json", "bins/0000.h5"}
     expected |= {f"scalers/range_{n:02d}.json" for n in range(3)}
     expected |= {f"toy/{sample}_{n:04d}.root" for sample in ("tt", "qcd") for n in range(N_TOY_FILES)}

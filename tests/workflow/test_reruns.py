@@ -12,7 +12,7 @@ from stage_runs import run_stages
 pytestmark = pytest.mark.workflow
 
 # What stands behind each step of the default run, itself included.
-PARTS = {"write", "join", "plot_closure", "plot_variables", "write_manifest"}
+PARTS = {"write", "join", "plot_closure", "plot_variables", "write_manifest", "write_report"}
 SCALERS = {"merge_scalers", "export", *PARTS}
 BALANCE = {"balance", "export", "plot_balance", *PARTS}
 LIST = {"list_batches", "bin_jets", "fit_scalers", *SCALERS, *BALANCE}
@@ -29,7 +29,7 @@ def planned(directory: Path, *arguments: str) -> set[str]:
 
 
 CONFIGURATION = {
-    "report={jets: 500}": {"plot_variables", "write_manifest"},
+    "report={jets: 500}": {"plot_variables", "write_manifest", "write_report"},
     "report={plots: false}": {"write_manifest"},
     "write={precision: float16}": PARTS,
     "write={compression: gzip}": PARTS,
@@ -40,13 +40,13 @@ CONFIGURATION = {
     "balance={weights: [flat]}": BALANCE,
     # Scalers are those of the jets that are written, which balance then decides.
     "balance={resampling: {method: count}}": {"plot_resampling", "fit_scalers", *SCALERS, *BALANCE},
-    "scaling={fit_on: cleaned}": {"write_manifest"},  # every training jet is written once
+    "scaling={fit_on: cleaned}": {"write_manifest", "write_report"},  # every training jet is written once
     "balance={bins: {pt: [20, 1000, 3]}}": {"bin_jets", *BALANCE},
     "balance={outside: drop}": {"bin_jets", "fit_scalers", *SCALERS, *BALANCE},
     "jets={select: [pt >= 30]}": CLEAN,
     "split={test: 0.3}": CLEAN,
     "input={files_per_batch: 1}": CLEAN,
-    "input={unreadable: skip}": {"write_manifest"},
+    "input={unreadable: skip}": {"write_manifest", "write_report"},
     "seed=2": EVERYTHING,
 }
 
@@ -93,11 +93,11 @@ def test_another_configuration(default_run, change, expected):
 
 
 CODE = {
-    "stages/write_manifest.py": {"write_manifest"},
+    "stages/write_manifest.py": {"write_manifest", "write_report"},
     "stages/plot_variables.py": {"plot_variables"},
-    "stages/join.py": {"join", "plot_variables", "write_manifest"},
+    "stages/join.py": {"join", "plot_variables", "write_manifest", "write_report"},
     "formats/hdf5.py": PARTS,
-    "formats/parquet.py": {"write_manifest"},  # it imports all formats
+    "formats/parquet.py": {"write_manifest", "write_report"},  # it imports all formats
     "formats/files/layout.py": {"export", *PARTS},
     "balancing/resampling.py": BALANCE,
     "scaling/scalers.py": SCALERS,
@@ -142,14 +142,18 @@ def test_a_change_of_a_script_changes_its_jobs_alone(default_run, tmp_path):
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
     script = tmp_path / "workflow/scripts/export.py"
     script.write_text(script.read_text() + "\n# More.\n")
-    assert planned(default_run.directory, "-s", str(tmp_path / "Snakefile")) == {"export", "write_manifest"}
+    assert planned(default_run.directory, "-s", str(tmp_path / "Snakefile")) == {
+        "export",
+        "write_manifest",
+        "write_report",
+    }
 
 
 FILES = {
     "toy/tt_0000.root": CLEAN,
     "clean/qcd/batch_0000.h5": LIST,
     "scalers/range_01.json": SCALERS,
-    "hdf5/test/part_0001.h5": {"join", "plot_variables", "write_manifest"},
+    "hdf5/test/part_0001.h5": {"join", "plot_variables", "write_manifest", "write_report"},
 }
 
 

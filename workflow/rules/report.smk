@@ -1,5 +1,9 @@
+from jetmill.files import sha256
+from jetmill.report import TEMPLATE
+
 PLOTS = expand(
-    "<results>/report/{plot}.png",
+    "<results>/report/{plot}.{form}",
+    form=("png", "pdf"),
     plot=[
         "cutflow",
         "classes",
@@ -26,6 +30,10 @@ rule plot_balance:
         classes=figure("classes", "Balance", "jets of each class"),
         spectra=figure("spectra", "Balance", "spectra before and after weighting"),
         maps=figure("maps", "Balance", "bins before and after weighting"),
+        pdf=[
+            f"<results>/report/{name}.pdf"
+            for name in ("cutflow", "classes", "spectra", "maps")
+        ],
     log:
         "<logs>/plot_balance.log",
     localrule: LOOKUP < 500
@@ -46,6 +54,7 @@ rule plot_constituents:
         paths.NOMINAL_BATCHES,
     output:
         figure("constituents", "Cleaning", "constituents after selection"),
+        pdf="<results>/report/constituents.pdf",
     log:
         "<logs>/plot_constituents.log",
     conda:
@@ -63,6 +72,7 @@ rule plot_resampling:
         balance=paths.BALANCE,
     output:
         figure("resampling_{output}", "Balance", "resampling of {output}"),
+        pdf="<results>/report/resampling_{output}.pdf",
     log:
         "<logs>/plot_resampling/{output}.log",
     localrule: LOOKUP < 500
@@ -84,6 +94,7 @@ rule plot_variables:
         parts=paths.part_files(PLAN, "hdf5", "train"),
     output:
         figure("variables_{range}", "Variables", "variables of range {range}"),
+        pdf="<results>/report/variables_{range}.pdf",
     log:
         "<logs>/plot_variables/range_{range}.log",
     localrule: True
@@ -107,6 +118,7 @@ rule plot_closure:
         part=paths.part_files(PLAN, "hdf5", "train")[0],
     output:
         figure("closure", "Variables", "closure of the scaling"),
+        pdf="<results>/report/closure.pdf",
     log:
         "<logs>/plot_closure.log",
     conda:
@@ -147,3 +159,23 @@ rule write_manifest:
         "Write the manifest"
     script:
         "../scripts/write_manifest.py"
+
+
+rule write_report:
+    input:
+        manifest=paths.MANIFEST,
+        scalers=paths.SCALERS,
+        figures=PLOTS,
+    output:
+        paths.REPORT,
+    log:
+        "<logs>/write_report.log",
+    localrule: True
+    conda:
+        "../../envs/jetmill.yaml"
+    params:
+        code=code_digest("report.page") + sha256(TEMPLATE),
+    message:
+        "Write the page of the report"
+    script:
+        "../scripts/write_report.py"

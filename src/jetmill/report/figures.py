@@ -35,9 +35,10 @@ MAP_PIXELS = 200
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, under its name only when complete."""
-    with atomic_write(path) as partial:
-        figure.savefig(partial, format="png")
+    """Write a figure as PNG, and beside it as PDF, which holds no date; under their names only when complete."""
+    for form, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
+        with atomic_write(Path(path).with_suffix(f".{form}")) as partial:
+            figure.savefig(partial, format=form, metadata=metadata)
 
 
 def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]], of: str = "jets") -> Figure:

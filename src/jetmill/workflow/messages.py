@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
+from jetmill.report import PAGE
 from jetmill.workflow import paths
 
 
@@ -41,7 +42,7 @@ def closing_message(plan: Plan) -> str:
         f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"
         for f in (FORMATS[name] for name in formats)
     ]
-    plots = f"The plots are in {results}/report/; the same command with `--report report.html` makes one page of them."
+    plots = f"The report, all tables and figures on one page: {results}/{PAGE}"
     more = [f"The other folds are beside it, up to {[*plan.results][-1]}."] if folds else []
     check = f"`python -m jetmill.verify {output_dir}` checks at any time that the files are as the manifest says."
     drawn = plan.config.report.plots and not plan.config.apply

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jetmill.formats.registry import FORMATS
 from jetmill.plan import Plan
+from jetmill.report import PAGE
 
 CLEANED = "<output_dir>/{variation}clean/{sample}/batch_{batch}.h5"
 BATCHES = "<results>/{variation}clean/batches.json"
@@ -24,6 +25,7 @@ EXPORTS = {
 }
 CARD = "<results>/{card}"
 MANIFEST = "<results>/manifest.json"
+REPORT = f"<results>/{PAGE}"
 
 
 def batch_files(plan: Plan, variation: str = "") -> list[str]:
