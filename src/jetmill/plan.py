@@ -14,6 +14,7 @@ from jetmill.formats.registry import FORMATS
 from jetmill.inputs.checksum_lists import Checksums, find_checksums
 from jetmill.inputs.files import find_files, remote_files
 from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
+from jetmill.settings.balance import table_file
 from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.settings.config import Config
 from jetmill.settings.stages import (
@@ -265,7 +266,9 @@ class Plan:
     def manifest_settings(self) -> ManifestSettings:
         """Settings of the write_manifest job."""
         files = {path: digest for settings in self.cleaning.values() for path, digest in settings.files.items()}
-        tables = {w["table"]: w["sha256"] for w in self.balance_settings.weights.values() if "table" in w}
+        tables = {
+            table_file(w["table"])[0]: w["sha256"] for w in self.balance_settings.weights.values() if "table" in w
+        }
         return ManifestSettings(config=as_json(self.config), user_files=files | tables)
 
     @property

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -206,3 +207,65 @@ def test_weights_that_are_not_there(tmp_path):
     (tmp_path / "mine.npy").unlink()
     with pytest.raises(JetmillError, match=r"mine\.npy: is not a readable \.npy file"):
         load_config(raw)
+
+
+def histograms(directory, table, *, first=(2, 0.0, 1e5), second=(3, 0.0, 2.5)):
+    """Write a ROOT file with a TH2D of each class, and other things; return a configuration with it."""
+    raw = given_weights(directory, table)
+    edges = [np.linspace(low, high, n + 1) for n, low, high in (first, second)]
+    with uproot.recreate(directory / "mine.root") as file:
+        for of_class, contents in zip(("b", "other"), table, strict=True):
+            file[f"dir/h_{of_class}"] = (contents, *edges)
+        file["flat"] = (table[0].sum(axis=1), edges[0])
+        file.mktree("tree", {"x": np.int32})
+    return raw
+
+
+def with_table(raw, directory, name):
+    balance = raw["balance"] | {"weights": [{"table": f"{directory / 'mine.root'}:{name}"}]}
+    return raw | {"balance": balance}
+
+
+@pytest.mark.parametrize(("name", "of_class"), [("dir/h_{class}", [0, 1]), ("dir/h_b", [0, 0])])
+def test_given_histograms_are_looked_up_as_they_are(tmp_path, name, of_class):
+    table = np.random.default_rng(1).uniform(0, 3, (2, 2, 3))
+    raw = with_table(histograms(tmp_path, table), tmp_path, name)
+    results = run_stages(raw)
+    jets = load(results / "train.h5")
+    assert len(jets) > 100
+    with uproot.open(tmp_path / "mine.root") as file:
+        contents = [file[f"dir/h_{x}"].to_numpy() for x in ("b", "other")]
+    for row in range(len(jets)):
+        values, _, _ = contents[of_class[jets.labels[row]]]
+        assert jets.weight[row] == np.float32(values[jets.bins[row, 0], jets.bins[row, 1]])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("dir/h_a", {}, r"mine\.root: has no 'dir/h_a'\. Did you mean 'dir/h_b'\?"),
+        ("tree", {}, r"mine\.root:tree: is a TTree, not a TH1, TH2 or TH3"),
+        ("flat", {}, r"mine\.root:flat: has 1 axes; balance\.bins has 2: pt_btagJes, absEta_btagJes"),
+        (
+            "dir/h_{class}",
+            {"second": (3, 0.0, 2.4)},
+            r"the edges of absEta_btagJes are 0, 0\.8, 1\.6, 2\.4 \(3 bins\), not 0, 0\.833333, 1\.66667, 2\.5 \(3",
+        ),
+        ("dir/h_b", {"scale": -1}, r"mine\.root:dir/h_b: has weights that are negative or not finite"),
+    ],
+)
+def test_given_histograms_that_do_not_fit(tmp_path, name, change, message):
+    table = np.ones((2, 2, 3)) * change.get("scale", 1)
+    axes = {key: value for key, value in change.items() if key != "scale"}
+    raw = with_table(histograms(tmp_path, table, **axes), tmp_path, name)
+    with pytest.raises(JetmillError, match=message):
+        load_config(raw)
+
+
+def test_a_file_of_histograms_that_is_none(tmp_path):
+    raw = with_table(given_weights(tmp_path, np.ones((2, 2, 3))), tmp_path, "h")
+    for content in (None, b"no histogram"):
+        if content is not None:
+            (tmp_path / "mine.root").write_bytes(content)
+        with pytest.raises(JetmillError, match=r"mine\.root: is not a readable ROOT file"):
+            load_config(raw)

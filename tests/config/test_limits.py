@@ -217,7 +217,8 @@ TOO_MUCH = [
     (
         "balance.weights.1",
         {},
-        "must be average, flat, mean, min, max, uniform, {reference: class} or {table: file.npy}.",
+        "must be average, flat, mean, min, max, uniform, {reference: class}, {table: file.npy} or"
+        " {table: file.root:histogram}.",
     ),
     ("split.modulo", 10**10, "must be at most 10,000 (found: 10000000000)."),
     ("samples.tt.toy.files", 10**9, "must be at most 99,999 (found: 1000000000)."),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jetmill.balancing.resampling import target_spectrum
-from jetmill.errors import JetmillError, first_line
+from jetmill.errors import JetmillError
 
 # From the counts of the classes in each bin to those that all of them are to have.
 BY_COUNTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -78,26 +78,6 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     if method != "flat":
         table /= k.sum()
     return table.reshape(np.shape(counts))
-
-
-def read_table(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the weights in an ``.npy`` file, float64 (n_classes, *bins).
-
-    Raises
-    ------
-    JetmillError
-        If the file is not there, or holds anything but finite weights >= 0 of this shape.
-    """
-    try:
-        table = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise JetmillError(f"{path}: is not a readable .npy file ({first_line(error)})") from None
-    if not isinstance(table, np.ndarray) or table.dtype.kind not in "iuf" or table.shape != shape:
-        found = f"{table.dtype} {table.shape}" if isinstance(table, np.ndarray) else "several arrays"
-        raise JetmillError(f"{path}: holds {found}, not numbers for (classes, *bins), {shape}")
-    if not (np.isfinite(table) & (table >= 0)).all():
-        raise JetmillError(f"{path}: has weights that are negative or not finite")
-    return table.astype(np.float64)
 
 
 def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Section ``balance`` by itself and with other sections."""
 
-from jetmill.balancing.binning import Axis, axes_of, shape
+from jetmill.balancing.binning import Axis, axes_of
+from jetmill.balancing.given_weights import read_table
 from jetmill.balancing.resampling import METHODS
 from jetmill.balancing.table_size import MAX_NUMBERS, table_numbers
-from jetmill.balancing.weights import read_table
 from jetmill.config.problems import Problems, among
 from jetmill.errors import JetmillError, nearest
 from jetmill.settings.config import Config
@@ -15,9 +15,8 @@ def balance(config: Config) -> Problems:
     yield from _resampling(config)
     for weight in config.balance.weights:
         if isinstance(weight, dict) and "table" in weight:
-            axes = axes_of(config.balance.bins)
             try:
-                read_table(weight["table"], (len(config.classes), *shape(axes)))
+                read_table(weight["table"], list(config.classes), axes_of(config.balance.bins))
             except JetmillError as error:
                 yield "balance.weights", str(error)
         elif isinstance(weight, dict):

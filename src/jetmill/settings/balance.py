@@ -47,7 +47,10 @@ Segments = Annotated[
 
 def _is_weight(weight: Any) -> Any:
     if isinstance(weight, dict) and list(weight) not in (["reference"], ["table"]):
-        raise ValueError("must be average, flat, mean, min, max, uniform, {reference: class} or {table: file.npy}")
+        raise ValueError(
+            "must be average, flat, mean, min, max, uniform, {reference: class}, {table: file.npy} or"
+            " {table: file.root:histogram}"
+        )
     return weight
 
 
@@ -66,6 +69,16 @@ def weight_name(weight: str | Mapping[Any, str]) -> str:
     if isinstance(weight, str):
         return weight
     return f"reference_{weight['reference']}" if "reference" in weight else "table"
+
+
+# In the name of a histogram, it stands for each class.
+CLASS = "{class}"
+
+
+def table_file(table: str) -> tuple[str, str | None]:
+    """Return the file of a given weight table, and the histogram in ``file.root:histogram``."""
+    path, colon, name = table.partition(".root:")
+    return (f"{path}.root", name) if colon else (table, None)
 
 
 @section
@@ -171,7 +184,8 @@ class Balance:
     """Weight tables, of which the first one becomes jets/weight. average, flat and {reference: class} give all classes
     the mean spectrum, a flat one or that of a class. In each bin, mean, min and max give them the mean, smallest or
     largest number of jets of all classes, uniform the same number; bins in which a class has no jets get weight 0.
-    {table: file.npy} takes the weights in a file, (classes, *bins), as they are."""
+    {table: file.npy} takes the weights in a file, (classes, *bins), as they are; {table: "file.root:histogram"} those
+    of a TH1, TH2 or TH3 in these bins, for all classes, or of one for each if {class} is in its name: h_{class}."""
     event_weights: Names = ()
     """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
     weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jetmill.files import sha256
-from jetmill.settings.balance import Resampling, Segment, weight_name
+from jetmill.settings.balance import Resampling, Segment, table_file, weight_name
 from jetmill.settings.scaling import ScalingRules
 
 if TYPE_CHECKING:
@@ -133,4 +133,4 @@ def _weight_settings(weight: str | Mapping[Any, str]) -> dict[str, str]:
     if isinstance(weight, str):
         return {"method": weight}
     ((method, value),) = weight.items()
-    return {"method": method, method: value} | ({"sha256": sha256(value)} if method == "table" else {})
+    return {"method": method, method: value} | ({"sha256": sha256(table_file(value)[0])} if method == "table" else {})

@@ -13,6 +13,7 @@ import numpy as np
 from jetmill.balancing.binning import Axis, axes_of, bins_between, shape
 from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
 from jetmill.balancing.event_weights import ExactSums
+from jetmill.balancing.given_weights import read_table
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
 from jetmill.balancing.resampling import target_spectrum
 from jetmill.balancing.selection import PartSpec, SelectionTables, event_weights, read_bins
@@ -35,7 +36,7 @@ from jetmill.balancing.tables import (
     write_table,
 )
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
-from jetmill.balancing.weights import class_totals, mean_one, read_table, weight_table
+from jetmill.balancing.weights import class_totals, mean_one, weight_table
 from jetmill.columns.batch_file import in_blocks
 from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
@@ -120,7 +121,7 @@ def balance(
         )
         for name, method in weights.items():
             if "table" in method:
-                weight = read_table(method["table"], kept.shape)
+                weight = read_table(method["table"], classes, axes)
             else:
                 reference = classes.index(method["reference"]) if "reference" in method else None
                 weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
