@@ -7,6 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
+
+import jetmill
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")])
@@ -63,3 +66,17 @@ def test_the_site_builds_and_loads_nothing_from_other_servers(tmp_path):
         for loaded in references.found:
             assert "//" not in loaded, f"{page.name} loads {loaded}"
             assert page.name == "404.html" or (page.parent / loaded.split("?")[0]).exists(), f"{page.name}: {loaded}"
+
+
+def test_the_release_is_the_same_everywhere():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == jetmill.__version__
+    releases = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert jetmill.__version__ in releases[:2]  # below what is not released yet, if anything
+
+
+def test_the_workflow_catalog_finds_what_it_asks_for():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    for name in ("workflow/Snakefile", "config/README.md", "config/config.yaml"):
+        assert (ROOT / name).is_file()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from jetmill.loading.streams import Stream
 
 __all__ = ["DumpStream", "Jets", "Stream", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {"DumpStream": "dump_stream", "Jets": "jets", "Stream": "streams", "load": "jets"}
 

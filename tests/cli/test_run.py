@@ -162,3 +162,26 @@ def test_a_snakefile_may_name_its_configuration(ntuples, tmp_path):
     assert run.code == 0, run.output
     assert run.jobs["clean"] == 4
     assert "make_toy" not in run.jobs
+
+
+# As `snakedeploy deploy-workflow` writes it, beside a copy of config/.
+DEPLOYED = """
+configfile: "config/config.yaml"
+
+module jetmill:
+    snakefile: "{snakefile}"
+    config: config
+
+use rule * from jetmill
+"""
+
+
+@pytest.mark.workflow
+def test_snakedeploy_can_deploy_the_workflow(default_config, tmp_path):
+    for name in ("workflow", "config"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "workflow/Snakefile").write_text(DEPLOYED.format(snakefile=SNAKEFILE))
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(default_config))
+    run = runs.snakemake(tmp_path, "-n", "-s", str(tmp_path / "workflow/Snakefile"))
+    assert run.code == 0, run.output
+    assert (run.jobs["clean"], run.jobs["all"]) == (2, 1)
