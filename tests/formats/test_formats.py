@@ -13,6 +13,7 @@ import pytest
 import workflow_runs as runs
 import yaml
 from format_runs import CLASSES, MAX, ORIGINS, OUTPUTS, finished
+from stream_runs import CONFIGS, make
 
 pytestmark = pytest.mark.workflow
 
@@ -376,7 +377,30 @@ def test_tensors(run, output):
         expected = np.stack([arrays[f"jets/spectators/{n}"] for n in found["spectator_names"]], axis=1)
         np.testing.assert_array_equal(found["spectators"].numpy(), expected)
         assert found["classes"] == CLASSES
+        with h5py.File(run.results / f"hdf5/{output}/{path.stem}.h5") as file:
+            np.testing.assert_array_equal(found["sample"].numpy(), file["jets/sample"][()])
+            assert found["samples"] == file["jets/sample"].attrs["samples"].tolist()
+            for name, values in file["jets/event"].items():
+                np.testing.assert_array_equal(found[f"event_{name}"].numpy(), values[()].astype(np.int64))
+            for prefix, dataset in (("", "jets/inputs"), ("tracks_", "tracks/inputs")):
+                for key in ("shift", "scale", "default", "log", "clip"):
+                    np.testing.assert_array_equal(found[prefix + key].numpy(), file[dataset].attrs[key])
         assert found["inputs"].dtype == getattr(torch, run.config["write"].get("precision", "float32"))
+
+
+def test_tensors_say_which_variables_are_integers(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    small = CONFIGS["small"]
+    variables = [*small["jets"]["variables"], "HadronConeExclTruthLabelID"]
+    changes = {"jets": {"variables": variables}, "write": {"formats": ["hdf5", "torch"]}}
+    results = make(tmp_path, runs.changed(small, changes)).results
+    with h5py.File(next((results / "toy").glob("*"))) as dump:
+        integers = [
+            name for name in variables if dump["jets"].dtype.fields.get(name, (np.dtype(float),))[0].kind in "iu"
+        ]
+    found = torch.load(results / "torch/train/part_0000.pt", weights_only=True)
+    assert found["variables"] == variables
+    assert found["integers"] == integers == ["HadronConeExclTruthLabelID"]
 
 
 def test_tensors_hold_what_a_regression_and_a_conditional_model_need(one):

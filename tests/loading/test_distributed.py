@@ -198,6 +198,25 @@ def test_set_epoch_makes_an_epoch_the_same_again(two):
         assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_whole_batches_in_one_order(two, world):
+    """As a validation wants them: `shuffle` and `drop_last`."""
+    from jetmill.loading.torch import BlockSampler, FileDataset, StreamDataset
+
+    path, stream = two.results / "val.h5", jetmill.Stream(two.config, "val", batch_size=64)
+    in_file = [events(two, "val")[start : start + 64] for start in range(0, stream.n_jets // 64 * 64, 64)]
+    found = []
+    for rank in range(world):
+        options = {"rank": rank, "world_size": world, "shuffle": False, "drop_last": True}
+        data, sampler = StreamDataset(stream, **options), BlockSampler(stream.n_jets, 64, **options)
+        batches = batches_of(data)
+        assert batches == batches_of(data)
+        assert {len(batch) for batch in batches} == {64}
+        assert len(data) == len(batches) == len(sampler) == stream.n_jets // (64 * world)
+        found += batches_of(FileDataset(path), sampler)
+    assert found == in_file[: len(found)]
+
+
 def test_half_of_a_rank(two):
     from jetmill.loading.torch import BlockSampler, StreamDataset
 

@@ -31,6 +31,14 @@ def test_batches_of_ranks(n_jets, batch_size, world_size):
     assert len(sizes) < -(-n_jets // batch_size) + world_size
 
 
+@given(**SIZES)
+def test_whole_batches_alone(n_jets, batch_size, world_size):
+    edges = batch_edges(n_jets, batch_size, world_size, drop_last=True).tolist()
+    assert {stop - start for start, stop in pairwise(edges)} <= {batch_size}
+    assert (len(edges) - 1) % world_size == 0
+    assert 0 <= n_jets - edges[-1] < batch_size * world_size
+
+
 @given(**SIZES, n_workers=st.integers(1, 7))
 def test_every_batch_goes_to_one_worker(n_jets, batch_size, world_size, n_workers):
     n_batches = len(batch_edges(n_jets, batch_size, world_size)) - 1

@@ -24,8 +24,14 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
     from jetmill.formats.content.scaled import attributes, dataset_types, scaled_rows
 
     known = part.tables, part.scalers, part.content
+    native = part.jets[0].batch.native
     write_rows(
-        output, scaled_rows(part.jets, *known), part.order, attributes(*known), dataset_types(part.content), compression
+        output,
+        scaled_rows(part.jets, *known),
+        part.order,
+        attributes(*known, native),
+        dataset_types(part.content),
+        compression,
     )
 
 

@@ -12,6 +12,9 @@ from jetmill.packages import Package
 
 PACKAGE = Package("write.formats: torch", "PyTorch", ("torch",), "torch")
 
+# Of each variable, as attributes of inputs.
+SCALING = ("shift", "scale", "default", "log", "clip")
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,7 +27,11 @@ def write(part: str | Path, output: str | Path) -> None:
             "is_default": file[layout.IS_DEFAULT][()],
             "labels": file[layout.LABELS][()].astype(np.int64),
             "bins": file[layout.BINS][()],
+            "sample": file[layout.SAMPLE][()].astype(np.int64),
         }
+        for name, values in file.get(layout.EVENT, {}).items():
+            # PyTorch computes little with uint64; large numbers keep their bits.
+            arrays[f"event_{name}"] = values[()].astype(np.int64)
         n_jets = len(arrays["labels"])
         spectators = {name: values[()] for name, values in file.get(layout.SPECTATORS, {}).items()}
         arrays["spectators"] = np.stack([*spectators.values()], axis=1) if spectators else np.empty((n_jets, 0))
@@ -36,14 +43,19 @@ def write(part: str | Path, output: str | Path) -> None:
             arrays["conditional"] = file[layout.CONDITIONAL][()]
         if layout.TARGETS in file:
             arrays["targets"] = file[layout.TARGETS][()]
+        applied = file[layout.INPUTS].attrs
+        arrays |= {key: np.asarray(applied[key]) for key in SCALING}
         names = {
-            "variables": file[layout.INPUTS].attrs["jet_variables"],
+            "variables": applied["jet_variables"],
+            "integers": [v for v, is_one in zip(applied["jet_variables"], applied["integer"], strict=True) if is_one],
+            "samples": file[layout.SAMPLE].attrs["samples"],
             "classes": file[layout.LABELS].attrs["label_classes"],
             "spectator_names": spectators,
         }
         for collection in layout.collections(file):
             inputs = file[layout.constituent_inputs(collection)]
             arrays[f"{collection}_inputs"] = inputs[()]
+            arrays |= {f"{collection}_{key}": np.asarray(inputs.attrs[key]) for key in SCALING}
             arrays[f"{collection}_valid"] = file[layout.valid(collection)][()]
             for label in layout.constituent_labels(file, collection):
                 values = file[layout.constituent_label(collection, label)][()]

@@ -5,18 +5,21 @@ import numpy as np
 from jetmill.errors import JetmillError
 
 
-def batch_edges(n_jets: int, batch_size: int, world_size: int = 1) -> np.ndarray:
+def batch_edges(n_jets: int, batch_size: int, world_size: int = 1, *, drop_last: bool = False) -> np.ndarray:
     """Return where batches begin and end, with equally many batches for each rank.
 
     One rank alone has batches of `batch_size` jets, the last one with the rest. Several have batches of that size or a
     little less, which differ by at most one jet. Every jet is in one batch, unless there are fewer jets than batches:
-    then each batch has one jet, and fewer than `world_size` jets are left out.
+    then each batch has one jet, and fewer than `world_size` jets are left out. With `drop_last` all batches have
+    `batch_size` jets, and fewer than `batch_size * world_size` jets are left out.
 
     Returns
     -------
     ndarray of int64, shape (n_batches + 1,)
         `n_batches` is a multiple of `world_size`.
     """
+    if drop_last:
+        return batch_size * np.arange(n_jets // (batch_size * world_size) * world_size + 1)
     if world_size == 1:
         return np.append(np.arange(0, n_jets, batch_size), n_jets)
     n_batches = -(-n_jets // (batch_size * world_size)) * world_size

@@ -74,7 +74,14 @@ class Stream:
         return -(-self.n_jets // self.batch_size)
 
     def epoch(
-        self, number: int = 0, worker: int = 0, n_workers: int = 1, *, rank: int = 0, world_size: int = 1
+        self,
+        number: int = 0,
+        worker: int = 0,
+        n_workers: int = 1,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
     ) -> Iterator[Arrays]:
         """Return the batches of an epoch, in an order that depends on the seed and its number.
 
@@ -85,8 +92,10 @@ class Stream:
         rank, world_size
             Number of this process, of how many that train one model, each with its own workers: each yields different
             jets and as many batches (`jetmill.loading.sharing.batch_edges`).
+        drop_last
+            Whether to leave out the jets of a last batch that is smaller.
         """
-        edges = batch_edges(self.n_jets, self.batch_size, world_size)
+        edges = batch_edges(self.n_jets, self.batch_size, world_size, drop_last=drop_last)
         mine = share(len(edges) - 1, rank, world_size, worker, n_workers)
         ends = edges[mine.start : mine.stop + 1]
         # A batch that begins or ends within a slice needs all of it, which others prepare too: take many slices.

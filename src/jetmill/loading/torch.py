@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import Dataset, DistributedSampler, IterableDataset, get_worker_info
 
 from jetmill.errors import JetmillError
 from jetmill.formats.files.layout import LABELS, check_parts, open_finished
@@ -37,10 +37,23 @@ class StreamDataset(IterableDataset[Tensors]):
         The stream, with the size of a batch.
     rank, world_size
         Number of this process, of how many.
+    shuffle
+        Whether each iteration is another epoch; otherwise all have the order of epoch 0.
+    drop_last
+        Whether to leave out batches that are smaller.
     """
 
-    def __init__(self, stream: Stream, *, rank: int | None = None, world_size: int | None = None):
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        rank: int | None = None,
+        world_size: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ):
         self._stream, self._given = stream, _given(rank, world_size)
+        self._shuffle, self._drop_last = shuffle, drop_last
         self._n_iterations = 0
         # Shared with workers, which live through several epochs if they are persistent.
         self._epoch = torch.tensor(-1).share_memory_()
@@ -54,12 +67,15 @@ class StreamDataset(IterableDataset[Tensors]):
     def __len__(self) -> int:
         """Return the number of batches of this rank in an epoch."""
         world_size = _place(self._given)[1]
-        return (len(batch_edges(self._stream.n_jets, self._stream.batch_size, world_size)) - 1) // world_size
+        n_jets, size = self._stream.n_jets, self._stream.batch_size
+        return (len(batch_edges(n_jets, size, world_size, drop_last=self._drop_last)) - 1) // world_size
 
     def __iter__(self) -> Iterator[Tensors]:
         (rank, world_size), info = _place(self._given), get_worker_info()
         epoch, self._n_iterations = self._n_iterations, self._n_iterations + 1
-        if self._epoch >= 0:
+        if not self._shuffle:
+            epoch = 0
+        elif self._epoch >= 0:
             epoch = int(self._epoch)
         elif info is not None and world_size > 1:
             warnings.warn("call set_epoch(epoch) before each epoch; without it they have the same order", stacklevel=2)
@@ -67,7 +83,8 @@ class StreamDataset(IterableDataset[Tensors]):
             # New workers get a copy that has not counted, but a new seed, the same for all but for their number.
             epoch += info.seed - info.id
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
-        return map(_tensors, self._stream.epoch(epoch, worker, n_workers, rank=rank, world_size=world_size))
+        place = {"rank": rank, "world_size": world_size}
+        return map(_tensors, self._stream.epoch(epoch, worker, n_workers, **place, drop_last=self._drop_last))
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers that are not forked do not know of torch.distributed.
@@ -136,7 +153,7 @@ class FileDataset(Dataset[Tensors]):
         return self._file
 
 
-class BlockSampler(Sampler[slice]):
+class BlockSampler(DistributedSampler[slice]):
     """Blocks of consecutive rows, in random order: the file is already shuffled.
 
     Parameters
@@ -147,11 +164,26 @@ class BlockSampler(Sampler[slice]):
         Seed of the order; each iteration has another one.
     rank, world_size
         Number of this process, of how many.
+    shuffle
+        Whether the order is random; otherwise it is that of the file.
+    drop_last
+        Whether to leave out blocks that are smaller.
     """
 
+    # A DistributedSampler in name only: Lightning replaces all others where there are several ranks.
+
     def __init__(
-        self, n_rows: int, batch_size: int, *, seed: int = 0, rank: int | None = None, world_size: int | None = None
+        self,
+        n_rows: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
     ):
+        self._shuffle, self._drop_last = shuffle, drop_last
         self._n_rows, self._size, self._seed, self._given = n_rows, batch_size, seed, _given(rank, world_size)
         self._n_iterations, self._epoch = 0, -1
 
@@ -162,15 +194,19 @@ class BlockSampler(Sampler[slice]):
     def __len__(self) -> int:
         """Return the number of blocks of this rank."""
         world_size = _place(self._given)[1]
-        return (len(batch_edges(self._n_rows, self._size, world_size)) - 1) // world_size
+        return (len(self._edges(world_size)) - 1) // world_size
 
     def __iter__(self) -> Iterator[slice]:
         rank, world_size = _place(self._given)
         epoch, self._n_iterations = self._n_iterations, self._n_iterations + 1
-        edges = batch_edges(self._n_rows, self._size, world_size).tolist()
+        edges = self._edges(world_size).tolist()
         rng = np.random.default_rng([self._seed, epoch if self._epoch < 0 else self._epoch])
         mine = share(len(edges) - 1, rank, world_size)
-        return (slice(edges[k], edges[k + 1]) for k in rng.permutation(len(edges) - 1)[mine].tolist())
+        order = rng.permutation(len(edges) - 1) if self._shuffle else np.arange(len(edges) - 1)
+        return (slice(edges[k], edges[k + 1]) for k in order[mine].tolist())
+
+    def _edges(self, world_size: int) -> np.ndarray:
+        return batch_edges(self._n_rows, self._size, world_size, drop_last=self._drop_last)
 
 
 _Place = tuple[int, int]
