@@ -68,7 +68,7 @@ class Trial:
 
     def outside(self, axes: list[Axis]) -> int:
         """Return how many of the jets that are kept are outside the bins."""
-        return int((find_bins([self.values[axis.variable] for axis in axes], axes) < 0).sum())
+        return int((find_bins([self.values[axis.variable] for axis in axes], axes, len(self.labels)) < 0).sum())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from hypothesis.extra.numpy import arrays
 from stage_runs import run_stages
 
 from jetmill import load
-from jetmill.balancing.weights import class_totals, mean_one, weight_table
+from jetmill.balancing.binning import axes_of, volumes
+from jetmill.balancing.weights import class_totals, limited, mean_one, weight_table
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 
@@ -119,6 +120,24 @@ def test_a_class_without_jets_is_left_out(method):
     table = weight_table(n, method)
     assert not table[1].any()
     np.testing.assert_allclose(table[[0, 2]], weight_table(n[[0, 2]], method), rtol=1e-12)
+
+
+def test_flat_per_unit_is_in_proportion_to_the_area_of_the_bins():
+    area = volumes(axes_of({"x": [(0, 2, 2), (2, 10, 1)], "y": [(-1, 1, 4)]}))
+    np.testing.assert_allclose(area, [[0.5] * 4, [0.5] * 4, [4] * 4])
+    n = np.random.default_rng(7).integers(1, 100, size=(3, 3, 4))
+    weighted = n * weight_table(n, "flat_per_unit", area)
+    for i, j in np.ndindex(3, 4):
+        np.testing.assert_allclose(weighted[:, i, j] / area[i, j], weighted[0, 0, 0] / 0.5)
+    np.testing.assert_array_equal(weight_table(n, "flat_per_unit", np.ones((3, 4))), weight_table(n, "flat"))
+
+
+def test_weights_are_limited():
+    table, n = np.array([[0.5, 3, 2], [4, 1, 0]]), np.array([[7, 2, 5], [3, 4, 0]])
+    lower, cut = limited(table, n, 2)
+    assert lower.tolist() == [[0.5, 2, 2], [2, 1, 0]]
+    assert cut.tolist() == [2, 3]
+    assert limited(table, n, None)[0] is table
 
 
 def test_unknown_table():

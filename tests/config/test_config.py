@@ -85,7 +85,7 @@ def test_a_forgotten_sample_name(raw_config):
     assert "Allowed: files, checksums, toy" in message
 
 
-@pytest.mark.parametrize("key", ["samples", "jets", "classes", "balance", "jets.variables", "balance.bins"])
+@pytest.mark.parametrize("key", ["samples", "jets", "classes", "jets.variables"])
 def test_missing_required_key(raw_config, key):
     section, _, inner = key.rpartition(".")
     del (raw_config[section] if section else raw_config)[inner]
@@ -149,7 +149,7 @@ def test_wrong_literal_names_the_choices(raw_config, key, value, expected):
         ("samples.tt.toy.files", 0, "at least 1"),
         ("split.test", 1.0, "below 1"),
         ("split.val", -0.1, "at least 0"),
-        ("balance.bins", {}, "at least 1"),
+        ("balance.max_weight", 0.5, "at least 1"),
         ("balance.bins.pt", [], "at least 1"),
         ("balance.bins.pt", [20, 1000], "balance.bins.pt"),
         ("balance.bins.pt", [20, 1000, 0], "at least 1"),
@@ -324,7 +324,7 @@ def test_names_that_are_usual_in_dumps():
         (
             "balance.resampling",
             {"method": "pdf", "target": "flt"},
-            "must be one of b, light, average, flat (found: 'flt')",
+            "must be one of b, light, average, flat, flat_per_unit (found: 'flt')",
         ),
         ("balance.resampling", {"method": "countup", "target": "flat"}, "must be one of b, light (found: 'flat')"),
         ("balance.resampling", {"validation": True}, "balance.resampling: validation: there is no resampling to do"),

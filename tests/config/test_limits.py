@@ -99,6 +99,7 @@ FULL = {
     "balance": {
         "bins": {"pt": [[20, 30, 2], [30, 40, 1]], "eta": [-1, 1, 2]},
         "weights": ["average", {"reference": "b"}],
+        "max_weight": 20,
         "outside": "drop",
         "event_weights": ["weight_of_event"],
         "resampling": {
@@ -217,8 +218,8 @@ TOO_MUCH = [
     (
         "balance.weights.1",
         {},
-        "must be average, flat, mean, min, max, uniform, {reference: class}, {table: file.npy} or"
-        " {table: file.root:histogram}.",
+        "must be average, flat, flat_per_unit, mean, min, max, uniform, {reference: class}, {table: file.npy}"
+        " or {table: file.root:histogram}.",
     ),
     ("split.modulo", 10**10, "must be at most 10,000 (found: 10000000000)."),
     ("samples.tt.toy.files", 10**9, "must be at most 99,999 (found: 1000000000)."),

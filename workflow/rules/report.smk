@@ -1,14 +1,15 @@
 from jetmill.files import sha256
 from jetmill.report import TEMPLATE
 
+# Figures of the bins, which need one axis and two.
+OF_BINS = ["spectra", "maps"][: len(CONFIG.balance.bins)]
 PLOTS = expand(
     "<results>/report/{plot}.{form}",
     form=("png", "pdf"),
     plot=[
         "cutflow",
         "classes",
-        "spectra",
-        "maps",
+        *OF_BINS,
         *(["constituents"] if CONFIG.constituents else []),
         *[f"resampling_{output}" for output in PLAN.resampled],
         # These need the arrays.
@@ -28,12 +29,11 @@ rule plot_balance:
     output:
         cutflow=figure("cutflow", "Cleaning", "jets after each cut"),
         classes=figure("classes", "Balance", "jets of each class"),
-        spectra=figure("spectra", "Balance", "spectra before and after weighting"),
-        maps=figure("maps", "Balance", "bins before and after weighting"),
-        pdf=[
-            f"<results>/report/{name}.pdf"
-            for name in ("cutflow", "classes", "spectra", "maps")
-        ],
+        **{
+            name: figure(name, "Balance", f"{name} before and after weighting")
+            for name in OF_BINS
+        },
+        pdf=[f"<results>/report/{name}.pdf" for name in ("cutflow", "classes", *OF_BINS)],
     log:
         "<logs>/plot_balance.log",
     localrule: LOOKUP < 500

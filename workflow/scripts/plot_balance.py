@@ -10,6 +10,6 @@ with job(snakemake):
         snakemake.input.balance,
         snakemake.output.cutflow,
         snakemake.output.classes,
-        snakemake.output.spectra,
-        snakemake.output.maps,
+        snakemake.output.get("spectra"),
+        snakemake.output.get("maps"),
     )

@@ -46,11 +46,14 @@ def axes_of(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> list[Axis
     return [Axis.from_segments(variable, segments) for variable, segments in bins.items()]
 
 
-def find_bins(columns: Sequence[np.ndarray], axes: Sequence[Axis]) -> np.ndarray:
+def find_bins(columns: Sequence[np.ndarray], axes: Sequence[Axis], n_jets: int) -> np.ndarray:
     """Return the flat index (C order, first axis slowest) of each jet's bin, int32 (n_jets,); -1 outside the bins.
 
-    `columns` holds the variable of each axis, (n_jets,); a jet that misses one of them is outside.
+    `columns` holds the variable of each axis, (n_jets,); a jet that misses one of them is outside. Without axes all
+    jets are in one bin.
     """
+    if not axes:
+        return np.zeros(n_jets, dtype=np.int32)
     bins = tuple(axis.index(values) for axis, values in zip(axes, columns, strict=True))
     inside = np.logical_and.reduce([of_axis >= 0 for of_axis in bins])
     return np.where(inside, np.ravel_multi_index(bins, shape(axes), mode="clip"), -1).astype(np.int32)
@@ -82,4 +85,9 @@ def bins_between(axes: Sequence[Axis], ranges: Mapping[str, tuple[float, float]]
         low, high = ranges.get(axis.variable, (-np.inf, np.inf))
         centres = (axis.edges[:-1] + axis.edges[1:]) / 2
         inside.append((centres > low) & (centres < high))
-    return reduce(np.logical_and.outer, inside)
+    return reduce(np.logical_and.outer, inside, np.array(True))
+
+
+def volumes(axes: Sequence[Axis]) -> np.ndarray:
+    """Return the product of the widths of each bin, in the units of the variables: float64 (*bins)."""
+    return reduce(np.multiply.outer, [np.diff(axis.edges) for axis in axes], np.array(1.0))

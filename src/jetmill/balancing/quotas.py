@@ -106,13 +106,13 @@ def component_of_bins(components: Sequence[Component], samples: Sequence[str]) -
     taken_by = np.full((len(samples), *components[0].bins.shape), -1, dtype=np.int64)
     for position, component in enumerate(components):
         for sample in component.samples:
-            before = taken_by[sample][component.bins]
+            before = taken_by[sample, component.bins]
             if (twice := before >= 0).any():
                 raise JetmillError(
                     f"components '{components[before.max()].name}' and '{component.name}' both take sample"
                     f" '{samples[sample]}' in {twice.sum()} bins; a jet can be in one component only"
                 )
-            taken_by[sample][component.bins] = position
+            taken_by[sample, component.bins] = position
     return taken_by
 
 
@@ -122,7 +122,7 @@ def quotas(
     *,
     method: str,
     classes: Sequence[str],
-    target: int | str | None = None,
+    target: int | str | np.ndarray | None = None,
     shares: Sequence[float] | None = None,
     max_upsampling: float | None = None,
     max_repeats: int | None = None,

@@ -32,7 +32,7 @@ class Pool:
 
     counts: np.ndarray
     shares: np.ndarray
-    target: int | str | None = None
+    target: int | str | np.ndarray | None = None
     max_upsampling: float | None = None
     max_repeats: int | None = None
 
@@ -71,7 +71,7 @@ class Method:
     take
         From the available jets to the largest quotas.
     class_target, shape_target
-        Whether its target can be a class, and whether it can be ``average`` or ``flat``; it has none if neither.
+        Whether its target can be a class, and whether it can be one of `SHAPES`; it has none if neither.
     repeats
         Whether it may take a jet more than once.
     description
@@ -86,6 +86,9 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
+# Targets that are not a class.
+FLAT_PER_UNIT = "flat_per_unit"
+SHAPES = ("average", "flat", FLAT_PER_UNIT)
 
 
 def method(
@@ -95,7 +98,7 @@ def method(
     return registered(METHODS, name, lambda take: Method(take, class_target, shape_target, repeats, description))
 
 
-def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
+def target_spectrum(counts: np.ndarray, target: int | str | np.ndarray | None) -> np.ndarray:
     """Return the share of each bin in the spectrum that classes are to have.
 
     Parameters
@@ -104,7 +107,8 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
         Jets of each class in each bin, or sums of their weights, none of them negative.
     target
         ``flat``, equal in every bin; ``average``, the mean of the spectra of all classes that have
-        jets (thesis of the CMS study, section 2.3); or the position of a class, for its spectrum.
+        jets (thesis of the CMS study, section 2.3); the position of a class, for its spectrum; or any
+        positive spectrum (*bins), such as `jetmill.balancing.binning.volumes`.
 
     Returns
     -------
@@ -112,6 +116,9 @@ def target_spectrum(counts: np.ndarray, target: int | str | None) -> np.ndarray:
         Its sum is 1, or 0 if there are no jets to take the spectrum from.
     """
     bins, flat = counts.shape[1:], counts.reshape(len(counts), -1)
+    if isinstance(target, np.ndarray):
+        spectrum: np.ndarray = target / target.sum()
+        return spectrum.reshape(bins)
     if target == "flat":
         return np.full(bins, 1 / flat.shape[1])
     if target == "average":

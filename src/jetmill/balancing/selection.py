@@ -254,9 +254,9 @@ def training_blocks(
                     yield name, batch.read(name, rows), times
 
 
-def read_bins(batch: Batch, axes: Sequence[Axis], rows: slice = slice(None)) -> np.ndarray:
+def read_bins(batch: Batch, axes: Sequence[Axis], rows: slice) -> np.ndarray:
     """Return the bin of consecutive jets of a batch in the balancing histogram, int32 (n,), -1 outside."""
-    return find_bins([batch.read(variable(axis.variable), rows) for axis in axes], axes)
+    return find_bins([batch.read(variable(axis.variable), rows) for axis in axes], axes, rows.stop - rows.start)
 
 
 def event_weights(batch: Batch, names: Sequence[str], rows: slice, used: np.ndarray) -> np.ndarray:

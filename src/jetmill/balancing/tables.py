@@ -16,11 +16,12 @@
 | ``threshold/<output>/<sample>`` | uint64 (n_classes, *bins) | and once more below this selection key |
 | ``repeat_histogram/<output>`` | int64 (n_classes, times + 1) | how many jets are taken 0, 1, 2, ... times |
 | ``target/<output>`` | float64 (*bins) | jets in the spectrum that resampling aims at, all classes together |
-| ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets |
+| ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets, but for ``max_weight`` |
+| ``limited/<name>`` | int64 (n_classes,) | jets whose weight ``max_weight`` has lowered; absent if none |
 | ``sums/cleaned``, ``sums/train`` | float64 (n_classes, *bins) | event weights of training jets, and of those written |
 | ``edges/<variable>`` | float64 (n_bins + 1,) | bin edges |
 
-Sums are there if there are event weights.
+Sums are there if there are event weights. Without ``balance.bins`` there are no axes, and ``*bins`` is nothing.
 Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order;
 ``warnings`` as JSON.
 """
@@ -35,7 +36,7 @@ from jetmill.splitting import SPLITS, samples_of, split_of
 
 COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
 KEPT, REPEATS, THRESHOLD, REPEAT_HISTOGRAM = "kept", "repeats", "threshold", "repeat_histogram"
-WEIGHTS, TARGET, EDGES, LIMIT = "weights", "target", "edges", "limit"
+WEIGHTS, LIMITED, TARGET, EDGES, LIMIT = "weights", "limited", "target", "edges", "limit"
 WARNINGS = "warnings"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jetmill.balancing.resampling import target_spectrum
+from jetmill.balancing.resampling import FLAT_PER_UNIT, target_spectrum
 from jetmill.errors import JetmillError
 
 # From the counts of the classes in each bin to those that all of them are to have.
@@ -26,7 +26,7 @@ def class_totals(table: np.ndarray) -> np.ndarray:
     return totals
 
 
-def weight_table(counts: np.ndarray, method: str, reference: int | None = None) -> np.ndarray:
+def weight_table(counts: np.ndarray, method: str, reference: int | np.ndarray | None = None) -> np.ndarray:
     """Return the weight of a jet of each class in each bin.
 
     With p the spectrum of a class (its counts over their sum) and k = N / N_class, the weight is
@@ -35,6 +35,7 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     - ``average``: the mean of the spectra of all classes; divided by the sum of k over classes,
       as the tables ``absweights`` of the CMS study (thesis section 2.3);
     - ``flat``: equal in every bin, as its tables ``weights_flat``;
+    - ``flat_per_unit``: the spectrum `reference` (*bins), the volumes of the bins, undivided as ``flat``;
     - ``reference``: the spectrum of the class `reference`, divided as ``average``.
 
     The weighted spectra of all classes then have the shape of the target and equal totals. A bin
@@ -70,12 +71,12 @@ def weight_table(counts: np.ndarray, method: str, reference: int | None = None) 
     total = flat.sum(axis=1, keepdims=True)
     spectrum = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)
-    target = target_spectrum(flat, reference if method == "reference" else method)
+    target = target_spectrum(flat, method if reference is None else reference)
     table: np.ndarray = k * np.divide(target, spectrum, out=np.zeros_like(flat), where=spectrum > 0)
     # Share of the target in the bins of a class; 1 unless some of its bins are empty.
     reached = np.where(spectrum > 0, target, 0).sum(axis=1, keepdims=True)
     table = np.divide(table, reached, out=np.zeros_like(table), where=reached > 0)
-    if method != "flat":
+    if method not in ("flat", FLAT_PER_UNIT):
         table /= k.sum()
     return table.reshape(np.shape(counts))
 
@@ -84,3 +85,13 @@ def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:
     """Scale a weight table so that the mean weight of `n_jets` jets is 1; counts are those of `weight_table`."""
     scaled: np.ndarray = table * (n_jets / (table * counts).sum())
     return scaled
+
+
+def limited(table: np.ndarray, counts: np.ndarray, largest: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Lower the weights above `largest` to it; return the table, and how many jets of each class that concerns.
+
+    `counts` are the jets (n_classes, *bins) that have these weights.
+    """
+    if largest is None:
+        return table, np.zeros(len(counts), dtype=np.int64)
+    return np.minimum(table, largest), class_totals(np.where(table > largest, counts, 0))

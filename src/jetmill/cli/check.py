@@ -53,7 +53,9 @@ def run(options: argparse.Namespace) -> int:
     if toys:
         print(f"{', '.join(toys)}: toys, not tried")
     if nominal:
-        print("\n".join(["", *_of_bins(nominal, axes_of(plan.config.balance.bins)), ""]))
+        if of_bins := list(_of_bins(nominal, axes_of(plan.config.balance.bins))):
+            print("\n".join(["", *of_bins]))
+        print()
     for warning in [*trials.warnings, *_warnings(plan, nominal)]:
         print(f"warning: {warning}")
     print("\n".join(_expected(plan, nominal)))

@@ -2,7 +2,7 @@
 
 from jetmill.balancing.binning import Axis, axes_of
 from jetmill.balancing.given_weights import read_table
-from jetmill.balancing.resampling import METHODS
+from jetmill.balancing.resampling import METHODS, SHAPES
 from jetmill.balancing.table_size import MAX_NUMBERS, table_numbers
 from jetmill.config.problems import Problems, among
 from jetmill.errors import JetmillError, nearest
@@ -63,10 +63,10 @@ def _resampling(config: Config) -> Problems:
                 yield from among(f"{place}.{name}", numbers, "classes", config.classes)
                 if resampling.shares:
                     yield f"{key}.shares", f"has no meaning beside {name} of each class"
-    if resampling.target in ("average", "flat") and resampling.target in config.classes:
+    if resampling.target in SHAPES and resampling.target in config.classes:
         yield f"{key}.target", f"'{resampling.target}' is a class and a shape; give the class another name"
     if has_target and resampling.target is not None:
-        allowed = [*config.classes, *(["average", "flat"] if method.shape_target else [])]
+        allowed = [*config.classes, *(SHAPES if method.shape_target else [])]
         if resampling.target not in allowed:
             hint = nearest(resampling.target, allowed)
             yield f"{key}.target", f"must be one of {', '.join(allowed)} (found: '{resampling.target}').{hint}"

@@ -26,13 +26,14 @@ def write(part: str | Path, output: str | Path) -> None:
             "inputs": file[layout.INPUTS][()],
             "is_default": file[layout.IS_DEFAULT][()],
             "labels": file[layout.LABELS][()].astype(np.int64),
-            "bins": file[layout.BINS][()],
             "sample": file[layout.SAMPLE][()].astype(np.int64),
         }
         for name, values in file.get(layout.EVENT, {}).items():
             # PyTorch computes little with uint64; large numbers keep their bits.
             arrays[f"event_{name}"] = values[()].astype(np.int64)
         n_jets = len(arrays["labels"])
+        if layout.BINS in file:
+            arrays["bins"] = file[layout.BINS][()]
         spectators = {name: values[()] for name, values in file.get(layout.SPECTATORS, {}).items()}
         arrays["spectators"] = np.stack([*spectators.values()], axis=1) if spectators else np.empty((n_jets, 0))
         arrays["spectators"] = arrays["spectators"].astype(np.float32)

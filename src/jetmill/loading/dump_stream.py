@@ -71,7 +71,9 @@ class DumpStream:
                     if not len(chunk.entry):
                         continue
                     columns = {column: as_read(column, values, types) for column, values in cleaned.items()}
-                    bin_index = find_bins([columns[variable(axis.variable)] for axis in axes], axes)
+                    bin_index = find_bins(
+                        [columns[variable(axis.variable)] for axis in axes], axes, len(columns[LABEL])
+                    )
                     jets = _InMemory(self._sample, columns[LABEL], bin_index, columns)
                     rows = scaled_rows([jets], run.tables, run.scalers, content)
                     order = generator(self._seed, "dump", path, int(chunk.entry[0])).permutation(len(jets))

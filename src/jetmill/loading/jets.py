@@ -160,16 +160,18 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
         def names(dataset: str, attribute: str) -> tuple[str, ...]:
             return tuple(file[dataset].attrs[attribute])
 
+        inputs, has_bins = file[layout.INPUTS][rows], layout.BINS in file
+
         def scaling(dataset: str) -> Scaling:
             attributes = file[dataset].attrs
             return Scaling(*(attributes[key] for key in ("shift", "scale", "log", "clip")))
 
         return Jets(
-            inputs=file[layout.INPUTS][rows],
+            inputs=inputs,
             is_default=file[layout.IS_DEFAULT][rows],
             labels=file[layout.LABELS][rows],
             weights={name: d[rows] for name, d in file["jets"].items() if name.startswith("weight")},
-            bins=file[layout.BINS][rows],
+            bins=file[layout.BINS][rows] if has_bins else np.empty((len(inputs), 0), dtype=np.int8),
             spectators=columns(layout.SPECTATORS),
             additional_labels=columns(layout.ADDITIONAL_LABELS),
             targets=file[layout.TARGETS][rows] if layout.TARGETS in file else None,
@@ -187,7 +189,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             },
             variables=names(layout.INPUTS, "jet_variables"),
             classes=names(layout.LABELS, "label_classes"),
-            bin_variables=names(layout.BINS, "bin_variables"),
+            bin_variables=names(layout.BINS, "bin_variables") if has_bins else (),
             scaling=scaling(layout.INPUTS),
         )
 

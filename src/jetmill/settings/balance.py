@@ -48,14 +48,15 @@ Segments = Annotated[
 def _is_weight(weight: Any) -> Any:
     if isinstance(weight, dict) and list(weight) not in (["reference"], ["table"]):
         raise ValueError(
-            "must be average, flat, mean, min, max, uniform, {reference: class}, {table: file.npy} or"
-            " {table: file.root:histogram}"
+            "must be average, flat, flat_per_unit, mean, min, max, uniform, {reference: class}, {table: file.npy}"
+            " or {table: file.root:histogram}"
         )
     return weight
 
 
 Weight = Annotated[
-    Literal["average", "flat", "mean", "min", "max", "uniform"] | dict[Literal["reference", "table"], PathText],
+    Literal["average", "flat", "flat_per_unit", "mean", "min", "max", "uniform"]
+    | dict[Literal["reference", "table"], PathText],
     Before(_is_weight),
 ]
 
@@ -118,7 +119,8 @@ class Resampling:
     method: Annotated[str, OneOf("jetmill.balancing.resampling", "METHODS")] = "none"
     """How jets are taken."""
     target: str | None = None
-    """Target of importance, pdf and countup: a class, or (not for countup) average or flat."""
+    """Target of importance, pdf and countup: a class, or (not for countup) average, flat or flat_per_unit, as for
+    weights."""
     shares: dict[Name, Ratio] = field(default_factory=dict)
     """Relative number of jets of each class, 1 by default."""
     max_upsampling: Ratio | None = None
@@ -174,18 +176,24 @@ class Resampling:
 class Balance:
     """How classes with different spectra are made comparable."""
 
-    bins: Annotated[dict[Name, Segments], MinLen(1), MaxLen(MAX_AXES)]
+    bins: Annotated[dict[Name, Segments], MaxLen(MAX_AXES)] = field(default_factory=dict)
     """Bins of each variable: [low, high, number of bins], a list of such segments that join, or {edges: [...]}. At most
-    100,000 bins of a variable, and 100,000,000 for bins x classes x (samples + components)."""
+    100,000 bins of a variable, and 100,000,000 for bins x classes x (samples + components). Without them, all jets are
+    in one bin: weights and resampling, if any, regard the totals of the classes alone."""
     outside: Literal["error", "drop"] = "error"
     """What to do with training jets outside the bins, or that miss a variable of them: stop with an error, or drop
     them. Validation and test jets outside the bins are always written, with weight 0 and bin -1."""
     weights: tuple[Weight, ...] = ()
-    """Weight tables, of which the first one becomes jets/weight. average, flat and {reference: class} give all classes
-    the mean spectrum, a flat one or that of a class. In each bin, mean, min and max give them the mean, smallest or
+    """Weight tables, of which the first one becomes jets/weight; without any, all weights are 1. average and
+    {reference: class} give all classes the mean spectrum or that of a class; flat the same sum of weights in each bin,
+    however wide; flat_per_unit the same per unit of the variables, such as per GeV: in proportion to the width of the
+    bin, the area of two variables. In each bin, mean, min and max give them the mean, smallest or
     largest number of jets of all classes, uniform the same number; bins in which a class has no jets get weight 0.
     {table: file.npy} takes the weights in a file, (classes, *bins), as they are; {table: "file.root:histogram"} those
     of a TH1, TH2 or TH3 in these bins, for all classes, or of one for each if {class} is in its name: h_{class}."""
+    max_weight: Annotated[Value, Ge(1)] | None = None
+    """Largest weight in a table. The mean weight of the training jets is 1 before larger ones are cut to it, and less
+    afterwards. Event weights multiply the limited ones."""
     event_weights: Names = ()
     """Variables of jets whose product is the event weight, such as generator weights or outputs of networks. Every
     weight is multiplied by it, and weight tables are made from sums of event weights instead of numbers of jets."""

@@ -58,8 +58,8 @@ class Config:
     """How jets are divided into training, validation and test."""
     scaling: Scaling = Scaling()
     """Scalers of jets."""
-    balance: Balance
-    """Weights and resampling."""
+    balance: Balance = Balance()
+    """Weights and resampling. Without it, every jet is written once, with weight 1."""
     write: Write = Write()
     """What is written, and how."""
     systematics: Systematics | None = None

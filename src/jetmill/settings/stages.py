@@ -48,6 +48,7 @@ class BalanceSettings:
     classes: tuple[str, ...]
     samples: tuple[str, ...]
     weights: Mapping[str, Mapping[str, str]]
+    max_weight: float | None = None
     event_weights: tuple[str, ...] = ()
     resampling: Resampling
     strict: bool
@@ -64,6 +65,7 @@ class BalanceSettings:
             classes=tuple(config.classes),
             samples=tuple(config.samples),
             weights={weight_name(w): _weight_settings(w) for w in balance.weights},
+            max_weight=balance.max_weight,
             event_weights=balance.event_weights,
             resampling=balance.resampling,
             strict=config.strict,

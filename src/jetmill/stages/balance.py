@@ -10,18 +10,19 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetmill.balancing.binning import Axis, axes_of, bins_between, shape
+from jetmill.balancing.binning import Axis, axes_of, bins_between, shape, volumes
 from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.given_weights import read_table
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
-from jetmill.balancing.resampling import target_spectrum
+from jetmill.balancing.resampling import FLAT_PER_UNIT, target_spectrum
 from jetmill.balancing.selection import PartSpec, SelectionTables, event_weights, read_bins
 from jetmill.balancing.tables import (
     COUNTS,
     EDGES,
     KEPT,
     LIMIT,
+    LIMITED,
     OUTSIDE,
     REPEAT_HISTOGRAM,
     REPEATS,
@@ -36,7 +37,7 @@ from jetmill.balancing.tables import (
     write_table,
 )
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
-from jetmill.balancing.weights import class_totals, mean_one, weight_table
+from jetmill.balancing.weights import class_totals, limited, mean_one, weight_table
 from jetmill.columns.batch_file import in_blocks
 from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
@@ -123,9 +124,21 @@ def balance(
             if "table" in method:
                 weight = read_table(method["table"], classes, axes)
             else:
-                reference = classes.index(method["reference"]) if "reference" in method else None
-                weight = mean_one(weight_table(weighed, method["method"], reference), weighed, kept.sum())
+                spectrum: int | np.ndarray | None = None
+                if "reference" in method:
+                    spectrum = classes.index(method["reference"])
+                elif method["method"] == FLAT_PER_UNIT:
+                    spectrum = volumes(axes)
+                weight = mean_one(weight_table(weighed, method["method"], spectrum), weighed, kept.sum())
+            weight, cut = limited(weight, kept, settings.max_weight)
             put(file, f"{WEIGHTS}/{name}", weight)
+            if cut.any():
+                put(file, f"{LIMITED}/{name}", cut)
+                of_classes = ", ".join(f"{n} {of}" for of, n in zip(classes, cut, strict=True) if n)
+                mean = (weight * weighed).sum() / kept.sum()
+                logger.info(
+                    "weights '%s': %s above %g, now %.4g on average", name, of_classes, settings.max_weight, mean
+                )
             logger.info("weights '%s': %.3g to %.3g", name, weight[kept > 0].min(), weight.max())
             _warn(weight_warnings(name, classes, kept, weight))
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
@@ -302,7 +315,11 @@ def _resample(
     resampling, classes, samples = settings.resampling, settings.classes, settings.samples
     split = SPLITS.index(split_of(output))
     there = counts[:, split]
-    target = resampling.target if resampling.target not in classes else classes.index(resampling.target)
+    target: int | str | np.ndarray | None = resampling.target
+    if resampling.target in classes:
+        target = classes.index(resampling.target)
+    elif target == FLAT_PER_UNIT:
+        target = volumes(axes)
     wanted = resampling.num_jets if output == "train" else resampling.num_jets_validation
     components = [_sized(component, resampling, n, output, classes) for n, component in enumerate(components)]
     for component in components:

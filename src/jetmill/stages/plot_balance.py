@@ -18,12 +18,12 @@ def plot_balance(
     balance_path: str | Path,
     cutflow: str | Path,
     classes_plot: str | Path,
-    spectra: str | Path,
-    maps: str | Path,
+    spectra: str | Path | None = None,
+    maps: str | Path | None = None,
 ) -> None:
     """Draw cutflow, class counts, and the balancing histogram before and after weighting.
 
-    `maps` shows the first two axes, or the spectra again if there is only one.
+    `spectra` needs an axis, `maps` two, of which it shows the first two.
     """
     flows: dict[str, list[list[tuple[str, int]]]] = {}
     for batch in batches:
@@ -52,11 +52,10 @@ def plot_balance(
     for title, table in weighted.items():
         by_class[f"train, {title}"] = class_totals(table)
     tables |= weighted
-    figures = {
-        cutflow: draw_cutflow(cutflows),
-        classes_plot: draw_class_counts(classes, by_class),
-        spectra: draw_spectra(classes, edges, tables),
-        maps: draw_maps(classes, edges, tables) if len(edges) > 1 else draw_spectra(classes, edges, tables),
-    }
+    figures = {cutflow: draw_cutflow(cutflows), classes_plot: draw_class_counts(classes, by_class)}
+    if spectra is not None:
+        figures[spectra] = draw_spectra(classes, edges, tables)
+    if maps is not None:
+        figures[maps] = draw_maps(classes, edges, tables)
     for path, figure in figures.items():
         save(figure, path)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import jetmill
-from jetmill.balancing.tables import WARNINGS, cleaned_jets, outside_jets, written_jets
+from jetmill.balancing.tables import LIMITED, WARNINGS, cleaned_jets, of_samples, outside_jets, written_jets
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
 from jetmill.formats.files.inspection import class_counts, sources_of
@@ -71,6 +71,7 @@ def write_manifest(
         cleaned, outside = cleaned_jets(file), outside_jets(file)
         kept, unique = written_jets(file, "train")
         of_balance = json.loads(file.attrs[WARNINGS])
+        limited = of_samples(file, LIMITED) if LIMITED in file else {}
     warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
     if scalers is not None:
         warnings += read_warnings(scalers)
@@ -117,6 +118,7 @@ def write_manifest(
             "training after resampling": by_class(kept),
             "unique training jets": unique,
             **({"without truth": dict(without_truth)} if without_truth else {}),
+            "above max_weight": {f"weights {name}": by_class(cut) for name, cut in limited.items()},
         },
         "constituents": constituents,
         "inputs": inputs,

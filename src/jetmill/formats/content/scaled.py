@@ -96,7 +96,8 @@ def scaled_rows(
     rows: dict[str, Rows] = {layout.INPUTS: inputs, layout.IS_DEFAULT: is_default}
     labels = np.concatenate([j.label for j in jets])
     rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(NO_CLASS + 1, len(tables.classes), dtype=np.uint8)[labels]}
-    rows |= {layout.BINS: bins_of(jets, tables), layout.SAMPLE: sample_numbers(jets, content.samples)}
+    rows |= {layout.BINS: bins_of(jets, tables)} if tables.edges else {}
+    rows[layout.SAMPLE] = sample_numbers(jets, content.samples)
     rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
     for kind, group in ((Kind.SPECTATOR, layout.SPECTATORS), (Kind.EVENT, layout.EVENT)):
         rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind).items()}
@@ -144,9 +145,10 @@ def attributes(
         layout.IS_DEFAULT: {"jet_variables": list(of_jets)},
         layout.LABELS: {"label_classes": classes},
         layout.ONE_HOT: {"label_classes": classes},
-        layout.BINS: {"bin_variables": list(tables.edges)},
         layout.SAMPLE: {"samples": list(content.samples)},
     }
+    if tables.edges:
+        found[layout.BINS] = {"bin_variables": list(tables.edges)}
     if content.conditional:
         found[layout.CONDITIONAL] = {"jet_variables": list(content.conditional)}
     if content.targets:
