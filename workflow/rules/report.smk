@@ -27,13 +27,15 @@ rule plot_balance:
         batches=paths.NOMINAL_BATCHES,
         balance=paths.BALANCE,
     output:
-        cutflow=figure("cutflow", "Cleaning", "jets after each cut"),
-        classes=figure("classes", "Balance", "jets of each class"),
         **{
             name: figure(name, "Balance", f"{name} before and after weighting")
             for name in OF_BINS
         },
-        pdf=[f"<results>/report/{name}.pdf" for name in ("cutflow", "classes", *OF_BINS)],
+        cutflow=figure("cutflow", "Cleaning", "jets after each cut"),
+        classes=figure("classes", "Balance", "jets of each class"),
+        pdf=[
+            f"<results>/report/{name}.pdf" for name in ("cutflow", "classes", *OF_BINS)
+        ],
     log:
         "<logs>/plot_balance.log",
     localrule: LOOKUP < 500
