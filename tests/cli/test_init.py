@@ -13,7 +13,7 @@ import jetmill
 from jetmill.cli.main import main
 from jetmill.config.yaml_files import read_yaml
 from jetmill.inspection.draft import samples_of
-from jetmill.toys.dumps import toy_dump
+from jetmill.sources.hdf5 import write_toys
 from jetmill.workflow.in_process import run_in_process
 
 
@@ -65,9 +65,7 @@ def test_files_of_the_experiments_run_as_written(shared_data, made, name):
 
 @pytest.fixture
 def dump(tmp_path):
-    with h5py.File(tmp_path / "ttbar_01.h5", "w") as file:
-        for name, records in toy_dump(2000, "ttbar", np.random.default_rng(1)).items():
-            file[name] = records
+    write_toys(tmp_path / "ttbar_01.h5", "ttbar", 2000, np.random.default_rng(1), 0)
     return tmp_path / "ttbar_01.h5"
 
 

@@ -11,7 +11,7 @@ import servers
 import uproot
 
 from jetmill.cli.main import main
-from jetmill.toys.dumps import toy_dump
+from jetmill.sources.hdf5 import write_toys
 
 
 @pytest.fixture
@@ -54,9 +54,7 @@ def test_variables_by_pattern(ntuples, inspect):
 
 @pytest.fixture
 def dump(tmp_path):
-    with h5py.File(tmp_path / "dump.h5", "w") as file:
-        for name, records in toy_dump(500, "ttbar", np.random.default_rng(1)).items():
-            file[name] = records
+    write_toys(tmp_path / "dump.h5", "ttbar", 500, np.random.default_rng(1), 0)
     return tmp_path / "dump.h5"
 
 

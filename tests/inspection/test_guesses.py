@@ -9,7 +9,7 @@ from jetmill.inspection.draft import draft
 from jetmill.inspection.guesses import guess
 from jetmill.inspection.tables import open_tables
 from jetmill.sources import UnreadableError
-from jetmill.toys.dumps import toy_dump
+from jetmill.sources.hdf5 import write_toys
 
 
 def guessed(path):
@@ -60,9 +60,7 @@ def test_files_of_the_experiments(shared_data, name):
 
 
 def test_a_dump(tmp_path):
-    with h5py.File(tmp_path / "dump.h5", "w") as file:
-        for name, records in toy_dump(50, "ttbar", np.random.default_rng(1)).items():
-            file[name] = records
+    write_toys(tmp_path / "dump.h5", "ttbar", 50, np.random.default_rng(1), 0)
     found = guessed(tmp_path / "dump.h5")
     assert (found.layout, found.table, found.level) == ("ATLAS training-dataset-dumper", "jets", "jet")
     roles = {"pt": "pt_btagJes", "eta": "eta_btagJes", "mass": "mass", "flavour": "HadronConeExclTruthLabelID"}

@@ -66,6 +66,27 @@ CONFIG: dict[str, Any] = {
     "write": {"parts": {"train": 2, "val": 1, "test": 1}},
 }
 
+# Dumps of ATLAS with tracks.
+ATLAS: dict[str, Any] = {
+    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 1000}} for name in ("ttbar", "zprime")},
+    "input": {"format": "hdf5", "files_per_batch": 1},
+    "jets": {
+        "select": ["pt_btagJes >= 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
+        "variables": ["pt_btagJes", "eta_btagJes"],
+    },
+    "constituents": {
+        "tracks": {
+            "variables": ["d0", "dr"],
+            "labels": ["ftagTruthOriginLabel"],
+            "label_classes": {"ftagTruthOriginLabel": list("abcdefgh")},
+            "scaling": {"method": "robust"},
+            "max": 10,
+        }
+    },
+    "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
+    "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
+}
+
 
 @dataclass(frozen=True)
 class Run:

@@ -572,25 +572,26 @@ def test_units_and_missing_of_what_the_network_alone_reads(tmp_path):
     raw = of_constituents(set_model(tmp_path / "set.onnx"))
     raw["constituents"]["tracks"] |= {"units": {"d0": 10, "pt": 0.001}, "missing": {"values_of": {"q": [1]}}}
     jets, tracks = dump(tmp_path / "a.h5")
+    for event, w in outputs(tmp_path, raw):
+        used = sorted((t for t in tracks[event] if t["valid"] and t["pt"] > 500), key=lambda t: -t["pt"])[:5]
+        rows = [(t["pt"] / jets["pt"][event], 10 * t["d0"], 0 if t["q"] == 1 else t["q"]) for t in used]
+        assert w == pytest.approx(set_formula(rows)[0], rel=1e-4, abs=1e-6)
+
+
+def outputs(tmp_path, raw):
+    """Clean the dump and return pairs of event and output of the network."""
     clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
     with h5py.File(tmp_path / "c.h5") as file:
         events, found = file["event/eventNumber"][()], file["variables/w"][()]
     assert len(events) > 50
-    for event, w in zip(events, found, strict=True):
-        used = sorted((t for t in tracks[event] if t["valid"] and t["pt"] > 500), key=lambda t: -t["pt"])[:5]
-        rows = [(t["pt"] / jets["pt"][event], 10 * t["d0"], 0 if t["q"] == 1 else t["q"]) for t in used]
-        assert w == pytest.approx(set_formula(rows)[0], rel=1e-4, abs=1e-6)
+    return zip(events, found, strict=True)
 
 
 def test_variables_of_the_jet_that_the_network_alone_reads(tmp_path):
     raw = of_constituents(slot_model(tmp_path / "s.onnx"), variables=["q", "jet_m"])
     raw["constituents"]["tracks"] |= {"sort_by": None, "missing": {}}
     _, tracks = dump(tmp_path / "a.h5")
-    clean_batch([tmp_path / "a.h5"], tmp_path / "c.h5", settings=load(raw).cleaning, sample="tt", first_file=0)
-    with h5py.File(tmp_path / "c.h5") as file:
-        events, found = file["event/eventNumber"][()], file["variables/w"][()]
-    assert len(events) > 50
-    for event, w in zip(events, found, strict=True):
+    for event, w in outputs(tmp_path, raw):
         charges = [int(t["q"]) for t in tracks[event] if t["valid"] and t["pt"] > 500][:5]
         assert w == pytest.approx(sum(10**k * (q + 2 * event / 10) for k, q in enumerate(charges)), rel=1e-5)
 

@@ -16,25 +16,6 @@ BALANCE = {
     "weights": ["average", {"reference": "b"}],
     "resampling": {"method": "pdf", "target": "b", "max_upsampling": 2},
 }
-CONFIG = {
-    "samples": {name: {"toy": {"process": name, "files": 2, "jets": 1000}} for name in ("ttbar", "zprime")},
-    "input": {"format": "hdf5", "files_per_batch": 1},
-    "jets": {
-        "select": ["pt_btagJes >= 20e3", "pt_btagJes < 6000e3", "absEta_btagJes < 2.5"],
-        "variables": ["pt_btagJes", "eta_btagJes"],
-    },
-    "constituents": {
-        "tracks": {
-            "variables": ["d0", "dr"],
-            "labels": ["ftagTruthOriginLabel"],
-            "label_classes": {"ftagTruthOriginLabel": list("abcdefgh")},
-            "scaling": {"method": "robust"},
-            "max": 10,
-        }
-    },
-    "classes": {"b": "HadronConeExclTruthLabelID == 5", "other": "rest"},
-    "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
-}
 NEW = {"toy": {"process": "zprime", "files": 2, "jets": 500}}
 
 
@@ -42,8 +23,8 @@ NEW = {"toy": {"process": "zprime", "files": 2, "jets": 500}}
 def trained(tmp_path_factory):
     """Results of a run that has the new files as a sample for testing."""
     out = tmp_path_factory.mktemp("trained") / "results"
-    samples = CONFIG["samples"] | {"new": NEW | {"splits": ["test"]}}
-    raw = CONFIG | {"output_dir": str(out), "samples": samples, "balance": BALANCE, "report": {"plots": False}}
+    samples = runs.ATLAS["samples"] | {"new": NEW | {"splits": ["test"]}}
+    raw = runs.ATLAS | {"output_dir": str(out), "samples": samples, "balance": BALANCE, "report": {"plots": False}}
     return run_in_process(raw | {"write": {"formats": ["hdf5", "structured"]}})
 
 
@@ -102,7 +83,7 @@ def test_what_does_not_fit_the_finished_run(trained, changes, message):
 
 
 def test_further_variables_for_cuts_are_free(trained):
-    jets = CONFIG["jets"] | {"define": {"x": "eta_btagJes + 1"}, "select": ["x > 0"], "spectators": ["x"]}
+    jets = runs.ATLAS["jets"] | {"define": {"x": "eta_btagJes + 1"}, "select": ["x > 0"], "spectators": ["x"]}
     config = load({"apply": str(trained), "samples": {"new": NEW}, "jets": jets})
     assert [cut.cut for cut in config.jets.select] == ["x > 0"]
-    assert config.constituents["tracks"].max == CONFIG["constituents"]["tracks"]["max"]
+    assert config.constituents["tracks"].max == runs.ATLAS["constituents"]["tracks"]["max"]
