@@ -5,15 +5,21 @@ import os
 import shutil
 import signal
 import socket
+from contextlib import chdir
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-from faults import ALL, ARRAY, CONFIG, INPUTS, Faulty, verify
+from faults import ALL, ARRAY, CONFIG, INPUTS, Faulty
+
+from jetmill.verify import verify
 
 pytestmark = pytest.mark.workflow
 
+# A plot takes as long as the rest.
+TARGETS = [name for name in ALL if "report" not in name]
 CHANGED = runs.changed(CONFIG, {"jets": {"select": ["abs(eta) <= 2.5", "pt <= 300"]}})
 HALF = runs.changed(CONFIG, {"write": {"precision": "float16"}})
 
@@ -24,7 +30,7 @@ def run(directory, *arguments, config=CONFIG):
 
 def finish(directory, *arguments, config):
     """Run everything, and see that the results are of this configuration throughout and that nothing is left to do."""
-    done = run(directory, "--cores", "2", *arguments, *ALL, config=config)
+    done = run(directory, "--cores", "2", *arguments, *TARGETS, config=config)
     assert done.code == 0, done.output
     assert "Traceback" not in done.output
     check(directory, config)
@@ -33,7 +39,7 @@ def finish(directory, *arguments, config):
 
 
 def assert_finished(directory, config):
-    assert "Nothing to be done" in run(directory, "--cores", "2", *ALL, config=config).output
+    assert "Nothing to be done" in run(directory, "--cores", "2", *TARGETS, config=config).output
 
 
 def check(directory, config):
@@ -55,7 +61,8 @@ def check(directory, config):
     n = int(((np.abs(jets["eta"]) <= 2.5) & (jets["pt"] <= limit)).sum())
     assert cuts[cut] == n
     assert sum(sum(counts.values()) for counts in manifest["jets"]["cleaned"].values()) == n
-    assert verify(directory).returncode == 0
+    with chdir(directory):
+        assert verify(Path("results")).good
 
 
 # --- jobs that outlive their run ---
@@ -90,7 +97,7 @@ def test_a_change_is_seen_without_records_of_snakemake(faulty: Faulty):
     shutil.rmtree(faulty.directory / ".snakemake")
     dry_run = see_change(faulty.directory, faulty.results)
     faulty.fault(kill=["balance"])
-    interrupted = run(faulty.directory, "--cores", "1", *ALL, config=CHANGED)
+    interrupted = run(faulty.directory, "--cores", "1", *TARGETS, config=CHANGED)
     assert interrupted.code != 0
     assert interrupted.jobs == dry_run.jobs
     finish(faulty.directory, config=CHANGED)
@@ -99,7 +106,7 @@ def test_a_change_is_seen_without_records_of_snakemake(faulty: Faulty):
 def see_change(directory, results):
     """See in a dry run that all is made from other settings, and that nothing changes."""
     before = {path: path.read_bytes() for path in results.rglob("*.h5")}
-    dry_run = run(directory, "-n", *ALL, config=CHANGED)
+    dry_run = run(directory, "-n", *TARGETS, config=CHANGED)
     assert dry_run.code == 0, dry_run.output
     assert "made from other settings or input files" in dry_run.output
     assert dry_run.jobs["clean"] == 3
@@ -146,12 +153,12 @@ def test_a_second_run_in_the_same_output_directory(faulty: Faulty):
     with faulty.running(ARRAY) as running:
         who = f"process {running.process} on {socket.gethostname()}, in {faulty.directory}"
         for config in (CONFIG, CHANGED):
-            refused = run(second, "--cores", "1", *ALL, config=config)
+            refused = run(second, "--cores", "1", *TARGETS, config=config)
             assert refused.code == 1
             assert f"results: another run is in progress there ({who}); wait for it to end" in refused.output
             assert "Traceback" not in refused.output
             # To look is allowed.
-            assert run(second, "-n", *ALL, config=config).code == 0
+            assert run(second, "-n", *TARGETS, config=config).code == 0
         done = running.finish()
     assert done.code == 0, done.output
     faulty.check_files()
