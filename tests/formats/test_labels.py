@@ -139,7 +139,7 @@ def test_labels_and_targets_as_tensors(of_constituents):
 def test_float_labels_in_tensorflow(of_constituents):
     tensorflow = pytest.importorskip("jetmill.loading.tensorflow", reason="needs TensorFlow")
     wanted = load(of_constituents / "test.h5").constituents["hadrons"].labels
-    batches = [*tensorflow.record_dataset(of_constituents / "tfrecords/test", batch_size=64, shuffle=0)]
+    batches = [*tensorflow.record_dataset(of_constituents / "tfrecords/test", batch_size=64, shuffle=False)]
     for name, values in wanted.items():
         found = np.concatenate([b[f"hadrons/labels/{name}"].numpy() for b in batches])
         np.testing.assert_array_equal(found, values)

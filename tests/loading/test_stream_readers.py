@@ -278,7 +278,7 @@ def test_records_in_tensorflow(name, tmp_path, tmp_path_factory, tensorflow_data
     run = made(name, tmp_path_factory)
     write_tfrecords(run.results / "val.h5", tmp_path / "val", records_per_file=150)
     assert len(list((tmp_path / "val").glob("*.tfrecord"))) > 1
-    batches = [arrays_of(b) for b in tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=0)]
+    batches = [arrays_of(b) for b in tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=False)]
     expected = run.arrays("val")
     n = len(expected["jets/labels"])
     sizes = [len(b["X_jets"]) for b in batches]
@@ -294,13 +294,13 @@ def test_records_in_tensorflow(name, tmp_path, tmp_path_factory, tensorflow_data
         np.testing.assert_array_equal(x, values, err_msg=feature)
 
 
-@pytest.mark.parametrize("shuffle", [100, 10**6])
+@pytest.mark.parametrize("buffer", [100, 10**6])
 @pytest.mark.parametrize("records_per_file", [150, 10**6])
-def test_records_in_another_order_in_each_epoch(one, shuffle, records_per_file, tmp_path, tensorflow_data):
+def test_records_in_another_order_in_each_epoch(one, buffer, records_per_file, tmp_path, tensorflow_data):
     write_tfrecords(one.results / "val.h5", tmp_path / "val", records_per_file=records_per_file)
 
     def iterations(**options):
-        data = tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=shuffle, **options)
+        data = tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, buffer=buffer, **options)
         return [together([arrays_of(batch) for batch in data]) for _ in range(3)]
 
     def rows(arrays):
@@ -349,6 +349,43 @@ def test_streams_and_records_agree(one, tmp_path, tensorflow_data):
     stream = together([arrays_of(b) for b in tensorflow_data.stream_dataset(one.stream())])
     columns = {"X_jets": "jets/inputs", "X_Add_Vars": "jets/conditional", "tracks/inputs": "tracks/inputs"}
     assert_same_jets({n: records[n] for n in columns}, {n: stream[column] for n, column in columns.items()})
+
+
+def test_what_keras_is_fitted_to(one, tmp_path, tensorflow_data):
+    """Inputs, one-hot labels and weights of the same jets, from records and from a stream."""
+    write_tfrecords(one.results / "val.h5", tmp_path / "val", records_per_file=10**6)
+    records = tensorflow_data.record_dataset(tmp_path / "val", batch_size=64, shuffle=False, as_supervised=True)
+    arrays = one.arrays("val")
+    stream = tensorflow_data.stream_dataset(one.stream("val", batch_size=64), as_supervised=True)
+    streamed = next(one.stream("val", batch_size=64).epoch())
+    for data, expected in ((records, {name: x[:64] for name, x in arrays.items()}), (stream, streamed)):
+        x, y, weight = next(iter(data))
+        assert len(data) == -(-len(arrays["jets/labels"]) // 64)
+        found = {**x, "y": y, "weight": weight}
+        for name, dataset in {
+            "jets": "jets/inputs",
+            "tracks": "tracks/inputs",
+            "tracks_valid": "tracks/valid",
+            "y": "jets/labels_one_hot",
+            "weight": "jets/weight",
+        }.items():
+            assert found.pop(name).numpy().tolist() == expected[dataset].tolist(), name
+        assert found == {}
+
+
+def test_keras_learns_from_jets_without_constituents(from_root, tmp_path, tensorflow_data):
+    import tensorflow as tf
+
+    write_tfrecords(from_root.results / "train.h5", tmp_path / "train", records_per_file=500)
+    data = tensorflow_data.record_dataset(tmp_path / "train", batch_size=100, as_supervised=True)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(4, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy")
+    losses = model.fit(data, epochs=3, verbose=0, shuffle=False).history["loss"]
+    assert losses[0] > losses[-1]
+    # As numpy computes it, with the weights.
+    x, y, weight = next(iter(data))
+    expected = np.mean(weight * -np.log(model(x).numpy()[y.numpy() == 1]))
+    assert model.evaluate(x, y, sample_weight=weight, verbose=0) == pytest.approx(expected, rel=1e-4)
 
 
 def test_directories_without_records(tmp_path, tensorflow_data):

@@ -1,4 +1,9 @@
-"""Jets for TensorFlow: streams and TFRecords as ``tf.data`` datasets."""
+"""Jets for TensorFlow and Keras: streams and TFRecords as ``tf.data`` datasets.
+
+With `as_supervised` their elements are what ``model.fit`` takes: x, y (n, n_classes) one-hot, and the weight (n,). x is
+the inputs of the jets, or with constituents a dictionary of ``jets``, and for each collection ``tracks`` and
+``tracks_valid``.
+"""
 
 import json
 from itertools import count
@@ -8,13 +13,14 @@ from typing import Any
 import tensorflow as tf
 
 from jetmill.errors import JetmillError
+from jetmill.formats.files.layout import INPUTS, ONE_HOT, WEIGHT
 from jetmill.loading.streams import Stream
 
 # Files that records are drawn from together.
 FILES_AT_A_TIME = 16
 
 
-def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
+def stream_dataset(stream: Stream, epoch: int = 0, *, as_supervised: bool = False) -> tf.data.Dataset:
     """Return the batches of a stream as dictionaries of tensors; each iteration is a new epoch, from `epoch` on."""
     first = next(stream.epoch(epoch), None)
     if first is None:
@@ -22,14 +28,24 @@ def stream_dataset(stream: Stream, epoch: int = 0) -> tf.data.Dataset:
     signature = {name: tf.TensorSpec((None, *x.shape[1:]), tf.as_dtype(x.dtype)) for name, x in first.items()}
     epochs = count(epoch)
     batches = tf.data.Dataset.from_generator(lambda: stream.epoch(next(epochs)), output_signature=signature)
+    if as_supervised:
+        batches = batches.map(lambda batch: _supervised(batch, INPUTS, ONE_HOT, WEIGHT))
     return batches.apply(tf.data.experimental.assert_cardinality(len(stream)))
 
 
-def record_dataset(directory: str | Path, batch_size: int, *, shuffle: int = 10_000, seed: int = 0) -> tf.data.Dataset:
+def record_dataset(
+    directory: str | Path,
+    batch_size: int,
+    *,
+    shuffle: bool = True,
+    as_supervised: bool = False,
+    buffer: int = 10_000,
+    seed: int = 0,
+) -> tf.data.Dataset:
     """Return batches from a directory of TFRecords, as dictionaries of tensors by name of the feature.
 
-    The next record is drawn from `shuffle` ones in memory, of several files at a time; each iteration has a new order,
-    which depends on `seed`. 0 keeps the order of the files.
+    With `shuffle` the next record is drawn from `buffer` ones in memory, of several files at a time; each iteration has
+    a new order, which depends on `seed`.
 
     Raises
     ------
@@ -45,13 +61,28 @@ def record_dataset(directory: str | Path, batch_size: int, *, shuffle: int = 10_
     if shuffle:
         paths = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), seed=seed)
         records = paths.interleave(tf.data.TFRecordDataset, cycle_length=min(len(files), FILES_AT_A_TIME))
-        records = records.shuffle(shuffle, seed=seed)
+        records = records.shuffle(buffer, seed=seed)
     else:
         records = tf.data.TFRecordDataset(files)
     batches = records.batch(batch_size).map(
         lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE
     )
+    if as_supervised:
+        batches = batches.map(lambda batch: _supervised(batch, "X_jets", "Y_jets", "Weights"))
     return batches.apply(tf.data.experimental.assert_cardinality(-(-metadata["n_jets"] // batch_size)))
+
+
+def _supervised(
+    batch: dict[str, tf.Tensor], inputs: str, one_hot: str, weight: str
+) -> tuple[Any, tf.Tensor, tf.Tensor]:
+    """Return x, y and the weight of a batch; `inputs`, `one_hot` and `weight` are the names of those of the jets."""
+    x = {"jets": batch[inputs]}
+    for name in batch:
+        collection, _, what = name.rpartition("/")
+        if what == "valid":
+            x |= {collection: batch[f"{collection}/inputs"], f"{collection}_valid": tf.cast(batch[name], tf.bool)}
+    y = tf.cast(batch[one_hot], tf.float32)
+    return x if len(x) > 1 else x["jets"], y, tf.reshape(batch[weight], [-1])
 
 
 def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature]:
