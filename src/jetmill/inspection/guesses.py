@@ -146,9 +146,7 @@ def _tree(table: Table) -> Guess | None:
 def _likely(name: str, roles: dict[str, str], variables: Sequence[Variable]) -> tuple[bool, ...]:
     low = name.lower()
     truth = any(word in low for word in ("gen", "truth"))
-    large = any(
-        word in low for word in ("fat", "large", "ak8", "antikt10", "subjet", "tau", "corr", "trk", "softactivity")
-    )
+    large = any(word in low for word in OTHER_JETS)
     return ("jet" in low, not truth, "flavour" in roles, not large, len(variables) > 10, -len(name))  # type: ignore[return-value]
 
 
