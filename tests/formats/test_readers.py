@@ -1,6 +1,7 @@
 """The programs that the formats are for, reading what a run has written."""
 
 import json
+import shutil
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 import yaml
 from format_runs import ALL, CLASSES, MAX, finished
+
+from jetmill.errors import JetmillError
+from jetmill.formats.parquet import signed
 
 pytestmark = [pytest.mark.workflow, pytest.mark.readers]
 
@@ -129,53 +133,74 @@ def test_tensorflow(run, output):
             np.testing.assert_array_equal(values, arrays[pairs.get(name, name)])
 
 
-# weaver
-
-WEAVER = {
-    "preprocess": {"method": "manual"},
-    "new_variables": {"track_mask": "ak.ones_like(tracks_d0)"},
-    "inputs": {
-        "jet": {"length": 1, "vars": [["pt_btagJes", None], ["eta_btagJes", None]]},
-        "track": {"length": MAX, "pad_mode": "constant", "vars": [["tracks_d0", None], ["tracks_dr", None]]},
-        "mask": {"length": MAX, "pad_mode": "constant", "vars": [["track_mask", None]]},
-    },
-    "labels": {"type": "simple", "value": [f"label_{c}" for c in CLASSES]},
-    "observers": ["eventNumber", "jetPtRank"],
-    "weights": {"use_precomputed_weights": True, "weight_branches": ["weight"]},
-}
+# weaver, with the data configuration of the run
 
 
-def test_weaver(run, tmp_path):
-    dataset = pytest.importorskip("weaver.utils.dataset")
-    (tmp_path / "data.yaml").write_text(yaml.safe_dump(WEAVER))
-    paths = sorted(map(str, (run.results / "parquet/val").glob("*.parquet")))
+@pytest.fixture
+def weaver(run, tmp_path):
+    dataset = pytest.importorskip("weaver.utils.dataset", reason="weaver is not installed")
+
+    def make(output, for_training):
+        # weaver writes beside it.
+        config = shutil.copy(run.results / "weaver/data.yaml", tmp_path)
+        paths = sorted(map(str, (run.results / "parquet" / output).glob("*.parquet")))
+        return dataset.SimpleIterDataset({"_": paths}, config, for_training=for_training)
+
+    return make
+
+
+def test_weaver_reads_scaled_inputs(run, weaver):
     # Not for training, where weaver draws jets by weight.
-    data = dataset.SimpleIterDataset({"_": paths}, str(tmp_path / "data.yaml"), for_training=False)
-    inputs, labels, events = [], [], []
-    for x, y, z in data:
-        inputs.append(x)
-        labels.append(int(y["_label_"]))
-        events.append((int(z["eventNumber"]), int(z["jetPtRank"])))
-    jets, tracks = run.records("val")
-    wanted = list(zip(jets["eventNumber"].tolist(), jets["jetPtRank"].tolist(), strict=True))
-    assert events == wanted
-    assert labels == jets["flavour_label"].tolist()
-    found = {name: np.stack([x[name] for x in inputs]) for name in inputs[0]}
-    assert found["track"].shape == (len(jets), 2, MAX)
-    np.testing.assert_allclose(found["jet"][:, 0, 0], jets["pt_btagJes"])
-    np.testing.assert_allclose(found["track"][:, 0], tracks["d0"])
-    np.testing.assert_allclose(found["track"][:, 1], np.where(tracks["valid"], tracks["dr"], 0))
-    np.testing.assert_array_equal(found["mask"][:, 0], tracks["valid"])
+    rows = list(weaver("val", for_training=False))
+    arrays, (jets, tracks) = run.arrays("val"), run.records("val")
+    assert [int(labels["_label_"]) for _, labels, _ in rows] == arrays["jets/labels"].tolist()
+    found = {name: np.stack([x[name] for x, _, _ in rows]) for name in rows[0][0]}
+    close = {"rtol": 2e-3, "atol": 2e-3} if arrays["jets/inputs"].dtype == np.float16 else {"rtol": 1e-4, "atol": 1e-4}
+    np.testing.assert_allclose(found["jets"][:, :, 0], arrays["jets/inputs"], **close)
+    np.testing.assert_array_equal(found["tracks_mask"][:, 0], tracks["valid"])
+    own = arrays["tracks/inputs"][:, :, -found["tracks"].shape[1] :]
+    np.testing.assert_allclose(
+        found["tracks"].transpose(0, 2, 1), np.where(tracks["valid"][..., None], own, 0), **close
+    )
+    for name in ("eventNumber", "jetPtRank", "sample", "GN2_pb"):
+        np.testing.assert_array_equal([observers[name] for *_, observers in rows], jets[name])
 
 
-def test_weaver_for_training(run, tmp_path):
-    dataset = pytest.importorskip("weaver.utils.dataset")
-    (tmp_path / "data.yaml").write_text(yaml.safe_dump(WEAVER))
-    paths = sorted(map(str, (run.results / "parquet/train").glob("*.parquet")))
-    data = dataset.SimpleIterDataset({"_": paths}, str(tmp_path / "data.yaml"), for_training=True)
-    seen = [int(y["_label_"]) for (_, y, _), _ in zip(data, range(200), strict=False)]
-    assert set(seen) <= set(range(len(CLASSES)))
-    assert len(seen) == 200
+def test_weaver_batches_event_ids(weaver):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    *_, observers = next(iter(torch.utils.data.DataLoader(weaver("test", for_training=False), batch_size=50)))
+    assert observers["eventNumber"].dtype == torch.int64
+
+
+def test_weaver_draws_equal_shares_of_the_classes(run, weaver):
+    """With weights as they are, probabilities beyond 1, the shares were 33, 25, 38 and 4 %."""
+    weight = run.arrays("train")["jets/weight"]
+    assert weight.max() > 1.5
+    data, drawn = weaver("train", for_training=True), np.zeros(len(CLASSES))
+    for _ in range(8):
+        drawn += np.bincount([int(labels["_label_"]) for _, labels, _ in data], minlength=len(CLASSES))
+    total = drawn.sum()
+    assert total > 1000
+    np.testing.assert_allclose(drawn / total, 1 / len(CLASSES), atol=5 * np.sqrt(0.25 * 0.75 / total))
+
+
+def test_parquet_for_readers_of_a_few_rows(run):
+    pq = pytest.importorskip("pyarrow.parquet")
+    for path in (run.results / "parquet/train").glob("*.parquet"):
+        file = pq.ParquetFile(path)
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        assert sizes[:-1] == [1000] * (len(sizes) - 1)
+        assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_integers_beyond_int64_are_no_event_ids_of_parquet():
+    ids = np.array([1, 2**63 - 1], dtype=np.uint64)
+    assert signed("event", ids).dtype == np.int64
+    with pytest.raises(JetmillError) as error:
+        signed("event", ids + np.uint64(1))
+    assert str(error.value) == (
+        "'event' has the value 9223372036854775808, beyond int64, in which Parquet files hold integers"
+    )
 
 
 def test_every_format_has_the_same_jets_in_the_same_order(run):

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, origin
-from jetmill.formats.cards import hugging_face
+from jetmill.formats.cards import hugging_face, weaver
 from jetmill.formats.format import Format
 from jetmill.packages import Package
 
@@ -14,17 +15,24 @@ if TYPE_CHECKING:
     from jetmill.formats.content.part import Part
 
 PACKAGE = Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow")
-# Jets that are written at a time, a row group of the file.
-BLOCK_ROWS = 50_000
+# Jets that are written at a time, and in a row group: readers that take a few rows here and there read whole groups.
+BLOCK_ROWS, GROUP_ROWS = 50_000, 1_000
 
 
 def write(part: "Part", output: str | Path) -> None:
-    """Write a part: variables of jets by name, of constituents as lists, ``label_<class>`` as bool."""
+    """Write a part: variables of jets by name, of constituents as lists, ``label_<class>`` as bool.
+
+    Raises
+    ------
+    JetmillError
+        If an integer does not fit into int64.
+    """
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 
     pa, pq = PACKAGE.load(), PACKAGE.load("pyarrow.parquet")
     jets = jet_fields(part.jets, part.tables, part.scalers["jets"], part.content)
     flavour = jets[FLAVOUR]
+    jets = {name: signed(name, values) for name, values in jets.items()}
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}
     ragged = {
         f"{collection}_{name}": rows
@@ -42,9 +50,18 @@ def write(part: "Part", output: str | Path) -> None:
 
     schema = table(order[:0]).schema
     schema = schema.with_metadata({**(schema.metadata or {}), **origin})
-    with atomic_write(output) as partial, pq.ParquetWriter(partial, schema) as writer:
+    with atomic_write(output) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
         for start in range(0, len(order), BLOCK_ROWS):
-            writer.write_table(table(order[start : start + BLOCK_ROWS]))
+            writer.write_table(table(order[start : start + BLOCK_ROWS]), row_group_size=GROUP_ROWS)
+
+
+def signed(name: str, values: np.ndarray) -> np.ndarray:
+    """Return unsigned integers of more than 8 bits as int64, since PyTorch, and so weaver, cannot batch them."""
+    if values.dtype.kind != "u" or values.dtype.itemsize == 1:
+        return values
+    if values.size and values.max() > np.iinfo(np.int64).max:
+        raise JetmillError(f"'{name}' has the value {values.max()}, beyond int64, in which Parquet files hold integers")
+    return values.astype(np.int64)
 
 
 FORMAT = Format(
@@ -54,7 +71,7 @@ FORMAT = Format(
     title="Parquet for weaver",
     loading="{results}/parquet/{output}/*.parquet",
     suffix="parquet",
-    cards=(hugging_face.CARD,),
+    cards=(hugging_face.CARD, weaver.CARD),
     package=PACKAGE,
     memory=5,
 )
