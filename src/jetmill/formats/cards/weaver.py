@@ -46,11 +46,11 @@ def text(results: Results) -> str:
         new |= logs | {mask: f"ak.ones_like({next(iter(names.values()))})"}
         padded = {"length": constituents["max"], "pad_mode": "constant"}
         inputs |= {collection: padded | {"vars": variables}, mask: padded | {"vars": [[mask, None]]}}
-    table = next(iter(results.tables.weights.values()), None)
-    as_probability = table is not None and not config["balance"]["event_weights"]
+    tables = [] if config["balance"]["event_weights"] else list(results.tables.weights.values())
+    as_probability = bool(tables)
     whole = {
         "preprocess": {"method": "manual"},
-        "new_variables": new | ({"kept": f"weight * {1 / float(np.max(table))!r}"} if as_probability else {}),
+        "new_variables": new | ({"kept": f"weight * {1 / float(np.max(tables[0]))!r}"} if as_probability else {}),
         "inputs": inputs,
         "labels": {"type": "simple", "value": [f"label_{name}" for name in config["classes"]]},
         "observers": [*config["input"]["event_id"], "sample", *config["jets"]["spectators"]],
