@@ -125,6 +125,7 @@ FULL = {
     "write": {
         "shuffle": "global",
         "test_per_sample": True,
+        "keep_all": False,
         "max_jets_test": 100,
         "native_types": True,
         "outputs": ["train", "val", "test"],

@@ -32,11 +32,14 @@ class PartSpec:
         Number k, of how many n: the part takes the k-th of n equal ranges of keys of each batch.
     batches
         Batches that the jets are drawn from.
+    fields
+        Fields of the input to write, those that all batches of the output have.
     """
 
     output: str
     slice_of_keys: tuple[int, int]
     batches: Sequence[CleanedBatch]
+    fields: tuple[str, ...] = ()
 
     @classmethod
     def from_batch_list(
@@ -55,7 +58,10 @@ class PartSpec:
     ) -> "PartSpec":
         """Return a part that is drawn from some of the batches of the samples of an output."""
         samples = samples_of(output, {batch.sample: batch.truth for batch in listed})
-        return cls(output, slice_of_keys, [batch for batch in listed if batch.sample in samples][batches])
+        chosen = [batch for batch in listed if batch.sample in samples]
+        held = [set(batch.fields) for batch in chosen if sum(batch.splits)] if split_of(output) == "test" else []
+        fields = tuple(sorted(set.intersection(*held))) if held else ()
+        return cls(output, slice_of_keys, chosen[batches], fields)
 
 
 @dataclass(frozen=True)

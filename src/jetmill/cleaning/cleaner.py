@@ -18,7 +18,8 @@ from jetmill.cleaning.cuts import where
 from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
 from jetmill.cleaning.varying import Varying
-from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, split_expression
+from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, field_of_input, split_expression
+from jetmill.errors import JetmillError
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, open_source
@@ -123,8 +124,24 @@ class Cleaner:
         """
         settings = self.settings
         with open_source(path, settings.input, settings.constituents) as source:
+            if settings.keep_all:
+                self._keep_all(path, source.variables())
             types = column_types(path, source, settings, self._columns, self._read, self._read_of_constituents)
             yield CleanedFile(self, source, number, types)
+
+    def _keep_all(self, path: str, variables: list[str]) -> None:
+        """Keep the fields of the first file, or raise if another one lacks some."""
+        kept = [column.name for column in self._columns if column.kind is Kind.FIELD]
+        if lacking := sorted(set(kept).difference(variables)):
+            names = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
+            raise JetmillError(
+                f"{path}: write.keep_all: lacks {names}, which the file before it has; give it a value with"
+                " input.optional, or keep what all files have with input.files_per_batch: 1"
+            )
+        if not kept:
+            new = [name for name in variables if name not in self.settings.made]
+            self._columns |= {field_of_input(name): name for name in new}
+            self._read += [name for name in new if name not in self._read]
 
     @property
     def types_without_files(self) -> dict[Column, np.dtype]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.promotion import Types, merge
-from jetmill.columns.schema import Column
+from jetmill.columns.schema import Column, Kind
 from jetmill.files import read_json, write_json
 from jetmill.splitting import EACH_ITS_OWN, Groups
 
@@ -41,6 +41,8 @@ class CleanedBatch:
         Types of variables that are small integers in the files of all batches, and never missing.
     groups
         For each split, the groups of rows that it is made of.
+    fields
+        All fields of the jets in its input files, if they are kept.
     """
 
     sample: str
@@ -55,6 +57,7 @@ class CleanedBatch:
     native: dict[Column, str] = field(default_factory=dict)
     groups: Groups = EACH_ITS_OWN
     truth: bool = True
+    fields: list[str] = field(default_factory=list)
 
     def open(self) -> Batch:
         """Open the column file for reading."""
@@ -125,6 +128,7 @@ def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
         listed = {
             "sample": batch.attribute("sample"),
             "truth": batch.attribute("truth"),
+            "fields": [column.name for column in batch.columns(Kind.FIELD)],
             "path": str(path),
             "bytes": Path(path).stat().st_size,
             "splits": batch.attribute("splits").tolist(),

@@ -22,6 +22,8 @@ class Kind(Enum):
     ADDITIONAL_LABEL = "additional_labels"
     EVENT_WEIGHT = "event_weights"
     EVENT = "event"
+    # Fields of the input that are kept for test files.
+    FIELD = "fields"
     # Constituents per jet. They are stored as offsets.
     COUNTS = "constituents/{}/counts"
     OFFSETS = "constituents/{}/offsets"
@@ -74,7 +76,7 @@ class Column:
     @property
     def keeps_type(self) -> bool:
         """Whether the column has the type of the input files."""
-        return self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL)
+        return self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL, Kind.FIELD)
 
 
 KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
@@ -84,8 +86,10 @@ NOT_STORED = (Kind.ROW, Kind.SPLIT_EXPRESSION, Kind.COUNTS)
 JET = Column(Kind.EVENT, "jet")
 
 
-# From a name: of a variable of jets, of a factor of the event weight, of a key of ``split`` that is an expression.
+# From a name: of a variable of jets, of a factor of the event weight, of a field of the input, of a key of ``split``
+# that is an expression.
 variable, event_weight = partial(Column, Kind.VARIABLE), partial(Column, Kind.EVENT_WEIGHT)
+field_of_input = partial(Column, Kind.FIELD)
 split_expression = partial(Column, Kind.SPLIT_EXPRESSION)
 # From a collection: constituents per jet, first constituent of each jet.
 counts, offsets = partial(Column, Kind.COUNTS, ""), partial(Column, Kind.OFFSETS, "")

@@ -42,7 +42,7 @@ def jets(config: Config) -> Problems:
     for name in config.input.optional:
         if name in config.input.event_id:
             yield "input.optional", f"'{name}' identifies the event (input.event_id); no file may lack it"
-        elif name not in read or name in made:
+        elif name in made or (name not in read and not config.write.keep_all):
             yield "input.optional", f"nothing reads a variable '{name}'.{nearest(name, read)}"
     for name in jets.units:
         if name in config.input.event_id:

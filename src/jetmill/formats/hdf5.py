@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.formats.files.layout import INPUTS, LABELS, datasets, write_rows
+from jetmill.formats.files.layout import FIELDS, INPUTS, LABELS, datasets, write_rows
 from jetmill.formats.format import Format, Hdf5Check
 
 if TYPE_CHECKING:
@@ -24,15 +24,9 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
     from jetmill.formats.content.scaled import attributes, dataset_types, scaled_rows
 
     known = part.tables, part.scalers, part.content
-    native = part.jets[0].batch.native
-    write_rows(
-        output,
-        scaled_rows(part.jets, *known),
-        part.order,
-        attributes(*known, native),
-        dataset_types(part.content),
-        compression,
-    )
+    rows = scaled_rows(part.jets, *known) | {f"{FIELDS}/{name}": values for name, values in part.fields.items()}
+    of_datasets = attributes(*known, part.jets[0].batch.native)
+    write_rows(output, rows, part.order, of_datasets, dataset_types(part.content), compression)
 
 
 def finite(file: "h5py.File", config: Mapping[str, Any]) -> dict[str, list[str] | None]:  # noqa: ARG001

@@ -39,6 +39,7 @@ def write(part: "Part", output: str | Path) -> None:
         for collection in part.content.slots
         for name, rows in constituent_fields(part.jets, collection, part.scalers[collection], part.content).items()
     }
+    jets = {name: x for name, x in part.fields.items() if name not in ragged} | jets
     order = part.order
 
     def table(rows: np.ndarray) -> Any:

@@ -35,7 +35,8 @@ def write(part: "Part", output: str | Path, *, compression: str, native_types: b
         return values if scaler is not None and scaler.log else values.astype(native.get(column, values.dtype))
 
     of_jets = jet_fields(part.jets, part.tables, part.scalers["jets"], content)
-    rows: dict[str, Rows] = {"jets": records({name: typed("jets", name, x) for name, x in of_jets.items()})}
+    of_jets = part.fields | {name: typed("jets", name, x) for name, x in of_jets.items()}
+    rows: dict[str, Rows] = {"jets": records(of_jets)}
     for collection, length in content.slots.items():
         fields = constituent_fields(part.jets, collection, part.scalers[collection], content)
         counts = next(iter(fields.values())).counts

@@ -40,11 +40,14 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
     logger.info("%12d jets in %d files", n_jets, -(-n_jets // records_per_file))
 
 
-def _features(file: "h5py.File") -> Iterator[tuple[str, "h5py.Dataset"]]:
+def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
     """Yield the name of each feature and the dataset it comes from."""
     yield "X_jets", file[layout.INPUTS]
     yield "Y_jets", file[layout.ONE_HOT]
     yield "Weights", file[layout.WEIGHT]
+    for name in file.get(layout.FIELDS, ()):
+        field = file[f"{layout.FIELDS}/{name}"]
+        yield f"fields/{name}", field.astype("f4") if field.dtype == "f8" else field
     if layout.CONDITIONAL in file:
         yield "X_Add_Vars", file[layout.CONDITIONAL]
     for collection in layout.collections(file):

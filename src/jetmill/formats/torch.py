@@ -40,6 +40,8 @@ def write(part: str | Path, output: str | Path) -> None:
         arrays |= {name: values[()] for name, values in file["jets"].items() if name.startswith("weight")}
         for name, values in file.get(layout.ADDITIONAL_LABELS, {}).items():
             arrays[f"additional_labels_{name}"] = values[()]
+        for name, values in file.get(layout.FIELDS, {}).items():
+            arrays[f"fields_{name}"] = values[()]
         if layout.CONDITIONAL in file:
             arrays["conditional"] = file[layout.CONDITIONAL][()]
         if layout.TARGETS in file:

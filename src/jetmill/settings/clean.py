@@ -58,6 +58,8 @@ class CleanSettings:
         Path to SHA-256 of plug-ins, networks and maps: their content counts, not their names.
     variation
         With a single variation; None for the nominal jets.
+    keep_all
+        Whether to keep all fields of jets.
     """
 
     seed: int
@@ -71,6 +73,7 @@ class CleanSettings:
     event_weights: tuple[str, ...]
     files: dict[str, str]
     variation: Systematics | None = None
+    keep_all: bool = False
 
     def without_truth(self) -> "CleanSettings":
         """Return the settings for samples without truth: no classes, labels, event weights and what only these need."""

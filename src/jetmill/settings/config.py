@@ -84,6 +84,7 @@ class Config:
             stored_variables=tuple(dict.fromkeys([*self.jets.variables, *self.balance.bins])),
             event_weights=self.balance.event_weights,
             files={path: sha256(path) for path in self.user_files if Path(path).is_file()},
+            keep_all=self.write.keep_all,
         )
 
     def varied(self, name: str) -> CleanSettings:

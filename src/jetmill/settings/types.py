@@ -183,7 +183,8 @@ FileText = Annotated[str, MinLen(1), MaxLen(10_000), After(_one_line)]
 PathText = Annotated[str, After(_one_line), After(_is_path)]
 OutputPath = Annotated[PathText, After(_is_output)]
 Expr = Annotated[str, After(parses)]
-Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$"), MaxLen(200)]
+NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+Name = Annotated[str, Pattern(NAME.pattern), MaxLen(200)]
 # Prefix of names; may be empty.
 Prefix = Annotated[str, Pattern(r"^([A-Za-z_][A-Za-z0-9_]*)?$"), MaxLen(200)]
 Names = Annotated[tuple[Name, ...], Before(expand, also=list[str])]

@@ -43,6 +43,9 @@ class Write:
     native_types: bool = False
     """Whether records (format structured) keep variables that are booleans or integers of 8 or 16 bits in all files and
     never missing, in the types of the files instead of float32."""
+    keep_all: bool = False
+    """Whether test files also hold all numbers that the input files have for each jet, in the types of the files
+    (docs/output.md)."""
     conditional: Names = ()
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False

@@ -58,6 +58,9 @@ class Source(Protocol):
     def identity(self) -> dict[str, int | str]:
         """``size`` in bytes, and identifiers of the format; known without reading the file."""
 
+    def variables(self) -> list[str]:
+        """Return the names of all variables of the jets themselves that are numbers, sorted."""
+
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets in the file, or raise for the first that is not there."""
 

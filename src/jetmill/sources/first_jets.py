@@ -41,6 +41,10 @@ class FirstJets:
         """That of the file."""
         return self._source.identity
 
+    def variables(self) -> list[str]:
+        """Return the names of all variables of the jets themselves that are numbers, sorted."""
+        return self._source.variables()
+
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets in the file, or raise for the first that is not there."""
         return self._source.dtypes(names)

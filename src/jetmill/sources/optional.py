@@ -31,6 +31,10 @@ class WithOptional:
         lacking = ", ".join(name for name, lacks in self._lacks.items() if lacks)
         return self._source.identity | ({"lacks": lacking} if lacking else {})
 
+    def variables(self) -> list[str]:
+        """Return the names of all variables of the jets themselves that are numbers, and of optional ones, sorted."""
+        return sorted({*self._source.variables(), *self._values})
+
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets, or raise for the first that is neither there nor optional."""
         found = self._source.dtypes([name for name in names if not self._is_lacking(name)])

@@ -9,8 +9,9 @@ import numpy as np
 
 from jetmill.balancing.selection import PartSpec, SelectedJets, final_order, select_jets
 from jetmill.balancing.tables import written_jets
+from jetmill.columns.schema import field_of_input
 from jetmill.files import open_intermediate_file
-from jetmill.formats.content.scaled import Tables
+from jetmill.formats.content.scaled import Tables, read_columns
 from jetmill.labels import DATA, count_classes
 from jetmill.scaling.scalers import Scaler, read_scalers
 from jetmill.settings.content import Content
@@ -30,6 +31,8 @@ class Part:
         Jets of each class in the whole output.
     unique
         How many of them are unique jets.
+    fields_kept
+        Fields of the input to write as they are there.
     """
 
     jets: Sequence[SelectedJets]
@@ -38,6 +41,7 @@ class Part:
     content: Content
     written: Mapping[str, int]
     unique: int
+    fields_kept: Sequence[str] = ()
 
     @classmethod
     def read(cls, spec: PartSpec, balance_path: str | Path, scalers_path: str | Path, content: Content) -> "Part":
@@ -49,7 +53,18 @@ class Part:
         classes = tables.classes
         if not all(batch.truth for batch in spec.batches):
             content, classes = content.without_truth(), [DATA]
-        return cls(jets, tables, scalers, content, dict(zip(classes, n_jets.tolist(), strict=True)), unique)
+        return cls(
+            jets, tables, scalers, content, dict(zip(classes, n_jets.tolist(), strict=True)), unique, spec.fields
+        )
+
+    @property
+    def fields(self) -> dict[str, np.ndarray]:
+        """The fields of the input by name, each (n_jets,), in the types of the files."""
+        columns = list(map(field_of_input, self.fields_kept))
+        # A batch without jets may have no file that could be read.
+        if jets := [jets for jets in self.jets if len(jets)]:
+            return {column.name: values for column, values in read_columns(jets, columns).items()}
+        return {column.name: np.empty(0, self.jets[0].batch.types[column]) for column in columns}
 
     @cached_property
     def order(self) -> np.ndarray:

@@ -21,7 +21,7 @@ INPUTS, IS_DEFAULT, CONDITIONAL = "jets/inputs", "jets/is_default", "jets/condit
 LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets/add_labels"
 TARGETS = "jets/targets"
 WEIGHT, BINS, SAMPLE = "jets/weight", "jets/bins", "jets/sample"
-SPECTATORS, EVENT = "jets/spectators", "jets/event"
+SPECTATORS, EVENT, FIELDS = "jets/spectators", "jets/event", "jets/fields"
 
 CHUNK_BYTES = 2**20
 

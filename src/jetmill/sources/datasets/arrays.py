@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest_quantity
+from jetmill.settings.types import NAME
 from jetmill.sources.chunk import ConstituentColumns, MissingVariableError
 from jetmill.sources.datasets.file import (
     check_dataset,
@@ -58,6 +59,15 @@ class ArrayFile:
         self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
         self._path, self._file, self._aliases = path, file, aliases
         self._arrays: dict[tuple[str, str], h5py.Dataset] = {}
+
+    def variables(self) -> list[str]:
+        """Return the names of all arrays of one number per jet with the prefix of jets, sorted."""
+        start, items = f"{self.jets}_" if self.jets else "", datasets_of(self._path, self._file)
+        numbers = {
+            k for k, x in items.items() if isinstance(x, h5py.Dataset) and x.ndim == 1 and x.dtype.kind in "fiub"
+        }
+        found = {key.removeprefix(start) for key in numbers if key.startswith(start)}
+        return sorted(name for name in found if NAME.fullmatch(name))
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets."""

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest, nearest_quantity
+from jetmill.settings.types import NAME
 from jetmill.sources.chunk import ConstituentColumns, MissingVariableError
 from jetmill.sources.damage import damage_named
 from jetmill.sources.datasets.file import (
@@ -59,6 +60,11 @@ class Hdf5Dump:
         self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
         self._path, self._file = path, file
         self._datasets: dict[str, h5py.Dataset] = {}
+
+    def variables(self) -> list[str]:
+        """Return the names of all fields of jets that are numbers, sorted."""
+        fields = (self.dataset(self.jets).dtype.fields or {}).items()
+        return sorted(name for name, (t, *_) in fields if NAME.fullmatch(name) and t.kind in "fiub" and not t.shape)
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets; raises JetmillError for one that is not there."""

@@ -8,6 +8,7 @@ import numpy as np
 from jetmill.errors import JetmillError
 from jetmill.settings.constituents import Constituents
 from jetmill.settings.input import Input, Matched
+from jetmill.settings.types import NAME
 from jetmill.sources.trees.columns import Column, names_in_table
 from jetmill.sources.trees.constituents import ElementLinks, IndexLists, Link, Nested
 from jetmill.sources.trees.tree import Tree
@@ -68,6 +69,19 @@ class Layout:
         if held.fixed or held.depth > self.on_event:
             raise self._tree.wrong(column, f"is not {what}")
         return Place(column, dtype)
+
+    def variables(self) -> list[str]:
+        """Return the names of all variables in the table of jets that have a place, sorted."""
+        starts = names_in_table(self._settings.jets, "") or [""]
+        spelled = {s.removeprefix(start) for s in self._tree.spellings for start in starts if s.startswith(start)}
+        return sorted(name for name in spelled if NAME.fullmatch(name) and self._has_place(name))
+
+    def _has_place(self, name: str) -> bool:
+        try:
+            self.place(name)
+        except JetmillError:
+            return False
+        return True
 
     def link(self, collection: str, names: Sequence[str]) -> tuple[dict[str, Column], Link]:
         """Return the column of each variable of a collection, and the link between jets and constituents."""

@@ -46,6 +46,11 @@ class TreeOfJets:
         self.identity = identity
         self._tree, self._layout, self._chunk_bytes = tree, layout, chunk_bytes
 
+    def variables(self) -> list[str]:
+        """Return the names of all variables of the jets themselves that are numbers, sorted."""
+        with self._damage_named():
+            return self._layout.variables()
+
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable; raises JetmillError for a branch that is not there."""
         with self._damage_named():
