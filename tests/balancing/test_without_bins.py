@@ -68,8 +68,8 @@ def test_flat_per_unit_and_the_limit_in_a_run(tmp_path):
         above[name] = np.where(expected > 1.5, n, 0).sum(axis=1).tolist()
         expected = np.minimum(expected, 1.5)[train.labels.astype(int), train.bins[:, 0]]
         np.testing.assert_allclose(train.weights[name], expected, rtol=1e-5)
-    told = json.loads((results / "manifest.json").read_text())["jets"]["above max_weight"]
-    assert told == {
+    reported = json.loads((results / "manifest.json").read_text())["jets"]["above max_weight"]
+    assert reported == {
         f"weights {name}": dict(zip(("b", "other"), above[of], strict=True))
         for name, of in (("flat_per_unit", "weight"), ("flat", "weight_flat"))
     }

@@ -90,19 +90,18 @@ def test_workers_share_the_jets(one, n_workers, jets_in_memory):
     assert_same_jets(together(batches), one.arrays("val_resampled"))
 
 
-@pytest.mark.parametrize("n_workers", [2, 23])
-def test_more_workers_than_jets(small, n_workers):
+def test_more_workers_than_jets(small):
     stream = small.stream("test", batch_size=4)
-    assert 2 < stream.n_jets < 23
+    n_workers = stream.n_jets + 1
+    assert 2 < n_workers < 23
     batches = [b for worker in range(n_workers) for b in stream.epoch(0, worker, n_workers)]
     assert_same_jets(together(batches), small.arrays("test"))
 
 
-@pytest.mark.parametrize("n_workers", [1, 3])
-def test_an_empty_output(small, n_workers):
+def test_an_empty_output(small):
     stream = small.stream("val")
     assert (stream.n_jets, len(stream)) == (0, 0)
-    assert [list(stream.epoch(0, worker, n_workers)) for worker in range(n_workers)] == [[]] * n_workers
+    assert [list(stream.epoch(0, worker, 2)) for worker in range(2)] == [[], []]
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])

@@ -1,5 +1,7 @@
 """Any branch under any name: aliases, split branches, members, elements, static beside dynamic xAOD branches."""
 
+from functools import cache
+
 import awkward as ak
 import h5py
 import numpy as np
@@ -46,6 +48,7 @@ def refusal(path, names, collections=None, **settings):
     return str(error.value).removeprefix(f"{path}: ")
 
 
+@cache
 def plain(path, tree, *branches):
     with uproot.open(path) as file:
         return [file[tree][branch].array() for branch in branches]

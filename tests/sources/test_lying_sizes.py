@@ -215,6 +215,7 @@ def test_the_bytes_of_a_branch(tree_file, announced):
         read(tree_file, ROOT)
 
 
+@pytest.mark.parametrize("tree_file", ["none"], indirect=True)
 @pytest.mark.parametrize("letter", [b"/", b";", b"\x80", b"\n", b"\0"])
 def test_names_that_are_damaged(tree_file, letter):
     """Of the tree, the branch, its counter, its class; what cannot be printed is written as ascii."""

@@ -1,5 +1,7 @@
 """Objects that jets are matched to by an index, against a rendering of one jet at a time."""
 
+from functools import cache
+
 import awkward as ak
 import h5py
 import numpy as np
@@ -36,11 +38,15 @@ def branches(n=70, seed=3):
     }
 
 
+@cache
+def events_of(path):
+    return uproot.open(path)["Events"]
+
+
 def one_by_one(path, name, *, jets="Jet", index="genJetIdx", of="GenJet"):
     """Return what the jets of a file point to, None for those that point to nothing."""
-    with uproot.open(path) as file:
-        tree = file["Events"]
-        indices, values = tree[f"{jets}_{index}"].array().to_list(), tree[f"{of}_{name}"].array().to_list()
+    tree = events_of(path)
+    indices, values = tree[f"{jets}_{index}"].array().to_list(), tree[f"{of}_{name}"].array().to_list()
     return [
         values[event][place] if 0 <= place < len(values[event]) else None
         for event, places in enumerate(indices)

@@ -190,7 +190,7 @@ def test_with_truth_the_missing_branches_are_errors(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "wanted"),
     [
         (
             {"samples": {"data": {"splits": ["train"]}}},
@@ -204,10 +204,10 @@ def test_with_truth_the_missing_branches_are_errors(config, tmp_path):
         ),
     ],
 )
-def test_what_cannot_be(raw_config, changes, told):
+def test_what_cannot_be(raw_config, changes, wanted):
     data = {"toy": {"process": "ttbar"}, "truth": False} | changes.get("samples", {}).get("data", {})
     raw = runs.changed(raw_config, {key: value for key, value in changes.items() if key != "samples"})
     raw["samples"] = raw["samples"] | {"data": data}
     with pytest.raises(JetmillError) as error:
         load(raw)
-    assert told in str(error.value)
+    assert wanted in str(error.value)
