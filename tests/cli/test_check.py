@@ -22,7 +22,7 @@ def check(tmp_path, capsys):
 
 def test_cutflow_and_classes_are_those_of_the_file(ntuples, check):
     code, lines = check(ntuples.config)
-    assert (code, lines[-1]) == (0, "Nothing is wrong.")
+    assert (code, lines[-1]) == (0, "No mistakes found.")
     first = (ntuples.jets["sample"] == 0) & (ntuples.jets["file"] == 0)
     jets = {name: values[first] for name, values in ntuples.jets.items()}
     kept = runs.passes(jets)
@@ -70,7 +70,7 @@ def test_warnings_of_what_a_few_jets_cannot_tell(ntuples, check):
     code, lines = check(config)
     assert code == 0
     assert [line for line in lines if line.startswith("warning: ")] == [
-        "warning: no jets of class truth among those tried; a run without any stops, unless strict is false",
+        "warning: no jets of class truth among those tried; a run that has none stops, unless strict is false",
         "warning: variable 'two' is 2 for all jets tried",
         "warning: variable 'none' is missing for all jets tried; a run where it always is stops, unless strict is"
         " false",

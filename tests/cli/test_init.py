@@ -116,13 +116,13 @@ def test_nothing_is_overwritten(dump, made, tmp_path, capsys):
     made(dump)
     before = {path: path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()}
     assert main(["init", str(dump), "-o", str(tmp_path / "study")]) == 2
-    assert "config.yaml: is there already; choose another directory" in capsys.readouterr().err
+    assert "config.yaml: already exists; choose another directory" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()}
 
 
 def test_what_cannot_be_described(tmp_path, capsys, write_root):
     none = write_root(tmp_path / "none.root", {"x": np.arange(3)})
-    for path, why in {tmp_path / "gone.root": "no such file", none: "no jets are seen, "}.items():
+    for path, why in {tmp_path / "gone.root": "no such file", none: "no jets found: "}.items():
         assert main(["init", str(path), "-o", str(tmp_path / "study")]) == 2
         assert capsys.readouterr().err.startswith(f"{path}: {why}")
     assert not os.path.lexists(tmp_path / "study")

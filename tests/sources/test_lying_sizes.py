@@ -211,7 +211,7 @@ def test_the_bytes_of_a_branch(tree_file, announced):
     with uproot.open(tree_file) as file:
         before = struct.pack(">qq", *(file["Events/Jet_pt"].member(name) for name in ("fTotBytes", "fZipBytes")))
     overwritten(tree_file, before, struct.pack(">q", announced))
-    with pytest.raises(UnreadableError, match="bytes are announced, in a file of"):
+    with pytest.raises(UnreadableError, match="bytes are declared, in a file of"):
         read(tree_file, ROOT)
 
 

@@ -67,7 +67,7 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
         "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
         "balance": {
             "bins": {
-                # The regions meet inside of a bin, which is divided there.
+                # The regions meet inside of a bin, which is split there.
                 "pt_btagJes": {
                     "edges": [*range(20_000, 240_001, 55_000), 250_000, *range(1_200_000, 6_000_001, 960_000)]
                 },
@@ -102,7 +102,7 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
         },
     }
     assert main(["import-upp", str(upp_directory / "upp.yaml"), "-o", str(output)]) == 2
-    assert capsys.readouterr().err == f"{output}: exists; choose another name, or remove it\n"
+    assert capsys.readouterr().err == f"{output}: already exists; choose another name, or remove it\n"
 
 
 def in_regions(path):
@@ -273,7 +273,7 @@ def test_weights(changed):
     sections, notes = translated(path)
     assert sections["balance"]["weights"] == ["mean", {"reference": "rest"}]
     assert sections["balance"]["bins"] == {"pt_btagJes": {"edges": [20_000, 250_000, 3_010_000, 6_000_000]}}
-    assert notes.different["reweighting"] == "a region ends inside a bin of pt_btagJes, which is divided there"
+    assert notes.different["reweighting"] == "a region ends inside a bin of pt_btagJes, which is split there"
     assert list(notes.without_equal) == [
         "reweighting.reweights.2.class_target",
         "reweighting.reweights.3",
@@ -359,7 +359,7 @@ def test_a_result_to_be_put_right(changed, capsys):
     assert main(["import-upp", str(changed(("target: charm", "target: sharm")))]) == 1
     printed = capsys.readouterr()
     assert yaml.safe_load(printed.out)["balance"]["resampling"]["target"] == "sharm"
-    assert "to be put right by hand before it runs:\nbalance.resampling.target: must be one of" in printed.err
+    assert "to be fixed by hand before it runs:\nbalance.resampling.target: must be one of" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -368,16 +368,16 @@ def test_a_result_to_be_put_right(changed, capsys):
         (
             "!include splits.yaml",
             "!include splitz.yaml",
-            "upp.yaml: !include splitz.yaml: there is no such file; put it",
+            "upp.yaml: !include splitz.yaml: no such file; put it",
         ),
         (
             "!include splits.yaml",
             "!include /gone/splits.yaml",
-            "there is no such file; write splits.yaml, which is beside it",
+            "no such file; write splits.yaml, which is beside it",
         ),
         ("!include splits.yaml", "!include [a]", "!include: give the path of one file"),
         ("!include splits.yaml", "{train: []}", "global_cuts: has no val."),
-        ("!include splits.yaml", "{train: [a], val: [], test: []}", "global_cuts.train: '('a',)' is no cut"),
+        ("!include splits.yaml", "{train: [a], val: [], test: []}", "global_cuts.train: '('a',)' is not a cut ["),
         ("components:", "component:", "has no components. Did you mean 'component'?"),
         ("name: low\n", "nam: low\n", "components.0.region: must have name and cuts"),
         (

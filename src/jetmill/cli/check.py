@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     for warning in [*trials.warnings, *_warnings(plan, nominal)]:
         print(f"warning: {warning}")
     print("\n".join(_expected(plan, nominal)))
-    print("The run would stop." if mistakes else "Nothing is wrong.")
+    print("The run would stop." if mistakes else "No mistakes found.")
     return 1 if mistakes else 0
 
 
@@ -97,10 +97,10 @@ def _warnings(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
     for trial in trials:
         classes.update(count_classes(trial.labels, list(plan.config.classes)))
         if not len(trial.labels):
-            yield f"no jet of {trial.path} is left"
+            yield f"no jet of {trial.path} passes the cuts"
     strict = ", unless strict is false" if plan.config.strict else ""
     if trials and (absent := [name for name in plan.config.classes if not classes[name]]):
-        stops = f"; a run without any stops{strict}" if strict else ""
+        stops = f"; a run that has none stops{strict}" if strict else ""
         yield f"no jets of class {', '.join(absent)} among those tried{stops}"
     for name in plan.config.jets.variables:
         values = np.concatenate([trial.values[name] for trial in trials if trial.values] or [np.empty(0)])
@@ -149,7 +149,7 @@ def _expected(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
     )
     memory = max(FORMATS[name].memory for name in formats)
     part = 7e8 + memory * cleaned * share / len(plan.parts("train"))
-    more = "; more write.parts.train make it less" if part > 4e9 else ""
+    more = "; a larger write.parts.train lowers it" if part > 4e9 else ""
     yield f"A clean job asks for 1.5 GB of memory, a part of train for {_about(part, 'B')}{more}"
 
 

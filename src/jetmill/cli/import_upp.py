@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from jetmill.upp.translation import translate
 
     if options.output is not None and options.output.exists():
-        raise JetmillError(f"{options.output}: exists; choose another name, or remove it")
+        raise JetmillError(f"{options.output}: already exists; choose another name, or remove it")
     translated = translate(read(options.config))
     text = as_text(translated, options.config)
     if options.output is None:
@@ -38,6 +38,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         load(translated.sections)
     except JetmillError as error:
-        print(f"to be put right by hand before it runs:\n{error}", file=sys.stderr)
+        print(f"to be fixed by hand before it runs:\n{error}", file=sys.stderr)
         return 1
     return 0

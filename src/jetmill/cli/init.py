@@ -32,14 +32,14 @@ def run(options: argparse.Namespace) -> int:
     directory: Path = options.output
     config = directory / "config/config.yaml"
     if there := [path for path in (config, directory / "Snakefile") if path.exists()]:
-        raise JetmillError(f"{there[0]}: is there already; choose another directory")
+        raise JetmillError(f"{there[0]}: already exists; choose another directory")
     files = [path if is_remote(path) else str(Path(path).absolute()) for path in options.files]
     if gone := [path for path in files if not (is_remote(path) or Path(path).is_file())]:
         raise JetmillError(f"{gone[0]}: no such file")
     with open_tables(files[0]) as tables:
         found = guess(tables)
         if found is None:
-            what = "no jets are seen, no collection with a pt and an eta; `jetmill inspect` shows what there is"
+            what = "no jets found: no collection has a pt and an eta; `jetmill inspect` shows what the file holds"
             raise JetmillError(f"{files[0]}: {what}")
         text = draft(files, tables, found)
     config.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         shutil.copytree(ROOT / "profiles", directory / "profiles")
     if not (directory / "slurm").is_symlink():
         (directory / "slurm").symlink_to("profiles/slurm")
-    print(f"{config}: {found.layout}, as it seems. Next:")
+    print(f"{config}: looks like {found.layout}. Next:")
     print(f"    cd {directory}")
     print("    jetmill check config/config.yaml    # try it on the first jets")
     print("    snakemake --cores 8")

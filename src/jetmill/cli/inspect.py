@@ -11,13 +11,13 @@ from jetmill.inspection.tables import Table, open_tables
 from jetmill.inspection.values import Summary
 
 NAME = "inspect"
-HELP = "show what a ROOT or HDF5 file holds: trees, collections, values of variables, and what seem to be the jets"
+HELP = "show what a ROOT or HDF5 file holds: trees, collections, values of variables, and what looks like the jets"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add file and pattern."""
     parser.add_argument("file", help="a file, or its URL (root://, https://)")
-    text = "variables to look at, as 'Jet_*' or 'tracks/*' (default: those of the jets)"
+    text = "variables to show, such as 'Jet_*' or 'tracks/*' (default: those of the jets)"
     parser.add_argument("pattern", nargs="?", help=text)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -69,7 +69,7 @@ def _overview(path: str, tables: Sequence[Table], found: Guess | None) -> Iterat
             yield f"    collections: {shown}{more}"
     yield ""
     if found is None:
-        yield "No jets are seen: no collection has a pt and an eta."
+        yield "No jets found: no collection has a pt and an eta."
         return
     entry = "an event" if found.level == "event" else "a jet"
     yield f"It looks like {found.layout}. An entry of '{found.table}' is {entry}."

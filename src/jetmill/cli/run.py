@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "passed_on",
         nargs=argparse.REMAINDER,
         metavar="CONFIG OPTION",
-        help="configurations, of which later ones override keys of earlier ones; then options of snakemake, as"
+        help="configurations, later ones overriding keys of earlier ones; then options of snakemake, such as"
         " --cores 8 (default: all cores), -n for a dry run, --profile slurm",
     )
 

@@ -98,7 +98,7 @@ class _Draft:
 
     def lines(self) -> Iterator[str]:
         guess, file = self.guess, PurePosixPath(self.files[0]).name
-        yield f"# A start, to be changed: jets of {file}, {guess.layout} as it seems. Made by `jetmill init`."
+        yield f"# Made by `jetmill init` from {file}, which looks like {guess.layout}. Change it as you need."
         yield "# docs/config.md explains every key; `jetmill check config/config.yaml` tries them on the first jets."
         yield "output_dir: results"
         yield "seed: 1"
@@ -248,7 +248,7 @@ class _Draft:
         elif len(samples) > 1:
             yield from (f"  {name}: {{samples: [{name}]}}" for name in samples)
         else:
-            yield "  all: rest # no flavour is seen: write expressions, or one class for each sample, {samples: [tt]}"
+            yield "  all: rest # no flavour found: write expressions, or one class for each sample, {samples: [tt]}"
 
 
 _NUMBERS = {

@@ -101,14 +101,14 @@ class Axes:
             outer = edges[variable][0] == -LARGEST or edges[variable][-1] == LARGEST or variable not in given
             plain = None if outer or len(edges[variable]) > len(before) else _segments(given[variable])
             if variable in of_weights and len(edges[variable]) > len(before):
-                notes.differs("reweighting", f"a region ends inside a bin of {variable}, which is divided there")
+                notes.differs("reweighting", f"a region ends inside a bin of {variable}, which is split there")
             section[variable] = plain or {"edges": edges[variable]}
         first = next(iter(rest.values()))
         common = [cut for cut in first if all(cut in others for others in rest.values())]
         if common:
             notes.differs(
                 "region.cuts",
-                f"{', '.join(dict.fromkeys(str(cut[0]) for cut in common))}: is cut in jets.select, for test jets too",
+                f"{', '.join(dict.fromkeys(str(cut[0]) for cut in common))}: cut in jets.select, for test jets too",
             )
         for region, others in rest.items():
             for cut in others:

@@ -106,7 +106,7 @@ class Components:
             if extra and (of_class or not self.total("train")):
                 notes.missing(
                     f"components: {flavour} in region {region}",
-                    f"jets of {', '.join(extra)} are taken too, as these give this class in other regions",
+                    f"jets of {', '.join(extra)} are taken too, since they provide this class in other regions",
                 )
         return [piece for sample in allowed for piece in self.pieces[sample]] if needed else []
 
@@ -126,9 +126,7 @@ class Components:
         if self.automatic:
             notes.differs("components.num_jets: auto", "as many jets as possible, in equal or given shares")
         elif self._unlimited("train") and any(part.numbers["train"] >= 0 for part in self.parts):
-            notes.missing(
-                "components.num_jets: -1", "all jets of some classes, but numbers of others; here all are written"
-            )
+            notes.missing("components.num_jets: -1", "all jets of some classes but not of others; here all are written")
         numbers = {key for component in found for key in component if key in SPLITS.values()}
         if numbers and numbers != set(SPLITS.values()):
             notes.differs("components.num_jets", "as many jets as possible, as some numbers are 0")

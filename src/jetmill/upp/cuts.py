@@ -30,7 +30,7 @@ def as_cuts(place: str, cuts: Any) -> list[Cut]:
     found = [tuple(cut.split(maxsplit=2)) if isinstance(cut, str) else cut for cut in cuts]
     for cut in found:
         if not isinstance(cut, list | tuple) or len(cut) != 3:
-            raise JetmillError(f"{place}: '{cut}' is no cut of variable, operator and value")
+            raise JetmillError(f"{place}: '{cut}' is not a cut [variable, operator, value]")
     return list(dict.fromkeys(tuple(_hashable(part) for part in cut) for cut in found))
 
 

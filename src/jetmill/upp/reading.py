@@ -49,7 +49,7 @@ def read(path: str | Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in content]
     if missing:
         hint = nearest(missing, [str(key) for key in content if key not in SECTIONS])
-        raise JetmillError(f"{path}: is no configuration of UPP: it has no {', '.join(missing)}.{hint}")
+        raise JetmillError(f"{path}: is not a configuration of UPP: it has no {', '.join(missing)}.{hint}")
     for key in ("variables", "global_cuts", "global"):
         if not isinstance(content[key], Mapping):
             raise JetmillError(f"{path}: {key}: must be a mapping of keys")
@@ -100,7 +100,7 @@ def _included(path: Path, name: str) -> Path:
     if found is None:
         beside = path.with_name(Path(name).name)
         advice = f"write {beside.name}, which is beside it" if beside.is_file() else f"put it beside {path.name}"
-        raise JetmillError(f"{path}: !include {name}: there is no such file; {advice}")
+        raise JetmillError(f"{path}: !include {name}: no such file; {advice}")
     return found
 
 

@@ -167,11 +167,11 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
             notes.missing(key, f"weights of constituents ({weight.get('group')}) have no equivalent")
             continue
         if not axes.has_bins_of(weight):
-            notes.missing(key, "has other bins than balance.bins, in which all weights are made")
+            notes.missing(key, "has other bins than balance.bins, which all weights use")
             continue
         label = weight.get("class_var")
         if label != "flavour_label":
-            notes.differs(key, f"UPP makes one weight for each value of {label}, here it is one for each class")
+            notes.differs(key, f"UPP makes one weight for each value of {label}; here there is one for each class")
         is_label = isinstance(target, int) and label == "flavour_label" and 0 <= target < len(components.flavours)
         if is_label or target in WEIGHTS:
             found.append({"reference": components.flavours[target]} if isinstance(target, int) else target)
@@ -180,7 +180,7 @@ def _weights(upp: Mapping[str, Any], components: Components, axes: Axes, notes: 
         if weight.get("target_hist_func") or weight.get("target_hist_func_name"):
             notes.missing(f"{key}.target_hist_func", "functions of the target have no equivalent")
         if weight.get("add_overflow", True):
-            notes.differs("reweighting", "training jets outside the bins are dropped; UPP weights them, too")
+            notes.differs("reweighting", "training jets outside the bins are dropped; UPP weights them too")
     return [weight for n, weight in enumerate(found) if weight not in found[:n]]
 
 

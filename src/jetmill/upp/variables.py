@@ -75,7 +75,7 @@ def _variables(upp: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Any
         )
     for group in transform.get("ints_map") or {}:
         if group not in upp["variables"]:
-            notes.missing(f"transform.ints_map.{group}", "is no dataset of variables, and does nothing in UPP")
+            notes.missing(f"transform.ints_map.{group}", "is not a dataset of variables, and does nothing in UPP")
     for variable, function in (transform.get("floats_map") or {}).get(name, {}).items():
         new, text = f"{function}_{variable}", f"{function}({variable})"
         try:
@@ -102,5 +102,5 @@ def _slots(upp: Mapping[str, Any], name: str, directory: Path, notes: Notes) -> 
                     return int(file[name].shape[1])
             except (OSError, KeyError, IndexError):
                 continue
-    notes.differs(f"variables.{name}", "max is 40, as there is no file to look at; UPP keeps all slots")
+    notes.differs(f"variables.{name}", "max is 40, since no file was found to look at; UPP keeps all slots")
     return 40

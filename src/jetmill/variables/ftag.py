@@ -29,7 +29,7 @@ def cut_expression(cut: str | Sequence[Any]) -> str:
     """
     parts = cut.split(maxsplit=2) if isinstance(cut, str) else list(cut)
     if len(parts) != 3:
-        raise JetmillError(f"'{cut}' is no cut of variable, operator and value")
+        raise JetmillError(f"'{cut}' is not a cut [variable, operator, value]")
     variable, operator, value = str(parts[0]), str(parts[1]), _value(parts[2])
     if operator in COMPARISONS and isinstance(value, int | float) and value == value:
         text = f"{variable} {operator} {value:g}" if isinstance(value, float) else f"{variable} {operator} {value}"

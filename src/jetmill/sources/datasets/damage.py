@@ -20,7 +20,7 @@ def check_stored(dataset: h5py.Dataset, file_bytes: int) -> None:
         if (found := _whole_chunks(dataset, file_bytes)) != n_chunks:
             raise ValueError(f"{found} of {n_chunks} chunks are there")
         if (bytes_of_one := prod(dataset.chunks) * dataset.dtype.itemsize) >= 2**32:
-            raise ValueError(f"a chunk of {bytes_of_one} bytes is announced, more than HDF5 allows")
+            raise ValueError(f"a chunk of {bytes_of_one} bytes is declared, more than HDF5 allows")
         expected = n_chunks * bytes_of_one
     if not dataset.id.get_create_plist().get_nfilters() and (stored := dataset.id.get_storage_size()) != expected:
         raise ValueError(f"{stored} of {expected} bytes are there")

@@ -31,7 +31,7 @@ def _check_size(
     Up to 2 GB may be announced, and the rest of the memory would be read as data.
     """
     if cursor.displacement(start) >= compressed_bytes and filled != uncompressed_bytes:
-        raise ValueError(f"{filled} bytes are compressed, not the {uncompressed_bytes} that are announced")
+        raise ValueError(f"{filled} bytes are compressed, not the {uncompressed_bytes} that are declared")
 
 
 # uproot calls this after each block but the last.

@@ -48,7 +48,7 @@ class RNTuple(Tree):
             raise ValueError(f"its clusters hold {entries} entries, not {self.num_entries}")
         sizes = self._bytes_of_clusters(form)
         if (size := sum(sizes)) > MOST_COMPRESSED * file_bytes:
-            raise ValueError(f"{size} bytes are announced, in a file of {file_bytes}")
+            raise ValueError(f"{size} bytes are declared, in a file of {file_bytes}")
         return self._chunks(columns, form, sizes, chunk_bytes)
 
     def _chunks(

@@ -52,5 +52,5 @@ class TTree(Tree):
                 raise ValueError(f"'{name}' has {branch.num_entries} entries, the tree {self.num_entries}")
             size += max(branch.uncompressed_bytes, branch.compressed_bytes)
         if size > MOST_COMPRESSED * file_bytes:
-            raise ValueError(f"{size} bytes are announced, in a file of {file_bytes}")
+            raise ValueError(f"{size} bytes are declared, in a file of {file_bytes}")
         return size
