@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
+from jetmill.balancing.diagnostics import empty_bin_warnings, repeat_warnings, split_warnings, weight_warnings
 
 
 def of_jets(*classes):
@@ -46,6 +46,18 @@ def test_jets_that_are_written_more_than_ten_times():
 
 
 def test_splits_without_jets():
-    counts = np.zeros((3, 2, 4), dtype=np.int64)
-    counts[0] = counts[1] = 1
-    assert split_warnings(["train", "val", "test"], counts) == ["no jets in test"]
+    splits, classes, counts = ["train", "val", "test"], ["b", "c", "s"], np.zeros((3, 3), dtype=np.int64)
+    counts[0, :2] = counts[1] = 1
+    assert split_warnings(splits, classes, counts) == ["no jets in test"]
+    counts[2] = 1, 0, 0
+    assert split_warnings(splits, classes, counts) == ["no jets of class c in test"]
+
+
+def test_bins_that_a_class_cannot_fill():
+    counts = np.array([[[0, 10], [500, 0]], [[10, 80], [900, 0]], [[0, 0], [0, 0]]])
+    assert empty_bin_warnings(["b", "c", "s"], counts) == [
+        "class b has no training jets in 1 of the 3 bins with jets, and cannot be balanced there; they hold 1.0% of the"
+        " jets of other classes; take wider bins"
+    ]
+    counts[1, 0, 0] = 9
+    assert empty_bin_warnings(["b", "c", "s"], counts) == []

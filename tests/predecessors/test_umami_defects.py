@@ -747,7 +747,7 @@ MISTAKES = {
     ),
     "target": (
         {"balance": {"resampling": {"method": "pdf", "target": "q"}}},
-        "balance.resampling.target: must be one of b, c, u, average, flat (found: 'q')",
+        "balance.resampling.target: must be one of b, c, u, average, flat, flat_per_unit (found: 'q')",
     ),
     "target of countup": (
         {"balance": {"resampling": {"method": "countup", "target": "flat"}}},

@@ -10,8 +10,10 @@ from jetmill.splitting import TRAIN
 EFFECTIVE = 0.01
 # if one jet has a larger share of the weight of its class,
 ONE_JET = 0.01
-# or if a jet is written more often than this.
+# if a jet is written more often than this,
 REPEATS = 10
+# or if bins in which a class has no jets hold this share of the jets of the other classes.
+EMPTY = 0.01
 
 
 def weight_warnings(name: str, classes: Sequence[str], counts: np.ndarray, weights: np.ndarray) -> list[str]:
@@ -43,6 +45,29 @@ def repeat_warnings(output: str, classes: Sequence[str], repeat_histogram: np.nd
     ]
 
 
-def split_warnings(splits: Sequence[str], counts: np.ndarray) -> list[str]:
-    """Say which of validation and test have no jets; counts are (n_splits, n_classes, *bins)."""
-    return [f"no jets in {name}" for i, name in enumerate(splits) if i != TRAIN and not counts[i].any()]
+def empty_bin_warnings(classes: Sequence[str], counts: np.ndarray) -> list[str]:
+    """Say which classes have no jets where others have many; counts of the training jets are (n_classes, *bins)."""
+    flat = counts.reshape(len(classes), -1)
+    found = []
+    for name, n in zip(classes, flat, strict=True):
+        others = flat.sum(axis=0) - n
+        share = others[n == 0].sum() / max(others.sum(), 1)
+        if n.any() and share > EMPTY:
+            bins, filled = int(((n == 0) & (others > 0)).sum()), int(flat.any(axis=0).sum())
+            found.append(
+                f"class {name} has no training jets in {bins} of the {filled} bins with jets, and cannot be balanced"
+                f" there; they hold {share:.1%} of the jets of other classes; take wider bins"
+            )
+    return found
+
+
+def split_warnings(splits: Sequence[str], classes: Sequence[str], counts: np.ndarray) -> list[str]:
+    """Say which of validation and test lack jets, or those of a class in training; counts (n_splits, n_classes)."""
+    trained, found = counts[TRAIN] > 0, []
+    for name, n in zip(splits, counts, strict=True):
+        absent = [of for of, there, in_training in zip(classes, n > 0, trained, strict=True) if in_training > there]
+        if not n.any() and name != splits[TRAIN]:
+            found.append(f"no jets in {name}")
+        elif absent:
+            found.append(f"no jets of class {', '.join(absent)} in {name}")
+    return found

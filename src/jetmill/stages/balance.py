@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, bins_between, shape, volumes
-from jetmill.balancing.diagnostics import repeat_warnings, split_warnings, weight_warnings
+from jetmill.balancing.diagnostics import empty_bin_warnings, repeat_warnings, split_warnings, weight_warnings
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.given_weights import read_table
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
@@ -111,6 +111,8 @@ def balance(
         else:
             put(file, f"{KEPT}/train", available)
         kept = file[f"{KEPT}/train"][()]
+        if weights or resampling.method != "none":
+            _warn(empty_bin_warnings(classes, available))
         if settings.event_weights:
             sums = _add_up_weights(counted, kept.shape)
             write_table(file, f"{SUMS}/cleaned", sums)
@@ -143,7 +145,7 @@ def balance(
             _warn(weight_warnings(name, classes, kept, weight))
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
         _choose_test_jets(file, batches, settings)
-        _warn(split_warnings(SPLITS, cleaned))
+        _warn(split_warnings(SPLITS, classes, cleaned))
         file.attrs[WARNINGS] = json.dumps(warnings)
     for split, n, n_lost in zip(SPLITS, cleaned.sum(axis=1), lost.sum(axis=1), strict=True):
         what = "dropped" if split == "train" else "with weight 0 and bin -1"
