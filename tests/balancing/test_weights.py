@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -288,3 +289,28 @@ def test_a_file_of_histograms_that_is_none(tmp_path):
             (tmp_path / "mine.root").write_bytes(content)
         with pytest.raises(JetmillError, match=r"mine\.root: is not a readable ROOT file"):
             load_config(raw)
+
+
+def test_weights_in_bins_of_the_number_of_constituents(tmp_path):
+    """The number is that of the file; in each bin of it both classes have the same sum of weights."""
+    raw = given_weights(tmp_path, np.ones((2, 2, 3))) | {
+        "jets": {"define": {"n_tracks": "count(tracks)"}, "variables": ["pt_btagJes"], "spectators": ["pt_btagJes"]},
+        "constituents": {"tracks": {"variables": ["d0"], "select": ["d0 > 0"]}},
+        "balance": {"bins": {"n_tracks": [-0.5, 40.5, 4]}, "outside": "drop", "weights": ["average"]},
+    }
+    results = run_stages(raw)
+    jets = load(results / "train.h5")
+    tracks = {}
+    for path in (results / "toy").glob("*.h5"):
+        with h5py.File(path) as file:
+            n = file["tracks"]["valid"].sum(axis=1)
+            for jet, n_of_jet in zip(file["jets"]["eventNumber", "pt_btagJes"].tolist(), n.tolist(), strict=True):
+                tracks[jet[0], np.float32(jet[1])] = n_of_jet
+    assert len(set(tracks.values())) > 5
+    identity = zip(jets.event["eventNumber"].tolist(), jets.spectators["pt_btagJes"], strict=True)
+    assert jets.bins[:, 0].tolist() == [int((tracks[i] + 0.5) / 10.25) for i in identity]
+    sums = [np.bincount(jets.bins[jets.labels == k, 0], jets.weight[jets.labels == k], minlength=4) for k in (0, 1)]
+    there = [np.bincount(jets.bins[jets.labels == k, 0], minlength=4) for k in (0, 1)]
+    both = (there[0] > 0) & (there[1] > 0)
+    assert both.sum() >= 2
+    assert sums[0][both] / sums[0].sum() == pytest.approx(sums[1][both] / sums[1].sum(), rel=1e-4)
