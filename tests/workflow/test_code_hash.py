@@ -121,12 +121,12 @@ def test_every_module_that_a_stage_imports_counts(stage):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {Path(line) for line in done.stdout.split() if Path(line).name != "__init__.py"}
     assert len(loaded) > 1
-    assert loaded <= code_hash._sources(f"jetmill.stages.{stage}")
+    assert loaded <= code_hash.modules_of(f"jetmill.stages.{stage}")
 
 
 def test_a_stage_does_not_concern_the_others():
     for stage in STAGES:
-        others = {p.stem for p in code_hash._sources(f"jetmill.stages.{stage}") if p.parent.name == "stages"}
+        others = {p.stem for p in code_hash.modules_of(f"jetmill.stages.{stage}") if p.parent.name == "stages"}
         assert "clean" not in others - {stage}
 
 

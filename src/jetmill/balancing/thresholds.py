@@ -49,7 +49,7 @@ def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray
     found = np.where(wanted < total, np.uint64(0), LAST_KEY)
     found[wanted == 0] = 0
     open_ = (wanted > 0) & (wanted < total)
-    for low, high in (_band(wanted, total), (np.zeros_like(found), np.full_like(found, LAST_KEY))):
+    for low, high in (likely_band(wanted, total), (np.zeros_like(found), np.full_like(found, LAST_KEY))):
         if not open_.any():
             return found
         # An empty band for groups that are done.
@@ -92,7 +92,7 @@ def repeat_histogram(quota: np.ndarray, total: np.ndarray) -> np.ndarray:
     return histogram[:, :width]
 
 
-def _band(wanted: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def likely_band(wanted: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and highest key, uint64 (n_groups,), that the threshold of a group is likely to have.
 
     Of n uniform numbers in [0, 1), the one that w are below has the mean p = (w + 1) / (n + 1) and a
@@ -101,10 +101,10 @@ def _band(wanted: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray
     n = np.maximum(total, 1)
     p = (wanted + 1) / (n + 1)
     half = DEVIATIONS * np.sqrt(np.maximum(p * (1 - p), 0) / n) + DEVIATIONS**2 / 3 / n
-    return _as_key(p - half), _as_key(p + half)
+    return as_key(p - half), as_key(p + half)
 
 
-def _as_key(x: np.ndarray) -> np.ndarray:
+def as_key(x: np.ndarray) -> np.ndarray:
     """Turn fractions of the range of keys into keys, those outside into the first or last."""
     # 1 - 2**-53 is the largest float64 below 1: times 2**64 it still fits into 64 bits.
     inside = (np.clip(x, 0, 1 - 2.0**-53) * 2.0**64).astype(np.uint64)

@@ -31,7 +31,7 @@ def code_digest(module: str) -> str:
     if _path(f"{PACKAGE}.{module}") is None:
         raise ValueError(f"there is no module {PACKAGE}.{module}")
     digest = hashlib.sha256()
-    for path in sorted(_sources(f"{PACKAGE}.{module}")):
+    for path in sorted(modules_of(f"{PACKAGE}.{module}")):
         digest.update(code_of(_text(path)).encode())
     return digest.hexdigest()[:16]
 
@@ -60,7 +60,7 @@ def _path(module: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
 
 
-def _sources(module: str) -> set[Path]:
+def modules_of(module: str) -> set[Path]:
     """Return the source files of a module and of all that it imports of the package, however indirectly."""
     found: set[Path] = set()
     open_modules = {module}
