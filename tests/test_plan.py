@@ -279,7 +279,8 @@ def test_global_parts_draw_from_every_batch(raw_config):
     assert part_files(work, "torch", "val", "test") == [
         f"<results>/torch/{split}/part_{n:04d}.pt" for split, n in files[3:]
     ]
-    assert part_files(work, "tfrecords") == [f"<results>/tfrecords/{split}" for split in ("train", "val", "test")]
+    assert part_files(work, "tfrecords") == [f"<results>/tfrecords/{s}/metadata.json" for s in ("train", "val", "test")]
+    assert part_files(work, "upp", "train") == ["<results>/upp/train/pp_output_train.h5"]
     assert list(joined_files(work, "hdf5").values()) == [f"<results>/{split}.h5" for split in ("train", "val", "test")]
     assert joined_files(work, "structured")["train"] == "<results>/structured/train.h5"
     assert joined_files(work, "parquet") == {}

@@ -71,7 +71,6 @@ def finished(tmp_path_factory):
     join([results / "hdf5/val/part_0000.h5"], results / "val.h5", merge=True, compression="gzip")
     (results / "tfrecords").mkdir(exist_ok=True)
     write_tfrecords(results / "train.h5", results / "tfrecords/train", records_per_file=150)
-    (results / "tfrecords/train/.snakemake_timestamp").touch()
     others = [results / "parquet/train/part_0000.parquet", results / "norm_dict.yaml", results / "plugin.py"]
     for number, path in enumerate(others):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +81,7 @@ def finished(tmp_path_factory):
     write_manifest(
         read_batch_list(listed),
         tables,
-        [*arrays, results / "tfrecords/train", others[0], varied],
+        [*arrays, results / "tfrecords/train/metadata.json", others[0], varied],
         results / "manifest.json",
         config=as_json(config),
         joined=[results / f"{under}{output}.h5" for under in ("", "structured/") for output in OUTPUTS],

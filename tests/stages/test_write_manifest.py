@@ -33,12 +33,11 @@ def test_manifest(stages, tmp_path):
         for i in range(n[s])
     ]
     config = as_json(load_config(RAW))
-    (tmp_path / "tfrecords").mkdir()
-    others = [tmp_path / "tfrecords" / name for name in "ab"]
+    (tmp_path / "tfrecords/train").mkdir(parents=True)
+    others = [tmp_path / "tfrecords/train" / name for name in "ab"]
     for other in others:
         other.write_text(other.name)
-    (tmp_path / "tfrecords/.snakemake_timestamp").touch()  # as Snakemake does in directories it makes
-    written = [*parts, tmp_path / "tfrecords"]
+    written = [*parts, others[0]]
     join(parts[:2], tmp_path / "train.h5", merge=False)
     join(parts[:2], tmp_path / "val.h5", merge=True)
     write_json(tmp_path / "scalers.json", {"jets": {"pt": {"warnings": ["pt is -999 for 7 jets"]}}})
@@ -76,7 +75,8 @@ def test_manifest(stages, tmp_path):
     assert [(e["sample"], e["path"]) for e in manifest["inputs"]] == roots
     *of_parts, first, second = manifest["outputs"]
     assert [first, second] == [
-        {"path": f"tfrecords/{p.name}", "size": 1, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in others
+        {"path": f"tfrecords/train/{p.name}", "size": 1, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}
+        for p in others
     ]
     for path, entry in zip(parts, of_parts, strict=True):
         assert entry["path"] == str(path.relative_to(tmp_path))

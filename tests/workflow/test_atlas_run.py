@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import workflow_runs as runs
 from stage_runs import run_stages
@@ -70,6 +72,30 @@ def test_the_same_content(run, again, suffix):
     assert paths == files(again, suffix)
     for path in paths:
         assert content(run.results / path) == content(again / path), path
+
+
+@pytest.mark.readers
+@pytest.mark.parametrize("output", runs.SPLITS)
+def test_umami_reads_the_records(run, output):
+    """What `TFRecordReader` of umami does for DIPS: it refuses other files, and takes shapes from the metadata."""
+    tf = pytest.importorskip("tensorflow")
+    directory = run.results / "tfrecords" / output
+    names = [path.name for path in directory.iterdir()]
+    assert [name for name in names if ".tfrecord" not in name] == ["metadata.json"]
+    metadata = json.loads((directory / "metadata.json").read_text())
+    shape = [metadata[key]["tracks"] for key in ("n_trks", "n_trk_features")]
+    features = {
+        "tracks/inputs": tf.io.FixedLenFeature(shape, tf.float32),
+        "Y_jets": tf.io.FixedLenFeature([metadata["n_dim"]], tf.int64),
+        "Weights": tf.io.FixedLenFeature([1], tf.float32),
+    }
+    paths = sorted(map(str, directory.glob("*.tfrecord")))
+    (batch,) = tf.data.TFRecordDataset(paths).batch(metadata["n_jets"])
+    found = tf.io.parse_example(batch, features)
+    with h5py.File(run.results / f"{output}.h5") as file:
+        np.testing.assert_array_equal(found["tracks/inputs"], file["tracks/inputs"][()])
+        np.testing.assert_array_equal(found["Y_jets"], file["jets/labels_one_hot"][()])
+        np.testing.assert_array_equal(found["Weights"][:, 0], file["jets/weight"][()])
 
 
 def test_the_same_content_of_hdf5(run, again):

@@ -97,7 +97,7 @@ def test_each_stage_fails_to_write_and_is_killed_and_is_resumed(faulty):
 
 @pytest.mark.parametrize(
     ("stage", "target"),
-    [("write", "train.h5"), ("join", "train.h5"), ("write", "tfrecords/train")],
+    [("write", "train.h5"), ("join", "train.h5"), ("write", "tfrecords/train/metadata.json")],
 )
 def test_everything_ends_in_the_middle_of_a_file(faulty, stage, target):
     """As when the machine is switched off: neither the job nor Snakemake can tidy up."""

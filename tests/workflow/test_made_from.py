@@ -1,5 +1,6 @@
 """What files say about their origin, and jobs that another run has overtaken."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,14 @@ def here(tmp_path, monkeypatch):
 def record(run="one", params=PARAMS, inputs=(), **files):
     """Record what a run wants: files of one job of a rule, and files of others."""
     own = digest("write", {"part": "0"}, params, inputs)
-    outputs = ["results/a.h5", "results/a.json", "results/a", "results/a.pt", "results/a.parquet", "results/a.root"]
+    outputs = [
+        "results/a.h5",
+        "results/a.json",
+        "results/a/metadata.json",
+        "results/a.pt",
+        "results/a.parquet",
+        "results/a.root",
+    ]
     return Record.write("results", run, "all", dict.fromkeys(outputs, own) | files), own
 
 
@@ -83,20 +91,29 @@ def test_a_hash_does_not_depend_on_the_order_of_keys_nor_on_tuples():
 def test_files_of_a_job_carry_its_hash():
     uproot = pytest.importorskip("uproot")
     _, own = record()
-    outputs = [f"results/a{ending}" for ending in (".h5", ".json", "", ".root")]
+    outputs = [f"results/a{ending}" for ending in (".h5", ".json", ".root")]
     with at_work(outputs):
         write_h5()
         write_json("results/a.json", {"jets": {"pt": 0.1}})
-        with atomic_write("results/a", directory=True) as partial:
-            (partial / "a_0001.tfrecord").write_text("x")
         with atomic_write("results/a.root") as partial, uproot.recreate(partial) as file:
             file["Events"] = {"x": np.arange(3)}
-    assert [digest_in(path) for path in outputs] == [own] * 4
+    assert [digest_in(path) for path in outputs] == [own] * 3
     assert read_json("results/a.json") == {"jets": {"pt": 0.1}}
     with h5py.File("results/a.h5") as file:
         assert file["x"][()].tolist() == [0, 1, 2]
     with uproot.open("results/a.root") as file:
         assert file["Events/x"].array().tolist() == [0, 1, 2]
+
+
+def test_a_directory_is_known_by_its_main_file_and_holds_nothing_else():
+    _, own = record()
+    main = "results/a/metadata.json"
+    with at_work([main]), atomic_write("results/a", directory=True) as partial:
+        (partial / "a_0001.tfrecord").write_text("x")
+        (partial / "metadata.json").write_text('{"n_jets": 1}')
+    assert digest_in(main) == own
+    assert json.loads(Path(main).read_text())["n_jets"] == 1
+    assert {path.name for path in Path("results/a").iterdir()} == {"a_0001.tfrecord", "metadata.json"}
 
 
 def test_tensors_carry_the_hash_and_load_as_before():

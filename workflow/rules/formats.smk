@@ -8,6 +8,15 @@ JOINED = {
 }
 
 
+MAIN_FILES = {
+    found.main(output)
+    for found in FORMATS.values()
+    if not found.suffix
+    for variation in VARIATIONS
+    for output in PLAN.outputs_of(variation)
+}
+
+
 def names_where(has):
     """Return a constraint on the names of the formats of which something holds."""
     return "|".join(name for name, found in FORMATS.items() if has(found)) or "none"

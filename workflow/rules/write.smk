@@ -31,16 +31,17 @@ rule write:
         "../scripts/write.py"
 
 
-# One directory per output.
+# One directory per output, known by its main file: Snakemake marks directories by a file that readers stumble over.
 rule write_directory:
     input:
         unpack(directory_input),
     output:
-        directory("<results>/{variation}{format}/{output}"),
+        "<results>/{variation}{format}/{output}/{main}",
     log:
-        "<logs>/{variation}write/{format}/{output}.log",
+        "<logs>/{variation}write/{format}/{output}/{main}.log",
     wildcard_constraints:
         format=names_where(lambda found: not found.suffix),
+        main="|".join(map(re.escape, MAIN_FILES)),
     priority: training_first
     conda:
         lambda w: f"../../envs/{FORMATS[w.format].environment}.yaml"

@@ -48,6 +48,9 @@ class Format:
         What users are shown at the end of a run: a headline, and how to load ``{output}`` below ``{results}``.
     suffix
         Of the file of a part; "" if an output is one directory.
+    main
+        If an output is a directory: from its name to that of a file that is always in it. Snakemake knows the directory
+        by this file, and puts nothing into it.
     made_from
         Another format that it is made from: part from part, a directory from a joined output. "" for cleaned columns.
     options
@@ -75,6 +78,7 @@ class Format:
     title: str
     loading: str
     suffix: str = ""
+    main: Callable[[str], str] = lambda output: "metadata.json"  # noqa: ARG005
     made_from: str = ""
     options: tuple[str, ...] = ()
     joined: str | None = None
@@ -86,8 +90,8 @@ class Format:
     check: Hdf5Check | None = None
 
     def part_path(self, output: str, part: str) -> str:
-        """Return the path of a part, or of the directory of an output."""
-        return f"{self.name}/{output}/part_{part}.{self.suffix}" if self.suffix else f"{self.name}/{output}"
+        """Return the path of a part, or of the main file in the directory of an output."""
+        return f"{self.name}/{output}/{f'part_{part}.{self.suffix}' if self.suffix else self.main(output)}"
 
     def joined_path(self, output: str) -> str:
         """Return the path of the file that joins the parts of an output."""

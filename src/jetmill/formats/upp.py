@@ -14,16 +14,20 @@ def write(joined: str | Path, output: str | Path, *, compression: str) -> None:
     from jetmill.formats.files import layout
     from jetmill.formats.files.joining import join
 
-    name = Path(output).name
-    called = split_of(name) if name == VAL_RESAMPLED else name
+    name = called(Path(output).name)
     with layout.reopen_finished(joined) as file:
         layout.check_parts(joined, file["jets"])
     with atomic_write(output, directory=True) as partial:
-        join([joined], partial / f"pp_output_{called}.h5", merge=True, compression=compression)
-        with h5py.File(partial / f"pp_output_{called}.h5", "r+") as file:
+        join([joined], partial / name, merge=True, compression=compression)
+        with h5py.File(partial / name, "r+") as file:
             # It points to no parts.
             for attribute in {"parts", "note"}.intersection(file.attrs):
                 del file.attrs[attribute]
+
+
+def called(output: str) -> str:
+    """Return UPP's name of the file of an output."""
+    return f"pp_output_{split_of(output) if output == VAL_RESAMPLED else output}.h5"
 
 
 FORMAT = Format(
@@ -32,6 +36,7 @@ FORMAT = Format(
     write=write,
     title="Records under UPP's file names",
     loading="{results}/upp/{output}/pp_output_{output}.h5, with {results}/norm_dict.yaml and class_dict.yaml",
+    main=called,
     made_from="structured",
     options=("compression",),
 )

@@ -75,8 +75,8 @@ def write_manifest(
     warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
     if scalers is not None:
         warnings += read_warnings(scalers)
-    files = [f for path in map(Path, parts) for f in (_content(path) if path.is_dir() else [path])]
     base = Path(output).parent
+    files = [file for path in map(Path, parts) for file in _content(path, base)]
     with ThreadPoolExecutor(threads) as pool:
         of_parts = pool.map(lambda path: _data(path, base, classes), files)
         of_joined = pool.map(lambda path: _data(path, base, classes), map(Path, joined))
@@ -142,9 +142,10 @@ def commit(directory: Path = Path(__file__).parent) -> str | None:
     return done.stdout.strip() or None
 
 
-def _content(directory: Path) -> list[Path]:
-    """Return the files of a directory; Snakemake puts a hidden one there."""
-    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+def _content(path: Path, base: Path) -> list[Path]:
+    """Return a file, or all of its directory if it is the main one of an output."""
+    found = format_of(str(path.relative_to(base)))
+    return sorted(path.parent.iterdir()) if found is not None and not found.suffix else [path]
 
 
 def _entry(path: Path, base: Path) -> dict[str, Any]:

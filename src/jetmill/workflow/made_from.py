@@ -178,6 +178,8 @@ def job(
 
     def finish(partial: Path, path: Path) -> None:
         """Do what comes before a file of this job gets its name."""
+        if partial.is_dir():
+            partial, path = partial / Path(outputs[0]).name, path / Path(outputs[0]).name
         if normpath(path) in record.digests:
             if _carries(path):
                 _write_digest(partial, path.suffix, own)
@@ -203,8 +205,10 @@ def check_job(output_dir: str | Path) -> None:
 
 def _write_digest(partial: Path, suffix: str, own: str) -> None:
     """Write the hash into a complete file that does not have it yet."""
-    if partial.is_dir():
-        (partial / f".{MADE_FROM}").write_text(own)
+    if suffix == ".json":
+        content = json.loads(partial.read_text())
+        if MADE_FROM not in content:
+            partial.write_text(json.dumps({MADE_FROM: own, **content}, indent=1))
     elif suffix == ".h5":
         import h5py
 
@@ -234,8 +238,6 @@ def digest_in(path: str | Path) -> str | None:
 
 
 def _read_digest(path: Path) -> str:
-    if path.is_dir():
-        return (path / f".{MADE_FROM}").read_text()
     digest = ""
     match path.suffix:
         case ".h5":
@@ -263,4 +265,4 @@ def _read_digest(path: Path) -> str:
 def _carries(path: str | Path) -> bool:
     """Say whether a file carries a hash: not figures, nor files in the form of other programs."""
     path = Path(path)
-    return path.name != "scale_dict.json" and path.suffix in ("", ".h5", ".json", ".parquet", ".pt", ".root")
+    return path.name != "scale_dict.json" and path.suffix in (".h5", ".json", ".parquet", ".pt", ".root")
