@@ -10,7 +10,8 @@ PACKAGE = ROOT.name
 REGISTRY = "registry"
 # Regular expressions suffice: parsing all modules, as the tests do for comparison, would delay each start by
 # half a second.
-_DESCRIPTION = r'\bdescription=(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
+_TEXT = r'(?:\s*f?"(?:[^"\\\n]|\\.)*")+'
+_DESCRIPTION = rf"\bdescription=(?:\({_TEXT}\s*\)|{_TEXT})"
 _DOCSTRING = r'^ *r?"""(?:[^\\]|\\.)*?"""'
 # To skip what looks like a comment inside a string.
 _STRING = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
