@@ -19,21 +19,23 @@ from jetmill.errors import JetmillError
 from jetmill.workflow import ROOT, SNAKEFILE
 
 OWN = str(ROOT / "profiles/default")
+QUIET = ["--quiet", "host", "reason"]
 COMMANDS = {
-    "nothing: toys on all cores": ([], ["--cores", "all", "--workflow-profile", OWN]),
+    "nothing: toys on all cores": ([], ["--cores", "all", *QUIET, "--workflow-profile", OWN]),
     "two configurations": (
         ["a.yaml", "b.yaml", "-n"],
         ["--configfile", "a.yaml", "b.yaml", "-n", "--cores", "all", "--workflow-profile", OWN],
     ),
-    "cores": (["a.yaml", "-c8"], ["--configfile", "a.yaml", "-c8", "--workflow-profile", OWN]),
+    "cores": (["a.yaml", "-c8"], ["--configfile", "a.yaml", "-c8", *QUIET, "--workflow-profile", OWN]),
     "a profile of jetmill by its name": (
         ["a.yaml", "--profile", "slurm"],
-        ["--configfile", "a.yaml", "--profile", str(ROOT / "profiles/slurm"), "--workflow-profile", OWN],
+        ["--configfile", "a.yaml", "--profile", str(ROOT / "profiles/slurm"), *QUIET, "--workflow-profile", OWN],
     ),
     "other profiles": (
         ["--profile", "lxplus", "--workflow-profile", "none"],
-        ["--profile", "lxplus", "--workflow-profile", "none"],
+        ["--profile", "lxplus", "--workflow-profile", "none", *QUIET],
     ),
+    "as told": (["-c1", "--quiet", "all"], ["-c1", "--quiet", "all", "--workflow-profile", OWN]),
 }
 
 
@@ -52,7 +54,7 @@ def test_the_command_of_snakemake(here, given, expected):
 def test_profiles_of_the_directory_come_first(here):
     for name in ("slurm", "profiles/default"):
         Path(name).mkdir(parents=True)
-    assert snakemake_arguments(["--profile", "slurm"]) == ["--snakefile", SNAKEFILE, "--profile", "slurm"]
+    assert snakemake_arguments(["--profile", "slurm"]) == ["--snakefile", SNAKEFILE, "--profile", "slurm", *QUIET]
 
 
 def test_configurations_come_first(here):

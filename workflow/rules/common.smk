@@ -5,12 +5,14 @@ from pathlib import Path
 from jetmill.formats.registry import CARDS, FORMATS
 from jetmill.workflow import paths
 from jetmill.workflow.messages import closing_message, summary
+from jetmill.workflow.progress import replace_lines_of_jobs
 from jetmill.workflow.sizes import cleaned_megabytes, input_megabytes
 from jetmill.workflow.tuning import (
     tune_memory_of_jobs,
     tune_planning,
     tune_starts_of_jobs,
 )
+from snakemake.logging import is_quiet_about
 
 tune_planning()
 tune_memory_of_jobs()
@@ -77,6 +79,8 @@ onstart:
         try_inputs()
     begin()
     logger.info(summary(PLAN))
+    if is_quiet_about(workflow.output_settings.quiet or (), "reason"):
+        replace_lines_of_jobs(logger)
     tune_starts_of_jobs(workflow)
 
 

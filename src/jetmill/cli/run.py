@@ -54,6 +54,9 @@ def snakemake_arguments(given: Sequence[str]) -> list[str]:
             options[place + 1] = _profile(options[place + 1])
     if not _CORES.intersection(names) and not any(name.startswith(("-c", "-j")) for name in names):
         options += ["--cores", "all"]
+    # Jets instead of rules (jetmill.workflow.progress), but for those who ask for something else, or for a dry run.
+    if not any(name.startswith(("-n", "-q", "--dry", "--quiet", "--verbose", "--logger")) for name in names):
+        options += ["--quiet", "host", "reason"]
     # Snakemake looks for it beside the Snakefile, which the installed package has in a directory below.
     if "--workflow-profile" not in names and not Path("profiles/default").exists():
         options += ["--workflow-profile", str(ROOT / "profiles/default")]

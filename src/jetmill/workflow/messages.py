@@ -42,8 +42,8 @@ def closing_message(plan: Plan) -> str:
         f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"
         for f in (FORMATS[name] for name in formats)
     ]
-    plots = f"The report, all tables and figures on one page: {results}/{PAGE}"
+    plots = f"Report: {results}/{PAGE}"
     more = [f"The other folds are beside it, up to {[*plan.results][-1]}."] if folds else []
-    check = f"`python -m jetmill.verify {output_dir}` checks at any time that the files are as the manifest says."
+    check = f"Check of the files, at any time: python -m jetmill.verify {output_dir}"
     drawn = plan.config.report.plots and not plan.config.apply
-    return "\n\n".join(["Done.", *how, *more, *([plots] if drawn else []), check])
+    return "\n".join(["Done.", *how, *more, *([plots] if drawn else []), check])
