@@ -203,6 +203,19 @@ def test_integers_beyond_int64_are_no_event_ids_of_parquet():
     )
 
 
+def test_hugging_face_has_the_splits(run, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    found = datasets.load_dataset(str(run.results / "parquet"), cache_dir=str(tmp_path / "cache"))
+    names = {"val": "validation", "val_resampled": "validation_resampled"}
+    assert set(found) == {names.get(output, output) for output in run.outputs}
+    for output in run.outputs:
+        rows, (jets, tracks) = found[names.get(output, output)], run.records(output)
+        np.testing.assert_array_equal(rows["eventNumber"], jets["eventNumber"])
+        d0 = [value for track in rows["tracks_d0"] for value in track]
+        np.testing.assert_array_equal(np.array(d0, np.float32), tracks["d0"][tracks["valid"]])
+
+
 def test_every_format_has_the_same_jets_in_the_same_order(run):
     assert run.config["write"]["formats"] == ALL
     pq = pytest.importorskip("pyarrow.parquet")
