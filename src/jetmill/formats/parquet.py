@@ -32,14 +32,13 @@ def write(part: "Part", output: str | Path) -> None:
     pa, pq = PACKAGE.load(), PACKAGE.load("pyarrow.parquet")
     jets = jet_fields(part.jets, part.tables, part.scalers["jets"], part.content)
     flavour = jets[FLAVOUR]
-    jets = {name: signed(name, values) for name, values in jets.items()}
+    jets = {name: signed(name, values) for name, values in (part.fields | jets).items()}
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}
     ragged = {
         f"{collection}_{name}": rows
         for collection in part.content.slots
         for name, rows in constituent_fields(part.jets, collection, part.scalers[collection], part.content).items()
     }
-    jets = {name: x for name, x in part.fields.items() if name not in ragged} | jets
     order = part.order
 
     def table(rows: np.ndarray) -> Any:
