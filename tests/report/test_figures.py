@@ -64,29 +64,3 @@ def test_maps_of_many_bins_are_drawn_coarser(tmp_path):
         assert area.shape == (150, 200)
         expected = counts.reshape(200, 5, 150).sum(axis=1).T
         np.testing.assert_allclose(mesh.get_array().filled(0).reshape(150, 200) * area, expected, atol=1e-9)
-
-
-def test_variables_leave_missing_values_out(tmp_path):
-    labels = np.array([0] * 50 + [1] * 50)
-    values = np.concatenate([np.zeros(50), np.ones(25), np.full(25, np.nan)])
-    gone, constant = np.full(100, np.nan), np.full(100, 7.0)
-    columns = {
-        "x": (values, np.nan_to_num(values, nan=-3)),
-        "gone": (gone, np.zeros(100)),
-        "constant": (constant, constant),
-    }
-    figure = drawn(figures.draw_variables(columns, labels, CLASSES), tmp_path)
-    x, scaled, *_ = figure.axes
-    assert x.get_title() == "x  25% missing"
-    (of_b, of_light) = stairs(x)
-    assert (of_b[0], of_light[-1], of_b.sum(), of_light.sum()) == (1, 1, 1, 1)
-    assert stairs(scaled)[1][0] == 0.5
-    assert figure.axes[2].texts[0].get_text() == "missing everywhere"
-    assert not figure.axes[-1].get_visible()
-
-
-def test_closure(tmp_path):
-    figure = figures.draw_closure(["pt", "eta"], np.array([1e-6, 0]), np.array([1e-8, 0]), "float16")
-    (axes,) = drawn(figure, tmp_path).axes
-    assert axes.collections[0].get_offsets()[:, 0].tolist() == [1e-6, 1e-10]
-    assert axes.lines[0].get_xdata()[0] == np.finfo(np.float16).eps

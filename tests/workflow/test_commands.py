@@ -19,12 +19,11 @@ def test_a_rehearsal_prints_the_jobs_and_makes_nothing(tmp_path, default_config)
         "join": 1,
         "write_manifest": 1,
         "plot_balance": 1,
-        "plot_closure": 1,
-        "plot_variables": 3,
+        "plot_jets": 1,
         "write_report": 1,
         "all": 1,
     }
-    assert run.jobs == {**counts, "total": 30}
+    assert run.jobs == {**counts, "total": 27}
     assert not run.results.exists()
 
 

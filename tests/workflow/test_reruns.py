@@ -12,9 +12,9 @@ from stage_runs import run_stages
 pytestmark = pytest.mark.workflow
 
 # What stands behind each step of the default run, itself included.
-PARTS = {"write", "join", "plot_closure", "plot_variables", "write_manifest", "write_report"}
-SCALERS = {"merge_scalers", "export", *PARTS}
-BALANCE = {"balance", "export", "plot_balance", *PARTS}
+PARTS = {"write", "join", "write_manifest", "write_report"}
+SCALERS = {"merge_scalers", "export", "plot_jets", *PARTS}
+BALANCE = {"balance", "export", "plot_balance", "plot_jets", *PARTS}
 LIST = {"list_batches", "bin_jets", "fit_scalers", *SCALERS, *BALANCE}
 CLEAN = {"clean", *LIST}
 EVERYTHING = {"make_toy", *CLEAN}
@@ -29,9 +29,9 @@ def planned(directory: Path, *arguments: str) -> set[str]:
 
 
 CONFIGURATION = {
-    "report={jets: 500}": {"plot_variables", "write_manifest", "write_report"},
+    "report={jets: 500}": {"plot_jets", "write_manifest", "write_report"},
     "report={plots: false}": {"write_manifest"},
-    "write={precision: float16}": PARTS,
+    "write={precision: float16}": {"plot_jets", *PARTS},
     "write={compression: gzip}": PARTS,
     "write={parts: {train: 3}}": PARTS,
     "scaling={default_offset: 0.5}": SCALERS,
@@ -94,8 +94,8 @@ def test_another_configuration(default_run, change, expected):
 
 CODE = {
     "stages/write_manifest.py": {"write_manifest", "write_report"},
-    "stages/plot_variables.py": {"plot_variables"},
-    "stages/join.py": {"join", "plot_variables", "write_manifest", "write_report"},
+    "stages/plot_jets.py": {"plot_jets", "write_report"},
+    "stages/join.py": {"join", "write_manifest", "write_report"},
     "formats/hdf5.py": PARTS,
     "formats/parquet.py": {"write_manifest", "write_report"},  # it imports all formats
     "formats/files/layout.py": {"export", *PARTS},
@@ -153,7 +153,7 @@ FILES = {
     "toy/tt_0000.root": CLEAN,
     "clean/qcd/batch_0000.h5": LIST,
     "scalers/range_01.json": SCALERS,
-    "hdf5/test/part_0001.h5": {"join", "plot_variables", "write_manifest", "write_report"},
+    "hdf5/test/part_0001.h5": {"join", "write_manifest", "write_report"},
 }
 
 

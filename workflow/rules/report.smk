@@ -12,12 +12,6 @@ PLOTS = expand(
         *OF_BINS,
         *(["constituents"] if CONFIG.constituents else []),
         *[f"resampling_{output}" for output in PLAN.resampled],
-        # These need the arrays.
-        *(
-            ["closure", *[f"variables_{n}" for n in PLAN.range_numbers]]
-            if "hdf5" in CONFIG.write.formats
-            else []
-        ),
     ],
 )
 
@@ -90,51 +84,35 @@ rule plot_resampling:
         "../scripts/plot_resampling.py"
 
 
-rule plot_variables:
-    input:
-        train=paths.joined_files(PLAN, "hdf5").get("train", []),
-        parts=paths.part_files(PLAN, "hdf5", "train"),
-    output:
-        figure("variables_{range}", "Variables", "variables of range {range}"),
-        pdf="<results>/report/variables_{range}.pdf",
-    log:
-        "<logs>/plot_variables/range_{range}.log",
-    localrule: True
-    conda:
-        "../../envs/jetmill.yaml"
-    params:
-        **passed(range=lambda w: PLAN.fit_settings[int(w.range)]),
-        n_jets=CONFIG.report.jets,
-        weighted=bool(CONFIG.balance.event_weights),
-        code=code_digest("stages.plot_variables"),
-    message:
-        "Draw the variables of range {wildcards.range}"
-    script:
-        "../scripts/plot_variables.py"
-
-
-rule plot_closure:
+# From cleaned columns, so that it need not wait for finished files, whatever their format.
+rule plot_jets:
     input:
         batches=paths.NOMINAL_BATCHES,
         balance=paths.BALANCE,
-        part=paths.part_files(PLAN, "hdf5", "train")[0],
+        scalers=paths.SCALERS,
     output:
-        figure("closure", "Variables", "closure of the scaling"),
-        pdf="<results>/report/closure.pdf",
+        report(
+            directory("<results>/report/jets"),
+            patterns=["{figure}.png"],
+            caption="../report/jets.rst",
+            category="{fold}, " * FOLDS + "Training jets",
+            labels={"figure": "{figure}"},
+        ),
     log:
-        "<logs>/plot_closure.log",
+        "<logs>/plot_jets.log",
+    # The longest job after the scalers.
+    priority: 2
     conda:
         "../../envs/jetmill.yaml"
     resources:
         mem_mb=table_memory,
     params:
-        batches=PLAN.sources("0"),
-        slice_of_keys=PLAN.slice_of_keys("train", "0"),
-        code=code_digest("stages.plot_closure"),
+        **passed(content=CONFIG.content, report=CONFIG.report),
+        code=code_digest("stages.plot_jets"),
     message:
-        "Check the scaling of a part"
+        "Draw the training jets"
     script:
-        "../scripts/plot_closure.py"
+        "../scripts/plot_jets.py"
 
 
 rule write_manifest:
@@ -167,7 +145,7 @@ rule write_report:
     input:
         manifest=paths.MANIFEST,
         scalers=paths.SCALERS,
-        figures=PLOTS,
+        figures=[*PLOTS, "<results>/report/jets"],
     output:
         paths.REPORT,
     log:

@@ -37,6 +37,11 @@ class Scaler:
     log: bool = False
     clip: float = np.inf
 
+    def inverse(self, scaled: np.ndarray) -> np.ndarray:
+        """Return scaled values in the unit of the variable, float64."""
+        values: np.ndarray = scaled.astype(np.float64) * self.scale + self.shift
+        return np.exp(values) if self.log else values
+
     @classmethod
     def fit(cls, statistics: Statistics, settings: ScalingRules, name: str) -> "Scaler":
         """Return the scaler of a variable; a scale of 1 where its values do not spread.

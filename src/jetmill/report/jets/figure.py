@@ -1,0 +1,83 @@
+"""What a figure is drawn from, and what describes it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Names that every experiment uses; units depend on the input.
+TITLES = {"pt": "$p_T$", "eta": r"$\eta$", "phi": r"$\phi$", "abs_eta": r"$|\eta|$", "mass": "mass"}
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Variables of jets, or of the constituents of a collection, as they are written.
+
+    Attributes
+    ----------
+    values
+        Name to values in their own unit (n,), NaN where missing.
+    scaled : ndarray of float32, shape (n, n_variables)
+        With the scaled default where missing.
+    is_default : ndarray of bool, shape (n, n_variables)
+    restored
+        Name to `scaled` in its own unit again, float64 (n,).
+    label : ndarray of uint8, shape (n,)
+        Class of the jet.
+    weight : ndarray of float32, shape (n,)
+        What it counts in histograms.
+    """
+
+    values: Mapping[str, np.ndarray]
+    scaled: np.ndarray
+    is_default: np.ndarray
+    restored: Mapping[str, np.ndarray]
+    label: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A random sample of the training jets.
+
+    Attributes
+    ----------
+    classes
+        Names of the classes, in the order of the labels.
+    variables
+        Those of ``jets``, and of each collection of constituents.
+    spectators
+        Name to values (n_jets,).
+    titles
+        Name of a variable to the title of its axis.
+    """
+
+    classes: Sequence[str]
+    variables: Mapping[str, Variables]
+    spectators: Mapping[str, np.ndarray]
+    titles: Mapping[str, str]
+
+    def title(self, name: str) -> str:
+        """Return the title of the axis of a variable."""
+        return self.titles.get(name) or TITLES.get(name, name)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, or several of a kind, of the training jets.
+
+    Attributes
+    ----------
+    name
+        Of its files, before a dash and what tells several apart.
+    caption
+        Sentences below it.
+    draw
+        From a sample to pairs of what tells several apart ("" for a single one) and a figure of matplotlib.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Sample], Iterator[tuple[str, Any]]]
