@@ -8,18 +8,22 @@ import workflow_runs as runs
 from jetmill import sources, splitting
 from jetmill.balancing import resampling
 from jetmill.balancing.resampling import Largest
-from jetmill.config.load import adapter
+from jetmill.columns.batch_list import read_batch_list
+from jetmill.config.load import adapter, load
 from jetmill.config.reference import reference
 from jetmill.discovery import found_in
+from jetmill.report import jets as figures
+from jetmill.report.jets.registry import FIGURES
 from jetmill.scaling import methods
 from jetmill.sources.registry import INPUT_FORMATS
+from jetmill.stages.plot_jets import plot_jets
 from jetmill.systematics.variation import VARIATIONS, variation
 from jetmill.toys import processes
 from jetmill.toys.processes.registry import PROCESSES
 from jetmill.variables.transforms import JET_TRANSFORMS, transform
 from jetmill.workflow.in_process import run_in_process
 
-# An input format and a process of toys are modules.
+# An input format, a process of toys and a figure are modules.
 NUMPY = '''
 """NumPy: the structured arrays of an ATLAS dump in an ``.npz`` file."""
 
@@ -91,7 +95,25 @@ PROCESS = Process(
 )
 '''
 
+LABELS = '''
+"""Labels: training jets of each class."""
+
+from jetmill.report.jets.figure import Figure
+
+
+def draw(sample):
+    from matplotlib.figure import Figure as Canvas
+
+    figure = Canvas()
+    figure.add_subplot().hist(sample.variables["jets"].label)
+    yield "", figure
+
+
+FIGURE = Figure(name="labels", title="Labels", caption="Training jets of each class.", draw=draw)
+'''
+
 REGISTRIES = (
+    FIGURES,
     splitting.RULES,
     resampling.METHODS,
     methods.METHODS,
@@ -120,13 +142,14 @@ CONFIG = {
 def registered(tmp_path, monkeypatch):
     """One of each; afterwards the registries are what they were."""
     before = [dict(registry) for registry in REGISTRIES]
-    for package, text in ((sources, NUMPY), (processes, TOPS)):
+    for package, text in ((sources, NUMPY), (processes, TOPS), (figures, LABELS)):
         directory = tmp_path / package.__name__
         directory.mkdir()
         (directory / f"added_to_{directory.suffix[1:]}.py").write_text(text)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(directory)])
     INPUT_FORMATS.update(found_in(sources, "FORMAT"))
     PROCESSES.update(found_in(processes, "PROCESS"))
+    FIGURES.update(found_in(figures, "FIGURE"))
 
     @splitting.rule("parity", "odd events for validation", event=True, test=splitting.CONDITION)
     def split_by_parity(jets, *, test):
@@ -164,6 +187,10 @@ def test_one_of_each(tmp_path):
     results = run_in_process(CONFIG | {"output_dir": str(tmp_path / "results")})
     train, test = (runs.datasets(results / f"{output}.h5") for output in ("train", "test"))
     varied = runs.datasets(results / "variations/double/test.h5")
+    batches, (balance, scalers) = read_batch_list(results / "clean/batches.json"), ("balance.h5", "scalers.json")
+    content, drawn = load(CONFIG).content, tmp_path / "figures"
+    plot_jets(batches, results / balance, results / scalers, drawn, content=content, n_jets=100, titles={})
+    assert {f"labels.{form}" for form in ("png", "pdf")} < {path.name for path in drawn.iterdir()}
     with h5py.File(results / "clean/tops/batch_0000.h5") as file:
         n = file.attrs["class_counts"][0]
         squared = file["variables/squared"][()]
