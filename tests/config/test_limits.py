@@ -148,7 +148,7 @@ FULL = {
         "jets": {"pt": "pt"},
         "outputs": ["test"],
     },
-    "report": {"plots": True, "jets": 10},
+    "report": {"plots": True, "jets": 10, "titles": {"pt": "$p_T$"}},
 }
 
 

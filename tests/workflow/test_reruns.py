@@ -98,7 +98,7 @@ CODE = {
     "stages/join.py": {"join", "write_manifest", "write_report"},
     "formats/hdf5.py": PARTS,
     "formats/parquet.py": {"write_manifest", "write_report"},  # it imports all formats
-    "formats/files/layout.py": {"export", *PARTS},
+    "formats/files/layout.py": {"export", "plot_jets", *PARTS},
     "balancing/resampling.py": BALANCE,
     "scaling/scalers.py": SCALERS,
     "stages/bin_jets.py": {"bin_jets", *BALANCE},

@@ -95,7 +95,7 @@ rule plot_jets:
             directory("<results>/report/jets"),
             patterns=["{figure}.png"],
             caption="../report/jets.rst",
-            category="{fold}, " * FOLDS + "Training jets",
+            category=f"{'{fold}, ' * FOLDS}Training jets",
             labels={"figure": "{figure}"},
         ),
     log:
