@@ -150,7 +150,8 @@ def _figures(directory: Path) -> Iterator[Figure]:
         name = str(path.relative_to(directory).with_suffix(""))
         keys = ("Title", "Description", "Category")
         title, caption, category = (text.get(key, "") for key in keys)
-        yield Figure(name, title or name, caption, category, b64encode(path.read_bytes()).decode())
+        title, category = title or name.replace("_", " ").capitalize(), category or "Cleaning and balance"
+        yield Figure(name, title, caption, category, b64encode(path.read_bytes()).decode())
 
 
 def readable_size(n_bytes: float) -> str:
