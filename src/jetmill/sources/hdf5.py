@@ -20,9 +20,7 @@ def open_hdf5(path: str, settings: Input, constituents: Mapping[str, Constituent
     """Open the datasets of a file."""
     from jetmill.sources.datasets.reader import open_datasets
 
-    aliases = {name: collection.aliases for name, collection in constituents.items()}
-    aliases[settings.jets] = settings.aliases
-    return open_datasets(path, jets=settings.jets, chunk_bytes=settings.chunk_bytes, aliases=aliases)
+    return open_datasets(path, settings, constituents)
 
 
 def write_toys(path: Path, process: str, n_jets: int, rng: np.random.Generator, number: int) -> None:  # noqa: ARG001

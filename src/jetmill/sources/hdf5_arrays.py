@@ -20,9 +20,7 @@ def open_arrays(path: str, settings: Input, constituents: Mapping[str, Constitue
     """Open the arrays of a file."""
     from jetmill.sources.datasets import arrays
 
-    aliases = {name: collection.aliases for name, collection in constituents.items()}
-    aliases[settings.jets] = settings.aliases
-    return arrays.open_arrays(path, jets=settings.jets, chunk_bytes=settings.chunk_bytes, aliases=aliases)
+    return arrays.open_arrays(path, settings, constituents)
 
 
 def write_toys(path: Path, process: str, n_jets: int, rng: np.random.Generator, number: int) -> None:  # noqa: ARG001

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest_quantity
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input
 from jetmill.settings.types import NAME
 from jetmill.sources.chunk import ConstituentColumns, MissingVariableError
 from jetmill.sources.datasets.file import (
+    OpenFile,
     check_dataset,
     datasets_of,
     native,
@@ -38,26 +40,15 @@ class ArrayChunk:
         return ConstituentColumns(used.sum(axis=1), {name: values[used] for name, values in slots.items()})
 
 
-class ArrayFile:
+class ArrayFile(OpenFile):
     """An open file.
 
-    Parameters
-    ----------
-    jets
-        Prefix of the names of arrays of jets. With ``fjet`` the variable ``pt`` is the array ``fjet_pt``, or ``pt`` if
-        there is none; constituents have the name of their collection as prefix.
-    chunk_bytes
-        Bytes of whole rows to read at a time.
-    aliases
-        Prefix to variable to the array that holds it, where that has another name.
+    Names of arrays of jets begin with `jets`: with ``fjet`` the variable ``pt`` is the array ``fjet_pt``, or ``pt`` if
+    there is none. Constituents have the name of their collection as prefix.
     """
 
-    def __init__(
-        self, path: str, file: h5py.File, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
-    ):
-        self.jets, self._chunk_bytes = jets, chunk_bytes
-        self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
-        self._path, self._file, self._aliases = path, file, aliases
+    def __init__(self, path: str, file: h5py.File, settings: Input, constituents: Mapping[str, Constituents]):
+        super().__init__(path, file, settings, constituents)
         self._arrays: dict[tuple[str, str], h5py.Dataset] = {}
 
     def variables(self) -> list[str]:
@@ -140,9 +131,7 @@ class ArrayFile:
 
 
 @contextmanager
-def open_arrays(
-    path: str, *, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
-) -> Iterator[ArrayFile]:
-    """Open a file of arrays; parameters of `ArrayFile`, errors as `open_file`."""
+def open_arrays(path: str, settings: Input, constituents: Mapping[str, Constituents]) -> Iterator[ArrayFile]:
+    """Open a file of arrays; errors as `open_file`."""
     with open_file(path) as file:
-        yield ArrayFile(path, file, jets, chunk_bytes, aliases)
+        yield ArrayFile(path, file, settings, constituents)

@@ -1,10 +1,11 @@
 """Opening an HDF5 file and reading rows of its datasets, with what is wrong with them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from logging import getLogger
 from math import prod
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,11 +13,32 @@ import numpy as np
 from jetmill.compression import know_all_filters
 from jetmill.errors import JetmillError, first_line
 from jetmill.files import missing_sources
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input
 from jetmill.sources.damage import UnreadableError, damage_named
 from jetmill.sources.datasets.damage import check_stored, zeros_at_end
 from jetmill.sources.remote import is_remote, not_remote
 
 logger = getLogger(__name__)
+
+
+class OpenFile:
+    """An open file of jets and constituents.
+
+    Parameters
+    ----------
+    settings
+        Section ``input``; ``input.jets`` names the jets.
+    constituents
+        Collections by name.
+    """
+
+    def __init__(self, path: str, file: h5py.File, settings: Input, constituents: Mapping[str, Constituents]):
+        self.jets, self._chunk_bytes = settings.jets, settings.chunk_bytes
+        self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
+        self._path, self._file = path, file
+        # Of jets and of each collection: variable to what holds it, where that has another name.
+        self._aliases = {name: of.aliases for name, of in constituents.items()} | {settings.jets: settings.aliases}
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError, nearest, nearest_quantity
+from jetmill.settings.constituents import Constituents
+from jetmill.settings.input import Input
 from jetmill.settings.types import NAME
 from jetmill.sources.chunk import ConstituentColumns, MissingVariableError
 from jetmill.sources.damage import damage_named
 from jetmill.sources.datasets.file import (
+    OpenFile,
     check_dataset,
     datasets_of,
     native,
@@ -49,16 +51,11 @@ class Hdf5Chunk:
         return ConstituentColumns(used.sum(axis=1)[jets], {name: native(records[f]) for name, f in fields.items()})
 
 
-class Hdf5Dump:
+class Hdf5Dump(OpenFile):
     """An open HDF5 file with one structured dataset of jets and one of each kind of constituents."""
 
-    def __init__(
-        self, path: str, file: h5py.File, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
-    ):
-        self.jets = jets
-        self._aliases, self._chunk_bytes = aliases, chunk_bytes
-        self.identity: dict[str, int | str] = {"size": Path(path).stat().st_size}
-        self._path, self._file = path, file
+    def __init__(self, path: str, file: h5py.File, settings: Input, constituents: Mapping[str, Constituents]):
+        super().__init__(path, file, settings, constituents)
         self._datasets: dict[str, h5py.Dataset] = {}
 
     def variables(self) -> list[str]:
@@ -144,21 +141,7 @@ def _not_nan(slots: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def open_datasets(
-    path: str, *, jets: str, chunk_bytes: int, aliases: Mapping[str, Mapping[str, str]]
-) -> Iterator[Hdf5Dump]:
-    """Open a file of structured datasets; errors as `open_file`.
-
-    Parameters
-    ----------
-    path
-        The file.
-    jets
-        Name of the dataset of jets.
-    chunk_bytes
-        Bytes of whole records to read at a time.
-    aliases
-        Dataset to variable to the field that holds it, where that has another name.
-    """
+def open_datasets(path: str, settings: Input, constituents: Mapping[str, Constituents]) -> Iterator[Hdf5Dump]:
+    """Open a file of structured datasets; errors as `open_file`."""
     with open_file(path) as file:
-        yield Hdf5Dump(path, file, jets, chunk_bytes, aliases)
+        yield Hdf5Dump(path, file, settings, constituents)
