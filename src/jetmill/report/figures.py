@@ -1,7 +1,6 @@
 """Figures of the report, from arrays, in the style of the field: ticks inside, steps, log scales."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -9,8 +8,6 @@ import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-
-from jetmill.files import atomic_write
 
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
@@ -32,13 +29,6 @@ STYLE: Any = {
 }
 # A map is 2.9 inches wide.
 MAP_PIXELS = 200
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, and beside it as PDF, which holds no date; under their names only when complete."""
-    for form, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-        with atomic_write(Path(path).with_suffix(f".{form}")) as partial:
-            figure.savefig(partial, format=form, metadata=metadata)
 
 
 def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]], of: str = "jets") -> Figure:

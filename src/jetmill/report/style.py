@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jetmill.files import atomic_write
+
 COMPACT: dict[Any, Any] = {
     "axes.labelsize": 10,
     "axes.linewidth": 1,
@@ -27,7 +29,12 @@ def style() -> Iterator[None]:
         yield
 
 
-def save_with_text(figure: Any, path: Path, title: str, caption: str, category: str) -> None:
-    """Write a figure as PNG, which carries its text, and as PDF, which carries no date."""
-    figure.savefig(path.with_suffix(".png"), metadata={"Title": title, "Description": caption, "Category": category})
-    figure.savefig(path.with_suffix(".pdf"), metadata={"Title": title, "CreationDate": None})
+def save(figure: Any, path: str | Path, **text: str) -> None:
+    """Write a figure as PNG, and beside it as PDF, which carries no date; under their names only when complete.
+
+    The PNG carries the text: its ``Title``, ``Description`` and ``Category``.
+    """
+    title = {key: value for key, value in text.items() if key == "Title"}
+    for form, metadata in (("png", text), ("pdf", {**title, "CreationDate": None})):
+        with atomic_write(Path(path).with_suffix(f".{form}")) as partial:
+            figure.savefig(partial, format=form, metadata=metadata)

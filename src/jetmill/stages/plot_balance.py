@@ -9,7 +9,8 @@ from jetmill.balancing.tables import COUNTS, EDGES, KEPT, OUTSIDE, SUMS, WEIGHTS
 from jetmill.balancing.weights import class_totals
 from jetmill.columns.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import open_intermediate_file
-from jetmill.report.figures import draw_class_counts, draw_cutflow, draw_maps, draw_spectra, save
+from jetmill.report.figures import draw_class_counts, draw_cutflow, draw_maps, draw_spectra
+from jetmill.report.style import save
 from jetmill.splitting import SPLITS, TRAIN
 
 

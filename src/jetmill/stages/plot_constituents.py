@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jetmill.columns.batch_list import CleanedBatch, sum_cutflows
-from jetmill.report.figures import draw_cutflow, save
+from jetmill.report.figures import draw_cutflow
+from jetmill.report.style import save
 
 STEPS = ("of jets that stay", "selected", "within the slots")
 

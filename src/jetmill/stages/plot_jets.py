@@ -20,7 +20,7 @@ from jetmill.formats.content.scaled import (
 )
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
-from jetmill.report.style import save_with_text, style
+from jetmill.report.style import save, style
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.settings.content import Content
 from jetmill.splitting import TRAIN
@@ -60,7 +60,7 @@ def plot_jets(
         for figure in FIGURES.values():
             for of, drawn in figure.draw(sample):
                 name, title = "-".join(filter(None, (figure.name, of))), f"{figure.title}, {of}" if of else figure.title
-                save_with_text(drawn, directory / name, title, figure.caption, CATEGORY)
+                save(drawn, directory / name, Title=title, Description=figure.caption, Category=CATEGORY)
 
 
 def number_of_ranges(batches: Sequence[CleanedBatch], n_jets: int) -> int:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from jetmill.balancing.tables import EDGES, KEPT, REPEAT_HISTOGRAM, TARGET
 from jetmill.files import open_intermediate_file
-from jetmill.report.figures import draw_resampling, save
+from jetmill.report.figures import draw_resampling
+from jetmill.report.style import save
 
 
 def plot_resampling(balance_path: str | Path, figure: str | Path, *, output: str) -> None:
