@@ -32,7 +32,7 @@ def spectra() -> np.ndarray:
 
 
 def draw(axes: Axes, counts: np.ndarray, before: np.ndarray, title: str) -> None:
-    """Draw one step histogram per class, of which equal ones can be told apart, and dotted what was there before."""
+    """Draw one step histogram per class, thinner and thinner so that equal ones all show; dotted: before."""
     for name, values, old, width in zip(CLASSES, counts, before, (5, 3, 1), strict=True):
         steps = axes.stairs(values, EDGES, baseline=None, label=f"{name}: {values.sum():,.0f}", linewidth=width)
         axes.stairs(old, EDGES, baseline=None, color=steps.get_edgecolor(), linewidth=1, linestyle=":")

@@ -264,7 +264,7 @@ def _unexpected_files(results: Path, files: Sequence[Mapping[str, Any]], config:
 
 
 class Progress:
-    """Tells how much is read: in one line that changes on a terminal, in a line per `line_bytes` otherwise."""
+    """Prints how much has been read: one line, updated in place, on a terminal; a line per `line_bytes` elsewhere."""
 
     def __init__(self, line_bytes: int = 10 * 10**9) -> None:
         self._line_bytes = line_bytes

@@ -35,7 +35,7 @@ COMMANDS = {
         ["--profile", "lxplus", "--workflow-profile", "none"],
         ["--profile", "lxplus", "--workflow-profile", "none", *QUIET],
     ),
-    "as told": (["-c1", "--quiet", "all"], ["-c1", "--quiet", "all", "--workflow-profile", OWN]),
+    "what the user says of --quiet": (["-c1", "--quiet", "all"], ["-c1", "--quiet", "all", "--workflow-profile", OWN]),
 }
 
 

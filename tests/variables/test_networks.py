@@ -261,7 +261,7 @@ def of_each(values, counts):
 @pytest.mark.parametrize("mask", ["BOOL", "FLOAT"])
 @pytest.mark.parametrize("limits", [{"batch_values": n} for n in (1, 15, 16, 1000)] + [{}], ids=str)
 def test_a_set_of_constituents(tmp_path, mask, limits):
-    """The mask tells padding from a constituent, as the bias makes something of a row of zeros."""
+    """Only the mask marks padding: the bias gives a row of zeros an output of its own."""
     values, counts = ragged(83, 3)
     assert (counts == 0).any()
     assert (counts > 5).any()

@@ -29,7 +29,7 @@ class Progress(logging.Handler):
         self._news: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of an event, and print what is new when the number of finished jobs is told."""
+        """Remember what happened, and print it when Snakemake reports its progress."""
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO and record.__dict__["rule_name"] == "clean":
             w, logs = record.__dict__["wildcards"], record.__dict__["log"]
@@ -38,9 +38,9 @@ class Progress(logging.Handler):
         elif event == LogEvent.JOB_FINISHED and record.__dict__["job_id"] in self._cleaning:
             self._news.append(cleaned(*self._cleaning.pop(record.__dict__["job_id"])))
         elif event == LogEvent.PROGRESS:
-            self._tell(record.__dict__["done"], record.__dict__["total"])
+            self._print(record.__dict__["done"], record.__dict__["total"])
 
-    def _tell(self, done: int, total: int) -> None:
+    def _print(self, done: int, total: int) -> None:
         now = self._clock()
         if not self._news and done < total and now - self._printed < INTERVAL:
             return

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """Finished results, of which a card tells.
+    """The finished results that a card describes.
 
     Attributes
     ----------

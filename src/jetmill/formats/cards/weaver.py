@@ -13,7 +13,7 @@ from jetmill.formats.cards.card import Card, Results
 if TYPE_CHECKING:
     from jetmill.scaling.scalers import Scaler
 
-# weaver limits scaled inputs to 5 unless it is told otherwise.
+# weaver clips scaled inputs at 5 unless the configuration sets limits.
 NO_LIMIT = 1e30
 TEXT = """\
 # The data configuration of weaver for {directory}/parquet, with the scalers of the run.

@@ -70,11 +70,11 @@ class Figure:
     Attributes
     ----------
     name
-        Of its files, before a dash and what tells several apart.
+        File name; figures of several collections or pages append a dash and a label.
     caption
         Sentences below it.
     draw
-        From a sample to pairs of what tells several apart ("" for a single one) and a figure of matplotlib.
+        Yields the label ("" for a single figure) and the matplotlib figure, given a sample.
     """
 
     name: str
