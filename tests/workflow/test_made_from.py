@@ -35,6 +35,7 @@ def record(run="one", params=PARAMS, inputs=(), **files):
         "results/a.pt",
         "results/a.parquet",
         "results/a.root",
+        "results/figures",
     ]
     return Record.write("results", run, "all", dict.fromkeys(outputs, own) | files), own
 
@@ -158,6 +159,21 @@ def test_a_job_does_not_put_its_file_in_place_when_another_run_has_started():
     with pytest.raises(SupersededError, match=r"results/a\.h5: not put in place, as another run has started"):
         working(overtaken)
     assert Path("results/a.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["results/figures", "results/a/metadata.json"])
+def test_nor_its_directory(output):
+    record()
+    directory = Path(output).parent if Path(output).suffix else Path(output)
+
+    def write_directory():
+        with at_work([output]), atomic_write(directory, directory=True) as partial:
+            (partial / "metadata.json").write_text("{}")
+            record("two")
+
+    with pytest.raises(SupersededError, match="not put in place, as another run has started"):
+        write_directory()
+    assert not directory.exists()
 
 
 def test_a_job_that_starts_when_another_run_has_started_does_nothing(monkeypatch):

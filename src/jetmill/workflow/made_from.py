@@ -178,7 +178,8 @@ def job(
 
     def finish(partial: Path, path: Path) -> None:
         """Do what comes before a file of this job gets its name."""
-        if partial.is_dir():
+        # Of a directory that is no output itself, the main file is.
+        if partial.is_dir() and normpath(path) not in record.digests:
             partial, path = partial / Path(outputs[0]).name, path / Path(outputs[0]).name
         if normpath(path) in record.digests:
             if _carries(path):
