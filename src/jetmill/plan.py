@@ -17,6 +17,7 @@ from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
 from jetmill.settings.balance import table_file
 from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.settings.config import Config
+from jetmill.settings.scaling import TARGETS
 from jetmill.settings.stages import (
     BalanceSettings,
     BinSettings,
@@ -145,9 +146,10 @@ class Plan:
 
     @property
     def variables(self) -> dict[str, tuple[str, ...]]:
-        """Inputs of jets and of each collection of constituents."""
-        of_constituents = {name: c.variables for name, c in self.config.constituents.items()}
-        return {"jets": self.config.jets.variables} | of_constituents
+        """Inputs of jets and of each collection of constituents, and targets."""
+        jets, constituents = self.config.jets, self.config.constituents
+        targets = {TARGETS: jets.targets} if jets.targets else {}
+        return {"jets": jets.variables} | {name: c.variables for name, c in constituents.items()} | targets
 
     @property
     def scalers_need_balance(self) -> bool:

@@ -1,51 +1,15 @@
 """salt trains on `salt/GN2.yaml` as it is: the real program, and the numbers that reach its network."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import workflow_runs as runs
 import yaml
 from format_runs import CLASSES, MAX, ONE, ORIGINS, finished
+from salt_program import one_step
 
 from jetmill.workflow.in_process import run_in_process
 
 pytestmark = [pytest.mark.workflow, pytest.mark.readers]
-
-# One step on all jets as a single batch; keeps what the normalised inputs and the first loss were.
-PROGRAM = """
-import sys
-import numpy as np
-import torch
-from salt.main import main
-
-kept = {}
-
-def keep(module, given, made):
-    kind = type(module).__name__
-    if kind == "InputNorm":
-        kept.update({f"normalised_{name}": x.detach().numpy().copy() for name, x in made.items()
-                     if f"normalised_{name}" not in kept})
-    if kind == "ClassificationTask" and module.name == "jets_classification" and "loss" not in kept:
-        kept.update(logits=made[0].detach().numpy(), loss=made[1].detach().numpy())
-
-torch.nn.modules.module.register_module_forward_hook(keep)
-main(sys.argv[2:])
-np.savez(sys.argv[1], **kept)
-"""
-
-
-@pytest.fixture(scope="module")
-def salt():
-    """Where salt is installed."""
-    directory = Path(sys.prefix) / "salt"
-    if not (directory / "salt/main.py").exists():
-        pytest.skip(f"salt is not installed in {directory}, see requirements-salt.txt")
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +18,8 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(run, salt, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("salt")
-    jets, _ = run.records("train")
-    config = ["--config", run.results / "salt/GN2.yaml", f"--data.batch_size={len(jets)}", "--data.num_workers=1"]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "kept.npz", "fit", *config, "--force", "--trainer.fast_dev_run=1"],
-        env=os.environ | {"PYTHONPATH": str(salt), "CUDA_VISIBLE_DEVICES": ""},
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    with np.load(directory / "kept.npz") as kept:
-        return dict(kept)
+def trained(run, tmp_path_factory):
+    return one_step(run.results, len(run.records("train")[0]), tmp_path_factory.mktemp("salt"))
 
 
 def test_names_come_from_the_run(run):
@@ -121,8 +72,8 @@ def test_normalised_inputs(run, trained):
 
 def test_the_loss_is_weighted_by_jet(run, trained):
     jets, _ = run.records("train")
-    logits = trained["logits"].astype(np.float64)
+    logits = trained["jets_classification_predicted"].astype(np.float64)
     of_class = np.take_along_axis(logits, jets["flavour_label"][:, None].astype(int), axis=1)[:, 0]
     entropy = np.log(np.exp(logits).sum(axis=1)) - of_class
     assert np.ptp(jets["weight"]) > 0.1
-    assert trained["loss"] == pytest.approx((jets["weight"] * entropy).mean(), rel=1e-4)
+    assert trained["jets_classification_loss"] == pytest.approx((jets["weight"] * entropy).mean(), rel=1e-4)

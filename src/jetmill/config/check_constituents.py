@@ -6,6 +6,7 @@ from jetmill.config.problems import Problems, among, definitions, scaling, steps
 from jetmill.errors import nearest
 from jetmill.settings.config import Config
 from jetmill.settings.constituents import Constituents
+from jetmill.settings.scaling import TARGETS
 from jetmill.variables.expressions import Expression
 from jetmill.variables.transforms import TRANSFORMS
 
@@ -15,8 +16,8 @@ def constituents(config: Config) -> Problems:
     cleaning = config.cleaning
     for name, collection in config.constituents.items():
         key = f"constituents.{name}"
-        if name == "jets":
-            yield key, "a collection cannot be called 'jets'"
+        if name in ("jets", TARGETS):
+            yield key, f"a collection cannot be called '{name}'"
         yield from definitions(f"{key}.define", collection.define)
         yield from steps(f"{key}.transforms", collection.transforms, TRANSFORMS)
         yield from _order(key, collection)
@@ -35,6 +36,26 @@ def constituents(config: Config) -> Problems:
                 hint = nearest(missing, known)
                 yield f"{key}.missing.values_of", f"nothing uses a variable '{missing}'.{hint}"
         yield from among(f"{key}.label_classes", collection.label_classes, f"{key}.labels", collection.label_sources)
+        yield from _objects(config, name)
+
+
+def _objects(config: Config, name: str) -> Problems:
+    key, collection, constituents = f"constituents.{name}", config.constituents[name], config.constituents
+    objects = collection.objects
+    if objects is None:
+        return
+    yield from among(f"{key}.objects.id", [objects.id], f"{key}.labels", collection.label_sources)
+    others = [other for other, c in constituents.items() if c.objects is not None and other != name]
+    if others:
+        yield f"{key}.objects", f"{others[0]} are objects too; a network finds those of one collection"
+    if len(collection.label_classes) != 1:
+        found = ", ".join(collection.label_classes) or "none"
+        yield f"{key}.label_classes", f"objects have one label with names, their class (found: {found})"
+    inputs = [other for other, c in constituents.items() if c.objects is None]
+    yield from among(f"{key}.objects.of", [objects.of], "the other constituents", inputs)
+    if objects.of in inputs:
+        labels = constituents[objects.of].label_sources
+        yield from among(f"{key}.objects.parent", [objects.parent], f"constituents.{objects.of}.labels", labels)
 
 
 def _order(key: str, collection: Constituents) -> Problems:

@@ -30,9 +30,13 @@ def write(part: "Part", output: str | Path, *, compression: str, native_types: b
     native = part.jets[0].batch.native if native_types else {}
 
     def typed(of: str, name: str, values: np.ndarray) -> np.ndarray:
-        """Return values of a variable in the type of the files; a logarithm may have a default that is no integer."""
+        """Return values of a variable in the type of the files.
+
+        A logarithm may have a default that is no integer, and objects are padded with NaN.
+        """
         column, scaler = variable(name) if of == "jets" else constituent(of, name), part.scalers[of].get(name)
-        return values if scaler is not None and scaler.log else values.astype(native.get(column, values.dtype))
+        plain = of in content.objects or (scaler is not None and scaler.log)
+        return values if plain else values.astype(native.get(column, values.dtype))
 
     of_jets = jet_fields(part.jets, part.tables, part.scalers["jets"], content)
     of_jets = part.fields | {name: typed("jets", name, x) for name, x in of_jets.items()}
@@ -50,7 +54,8 @@ def write(part: "Part", output: str | Path, *, compression: str, native_types: b
 def finite(file: "h5py.File", config: Mapping[str, Any]) -> dict[str, list[str] | None]:
     """Return the fields that must be finite: inputs and weights."""
     weights = [name for name in file["jets"].dtype.names if name.startswith("weight")]
-    of_constituents = {name: config["constituents"][name]["variables"] for name in file if name != "jets"}
+    known = {name: c for name, c in config["constituents"].items() if name in file and c.get("objects") is None}
+    of_constituents = {name: c["variables"] for name, c in known.items()}
     return {"jets": [*config["jets"]["variables"], *weights], **of_constituents}
 
 

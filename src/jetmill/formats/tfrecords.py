@@ -67,6 +67,7 @@ def _metadata(file: "h5py.File") -> dict[str, Any]:
     def is_float(collection: str, label: str) -> bool:
         return bool(file[layout.constituent_label(collection, label)].dtype.kind == "f")
 
+    objects = [name for name, d in of_constituents.items() if layout.OBJECTS in d.attrs]
     label_classes = {name: {label: _values(file, name, label) for label in labels[name]} for name in names}
     return {
         "n_jets": inputs.shape[0],
@@ -83,6 +84,7 @@ def _metadata(file: "h5py.File") -> dict[str, Any]:
         "variables": {name: list(d.attrs["variables"]) for name, d in of_constituents.items()},
         "labels": label_classes,
         "float_labels": {name: [x for x in labels[name] if is_float(name, x)] for name in names},
+        **({layout.OBJECTS: objects} if objects else {}),
     }
 
 

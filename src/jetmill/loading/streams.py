@@ -69,6 +69,11 @@ class Stream:
         self.batch_size, self._output, self._seed = batch_size, output, seed
         self._jets_in_memory = jets_in_memory
 
+    @property
+    def objects(self) -> list[str]:
+        """Collections of constituents that are truth, no inputs."""
+        return list(self._run.config.content.objects)
+
     def __len__(self) -> int:
         """Return the number of batches of an epoch, of all workers together."""
         return -(-self.n_jets // self.batch_size)

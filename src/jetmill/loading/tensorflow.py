@@ -2,10 +2,11 @@
 
 With `as_supervised` their elements are what ``model.fit`` takes: x, y (n, n_classes) one-hot, and the weight (n,). x is
 the inputs of the jets, or with constituents a dictionary of ``jets``, and for each collection ``tracks`` and
-``tracks_valid``.
+``tracks_valid``. Truth objects are not among them.
 """
 
 import json
+from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import INPUTS, ONE_HOT, WEIGHT
+from jetmill.formats.files.layout import INPUTS, OBJECTS, ONE_HOT, WEIGHT
 from jetmill.loading.streams import Stream
 
 # Files that records are drawn from together.
@@ -29,7 +30,7 @@ def stream_dataset(stream: Stream, epoch: int = 0, *, as_supervised: bool = Fals
     epochs = count(epoch)
     batches = tf.data.Dataset.from_generator(lambda: stream.epoch(next(epochs)), output_signature=signature)
     if as_supervised:
-        batches = batches.map(lambda batch: _supervised(batch, INPUTS, ONE_HOT, WEIGHT))
+        batches = batches.map(lambda batch: _supervised(batch, INPUTS, ONE_HOT, WEIGHT, stream.objects))
     return batches.apply(tf.data.experimental.assert_cardinality(len(stream)))
 
 
@@ -68,18 +69,20 @@ def record_dataset(
         lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE
     )
     if as_supervised:
-        batches = batches.map(lambda batch: _supervised(batch, "X_jets", "Y_jets", "Weights"))
+        batches = batches.map(
+            lambda batch: _supervised(batch, "X_jets", "Y_jets", "Weights", metadata.get(OBJECTS, []))
+        )
     return batches.apply(tf.data.experimental.assert_cardinality(-(-metadata["n_jets"] // batch_size)))
 
 
 def _supervised(
-    batch: dict[str, tf.Tensor], inputs: str, one_hot: str, weight: str
+    batch: dict[str, tf.Tensor], inputs: str, one_hot: str, weight: str, objects: Collection[str]
 ) -> tuple[Any, tf.Tensor, tf.Tensor]:
     """Return x, y and the weight of a batch; `inputs`, `one_hot` and `weight` are the names of those of the jets."""
     x = {"jets": batch[inputs]}
     for name in batch:
         collection, _, what = name.rpartition("/")
-        if what == "valid":
+        if what == "valid" and collection not in objects:
             x |= {collection: batch[f"{collection}/inputs"], f"{collection}_valid": tf.cast(batch[name], tf.bool)}
     y = tf.cast(batch[one_hot], tf.float32)
     return x if len(x) > 1 else x["jets"], y, tf.reshape(batch[weight], [-1])

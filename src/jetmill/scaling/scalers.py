@@ -12,7 +12,7 @@ from jetmill.files import read_json, write_json
 from jetmill.scaling.methods import METHODS
 from jetmill.scaling.moments import Moments, Statistics, logarithm
 from jetmill.scaling.sentinels import sentinels
-from jetmill.settings.scaling import ScalingRules
+from jetmill.settings.scaling import TARGETS, ScalingRules
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _warnings(statistics: Statistics, name: str, of: str) -> list[str]:
     """Say what is suspicious about the values of a variable."""
     what, m = f"variable '{name}' of {of}", statistics.moments
     n, found = m.count + statistics.missing, []
-    section = "jets" if of == "jets" else f"constituents.{of}"
+    section = "jets" if of in ("jets", TARGETS) else f"constituents.{of}"
     for value, times in sentinels(statistics.ends, m.count, m.mean, m.squares):
         found.append(
             f"{what} is exactly {value:g} for {times} of {n} values, apart from all others, and this enters its scaler."

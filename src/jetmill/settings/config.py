@@ -16,7 +16,7 @@ from jetmill.settings.input import Input, names_of_format
 from jetmill.settings.jets import Jets
 from jetmill.settings.report import Report
 from jetmill.settings.samples import Samples
-from jetmill.settings.scaling import Scaling, ScalingRules
+from jetmill.settings.scaling import TARGETS, Scaling, ScalingRules
 from jetmill.settings.split import Split
 from jetmill.settings.systematics import Systematics
 from jetmill.settings.types import Before, Name, OutputPath, PathText, section
@@ -76,7 +76,8 @@ class Config:
             # Without keys that do not matter for cleaning.
             jets=replace(self.jets, variables=()),
             constituents={
-                name: replace(c, scaling=ScalingRules(), label_classes={}) for name, c in self.constituents.items()
+                name: replace(c, scaling=ScalingRules(), label_classes={}, objects=None)
+                for name, c in self.constituents.items()
             },
             classes=tuple(self.classes.values()),
             class_names=tuple(self.classes),
@@ -112,9 +113,10 @@ class Config:
 
     @property
     def scaling_rules(self) -> dict[str, ScalingRules]:
-        """Scaling of jets and of each collection of constituents."""
+        """Scaling of jets, of each collection of constituents, and of targets."""
         jets = ScalingRules(**{key.name: getattr(self.scaling, key.name) for key in fields(ScalingRules)})
-        return {"jets": jets} | {name: c.scaling for name, c in self.constituents.items()}
+        targets = ScalingRules(method=jets.method, unscaled=())
+        return {"jets": jets, **{name: c.scaling for name, c in self.constituents.items()}, TARGETS: targets}
 
     @property
     def content(self) -> Content:
@@ -131,5 +133,6 @@ class Config:
             concat_jets=(self.jets.variables if concat else ()) if isinstance(concat, bool) else concat,
             conditional=self.write.conditional,
             targets=self.jets.targets,
+            objects=[name for name, c in self.constituents.items() if c.objects is not None],
             precision=self.write.precision,
         )

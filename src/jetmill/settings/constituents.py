@@ -38,6 +38,18 @@ class Origin:
 
 
 @section
+class Objects:
+    """Truth objects that constituents come from, such as hadrons, for networks that are to find them (MaskFormer)."""
+
+    of: Name
+    """Collection of these constituents."""
+    id: Name = "barcode"
+    """Label of the objects that is different for each of a jet."""
+    parent: Name = "ftagTruthParentBarcode"
+    """Label of the constituents: the id of the object that each comes from."""
+
+
+@section
 class Constituents:
     """Constituents of a jet, such as tracks. The key above is the name of the collection."""
 
@@ -63,7 +75,7 @@ class Constituents:
     max: Annotated[int, Ge(1), Le(65_535)] = 40
     """Number of slots in the output; further constituents are truncated."""
     variables: Annotated[Names, MinLen(1)]
-    """Inputs of the tagger, in this order."""
+    """Inputs of the tagger, in this order; of objects what the tagger is to predict."""
     labels: Labels = ()
     """Truth of each constituent: names, or {name, variable, values} as for jets. Integers and booleans are int32, -1 in
     empty slots; floats are float32, NaN in empty slots. A computed label must be an integer."""
@@ -71,6 +83,9 @@ class Constituents:
     """Names of the values of a label, counted from 0. Such a label is stored as int8 and gets class weights."""
     scaling: ScalingRules = ScalingRules()
     """Scalers of the constituents."""
+    objects: Objects | None = None
+    """Makes the collection truth objects, which are no inputs: {of: tracks}. Their class is their only label with
+    label_classes; select those that have one."""
 
     def __post_init__(self) -> None:
         no_repeats("variables", self.variables)

@@ -24,6 +24,8 @@ class Content:
         Variables of jets to repeat in a dataset of their own.
     targets
         Additional labels to write as one array too.
+    objects
+        Collections that are truth, no inputs.
     precision
         ``float32`` or ``float16``, the type of scaled inputs.
     """
@@ -35,6 +37,7 @@ class Content:
     concat_jets: Sequence[str]
     conditional: Sequence[str]
     targets: Sequence[str]
+    objects: Sequence[str]
     precision: str
 
     def without_truth(self) -> "Content":

@@ -8,6 +8,9 @@ from annotated_types import Ge
 
 from jetmill.settings.types import Name, Names, OneOf, Text, Value, section
 
+# What scalers of ``jets.targets`` are of, beside jets and collections of constituents.
+TARGETS = "targets"
+
 
 @section
 class ScalingRules:

@@ -17,6 +17,7 @@ from jetmill.formats.content.scaled import check_label
 from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
+from jetmill.settings.scaling import TARGETS
 
 # Jets whose labels of constituents are read at a time.
 BLOCK_JETS = 2**13
@@ -50,6 +51,7 @@ def export(
         If a label has a value beyond that number.
     """
     scalers, statistics = read_scalers(scalers_path), read_statistics(ranges)
+    scalers.pop(TARGETS, None)
     with open_intermediate_file(balance_path) as file:
         classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
         label_counts = _count(source, file, labels)

@@ -10,10 +10,11 @@ import numpy as np
 
 from jetmill.balancing.selection import training_blocks
 from jetmill.columns.batch_list import CleanedBatch
-from jetmill.columns.schema import constituent, variable
+from jetmill.columns.schema import Column, Kind, constituent, variable
 from jetmill.files import open_intermediate_file
 from jetmill.scaling.methods import METHODS
 from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
+from jetmill.settings.scaling import TARGETS
 from jetmill.settings.stages import FitSettings
 
 # Jets whose values are read at a time; fewer where each has many constituents.
@@ -61,8 +62,11 @@ def _blocks(
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
     if of == "jets":
         columns, collection, n_jets = {variable(name): name for name in variables}, None, BLOCK_ROWS
+    elif of == TARGETS:
+        columns, collection, n_jets = {Column(Kind.ADDITIONAL_LABEL, n): n for n in variables}, None, BLOCK_ROWS
     else:
         columns = {constituent(of, name): name for name in variables}
         collection, n_jets = of, BLOCK_ROWS_OF_CONSTITUENTS
     for column, values, times in training_blocks(batches, balance_file, collection, list(columns), n_jets):
-        yield columns[column], values, times
+        # Targets are written as float32, whatever their type.
+        yield columns[column], values.astype(np.float32) if of == TARGETS else values, times

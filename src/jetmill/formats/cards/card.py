@@ -32,6 +32,16 @@ class Results:
     scalers: "Mapping[str, Mapping[str, Scaler]]"
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """Sections of the collections of constituents that are inputs, by name."""
+        return {name: c for name, c in self.config["constituents"].items() if c["objects"] is None}
+
+    @property
+    def objects(self) -> dict[str, Any]:
+        """Sections of the collections that are truth."""
+        return {name: c for name, c in self.config["constituents"].items() if c["objects"] is not None}
+
+    @property
     def weighted(self) -> bool:
         """Whether ``weight`` is more than a column of ones."""
         balance = self.config["balance"]

@@ -4,12 +4,18 @@ https://gitlab.cern.ch/atlas-flavor-tagging-tools/algorithms/salt
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jetmill.formats.cards.card import Card, Results
+from jetmill.settings.scaling import TARGETS
+
+if TYPE_CHECKING:
+    from jetmill.scaling.scalers import Scaler
 
 # The sizes of GN2.
 EMBEDDING, POOLED = 256, 128
+# The loss of each jet, which salt averages over those that are not missing.
+EACH_LOSS = {"class_path": "torch.nn.L1Loss", "init_args": {"reduction": "none"}}
 TEXT = """\
 # Train on these results with `salt fit --config {path}`, from the directory of the run.
 # Jets: {classes}. {balance}
@@ -20,12 +26,16 @@ def text(results: Results) -> str:
     """Return the configuration: a transformer of all constituents, as GN2, or a dense network of variables of jets.
 
     With a weight for each jet, classes are weighted by it alone. Labels of constituents whose values have names are
-    further tasks, weighted by ``class_dict.yaml``; labels of vertices are a task of pairs.
+    further tasks, weighted by ``class_dict.yaml``; labels of vertices are a task of pairs. Targets of jets are a
+    regression; truth objects make it a MaskFormer, with a single collection of inputs that has such labels.
     """
     import yaml
 
     config, directory = results.config, results.directory
-    collections: dict[str, Any] = config["constituents"]
+    collections = results.inputs
+    auxiliary = [task for name, c in collections.items() for task in _auxiliary(name, c)]
+    # salt's mask decoder takes one collection of inputs, which must have a task of its own.
+    objects = results.objects if len(collections) == 1 and auxiliary else {}
     val = "val_resampled" if "val_resampled" in results.outputs else "val"
     data = {
         "variables": {"jets": config["jets"]["variables"]} | {name: c["variables"] for name, c in collections.items()},
@@ -35,8 +45,15 @@ def text(results: Results) -> str:
         "batch_size": 1000,
         "num_workers": 2,
     }
-    tasks = [_classification(results), *(task for name, c in collections.items() for task in _auxiliary(name, c))]
+    for name, of in objects.items():
+        data["mf_config"] = _matching(name, of)
+    regression = [_regression(results)] if config["jets"]["targets"] else []
+    tasks = [_classification(results), *auxiliary, *regression]
     model = _transformer(collections) if collections else _dense()
+    for name, of in objects.items():
+        model["mask_decoder"] = _mask_decoder(of)
+        model["encoder"]["init_args"]["drop_registers"] = True
+        tasks.append(_regression_of_objects(results.scalers[name]))
     model["tasks"] = {"class_path": "torch.nn.ModuleList", "init_args": {"modules": tasks}}
     whole = {
         "name": "GN2" if collections else "DL1",
@@ -118,6 +135,75 @@ def _auxiliary(collection: str, constituents: Mapping[str, Any]) -> Iterator[dic
             )
 
 
+def _regression(results: Results) -> dict[str, Any]:
+    """Return the task of the targets of jets; a missing one, NaN, does not count."""
+    scalers = results.scalers[TARGETS]
+    return _task(
+        "RegressionTask",
+        name="jets_regression",
+        input_name="jets",
+        targets=list(scalers),
+        norm_params={"mean": [s.shift for s in scalers.values()], "std": [s.scale for s in scalers.values()]},
+        **({"sample_weight": "weight"} if results.weighted else {}),
+        loss=EACH_LOSS,
+        dense_config=_head(POOLED, len(scalers)),
+    )
+
+
+def _matching(name: str, collection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how constituents belong to objects, and the classes of these; an empty slot has class -1."""
+    objects, ((label, classes),) = collection["objects"], collection["label_classes"].items()
+    known: dict[str | None, Any] = {c: {"raw": number, "mapped": number} for number, c in enumerate(classes)}
+    known[None] = {"raw": -1, "mapped": len(classes)}
+    return {
+        "object": {"name": name, "id_label": objects["id"], "class_label": label, "object_classes": known},
+        "constituent": {"name": objects["of"], "id_label": objects["parent"]},
+    }
+
+
+def _mask_decoder(collection: Mapping[str, Any]) -> dict[str, Any]:
+    (classes,) = collection["label_classes"].values()
+    dense = {"class_path": "salt.models.Dense"}
+    # A single class and none are one output.
+    n_outputs = len(classes) + 1 if len(classes) > 1 else 1
+    return {
+        "class_path": "salt.models.maskformer.MaskDecoder",
+        "init_args": {
+            "num_objects": collection["max"],
+            "embed_dim": POOLED,
+            "num_layers": 3,
+            "md_config": {"mask_attention": True, "bidirectional_ca": True, "n_heads": 8},
+            "class_net": dense | {"init_args": {"input_size": POOLED, "output_size": n_outputs}},
+            "mask_net": dense | {"init_args": {"input_size": POOLED, "output_size": POOLED}},
+            "loss_config": {
+                "num_classes": len(classes),
+                "loss_weights": {"object_class_ce": 2.0, "mask_ce": 10.0, "mask_dice": 2.0, "regression": 2.0},
+            },
+        },
+    }
+
+
+def _regression_of_objects(scalers: "Mapping[str, Scaler]") -> dict[str, Any]:
+    """Return the task of the variables of objects, under the name by which salt's matching knows it.
+
+    salt undoes ``norm_params`` along the wrong axis for objects, but its functions along the right one.
+    """
+    scales = {
+        name: {"op": "log" if s.log else "linear", "op_scale": 1 / s.scale, "op_off": -s.shift / s.scale}
+        for name, s in scalers.items()
+    }
+    return _task(
+        "RegressionTask",
+        name="regression",
+        input_name="objects",
+        targets=list(scalers),
+        weight=0.5,
+        scaler={"class_path": "salt.utils.scalers.RegressionTargetScaler", "init_args": {"scales": scales}},
+        loss=EACH_LOSS,
+        dense_config=_head(POOLED, len(scalers)),
+    )
+
+
 def _task(kind: str, **settings: Any) -> dict[str, Any]:
     return {"class_path": f"salt.models.{kind}", "init_args": settings}
 
@@ -127,7 +213,7 @@ def _head(inputs: int, outputs: int) -> dict[str, Any]:
 
 
 def _has_constituents(config: Mapping[str, Any]) -> bool:
-    return bool(config["constituents"])
+    return any(c["objects"] is None for c in config["constituents"].values())
 
 
 GN2 = Card("salt/GN2.yaml", text, wanted=lambda config: not config["apply"] and _has_constituents(config))

@@ -39,7 +39,7 @@ def text(results: Results) -> str:
     logs, variables = _variables(names, results.scalers["jets"])
     inputs = {"jets": {"length": 1, "vars": variables}}
     new = logs
-    for collection, constituents in config["constituents"].items():
+    for collection, constituents in results.inputs.items():
         names = {v: f"{collection}_{v}" for v in constituents["variables"]}
         logs, variables = _variables(names, results.scalers[collection])
         mask = f"{collection}_mask"

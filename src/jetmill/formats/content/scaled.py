@@ -119,7 +119,8 @@ def scaled_rows(
         values[-1] = 0
         if content.precision == "float16":
             _check_float16(values, list(scaler))
-        rows[layout.constituent_inputs(collection)] = Ragged(values, counts, length, ahead)
+        of_jets_ahead = None if collection in content.objects else ahead
+        rows[layout.constituent_inputs(collection)] = Ragged(values, counts, length, of_jets_ahead)
         rows[layout.valid(collection)] = Valid(counts, length)
         rows |= constituent_labels(jets, collection, content, counts)
     return rows
@@ -154,8 +155,11 @@ def attributes(
     if content.targets:
         found[layout.TARGETS] = {"targets": list(content.targets)}
     for collection in content.slots:
-        variables = {f"jet_{name}": of_jets[name] for name in content.concat_jets} | dict(scalers[collection])
+        concat = () if collection in content.objects else content.concat_jets
+        variables = {f"jet_{name}": of_jets[name] for name in concat} | dict(scalers[collection])
         found[layout.constituent_inputs(collection)] = {"variables": list(variables)} | _applied(variables)
+        if collection in content.objects:
+            found[layout.constituent_inputs(collection)][layout.OBJECTS] = True
         for label, names in content.labels[collection].items():
             if names:
                 found[layout.constituent_label(collection, label)] = {"label_classes": list(names)}

@@ -50,11 +50,13 @@ def constituent_fields(
 ) -> dict[str, Ragged]:
     """Return variables and labels of the constituents of jets, by name, ragged."""
     counts, length = constituent_counts(jets, collection), content.slots[collection]
+    # A 0 would be something to predict.
+    empty = np.nan if collection in content.objects else 0
     parts = list(constituent_columns(jets, collection, list(scalers)))
     fields = {}
     for i, (name, scaler) in enumerate(scalers.items()):
         values = [_filled(columns[i], scaler) for columns in parts]
-        fields[name] = Ragged.of(np.concatenate(values), counts, length)
+        fields[name] = Ragged.of(np.concatenate(values), counts, length, empty)
     found = constituent_labels(jets, collection, content, counts)
     return fields | dict(zip(content.labels[collection], found.values(), strict=True))
 

@@ -22,6 +22,8 @@ LABELS, ONE_HOT, ADDITIONAL_LABELS = "jets/labels", "jets/labels_one_hot", "jets
 TARGETS = "jets/targets"
 WEIGHT, BINS, SAMPLE = "jets/weight", "jets/bins", "jets/sample"
 SPECTATORS, EVENT, FIELDS = "jets/spectators", "jets/event", "jets/fields"
+# Attribute of the inputs of a collection that is truth, no input.
+OBJECTS = "objects"
 
 CHUNK_BYTES = 2**20
 
