@@ -175,3 +175,22 @@ def test_logarithm_keeps_the_type():
         found = logarithm(np.array([1, 0, -1, np.nan, np.e], dtype))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, [0, np.nan, np.nan, np.nan, 1], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "whole"),
+    [([[1, 2, NAN], [-3]], True), ([[1, 2], [3, 2.5], [4]], False), ([[0.5], [1]], False), ([[NAN], []], False)],
+)
+def test_whole_numbers(blocks, whole, tmp_path):
+    found = Accumulator(log=False, quartiles=False)
+    for block in blocks:
+        found.add(np.array(block, dtype=np.float32))
+    assert found.result().whole is whole
+    write_statistics({"jets": {"x": found.result()}}, tmp_path / "x.json")
+    assert read_statistics([tmp_path / "x.json"])["jets"]["x"].whole is whole
+
+
+def test_a_value_that_counts_zero_times_is_not_among_them():
+    found = Accumulator(log=False, quartiles=False)
+    found.add(np.array([1, 2.5, 3], dtype=np.float32), np.array([2, 0, 1]))
+    assert found.result().whole

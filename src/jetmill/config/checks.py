@@ -9,6 +9,7 @@ from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
 from jetmill.config.check_systematics import systematics
 from jetmill.config.problems import Problems, among
+from jetmill.formats.registry import FORMATS
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config
 
@@ -38,6 +39,8 @@ def _write(config: Config) -> Problems:
         yield from among("write.concat_jet_tracks", write.concat_jet_tracks, "jets.variables", variables)
     if write.concat_jet_tracks and not config.constituents:
         yield "write.concat_jet_tracks", "there are no constituents to add variables of jets to"
+    for name in write.formats:
+        yield from FORMATS[name].mistakes(config)
 
 
 def _names(config: Config) -> Problems:

@@ -1,6 +1,6 @@
 """What defines an output format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from jetmill.splitting import SPLITS, TEST_OF, VAL_RESAMPLED
 
 if TYPE_CHECKING:
     import h5py
+
+    from jetmill.settings.config import Config
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Format:
         How many times the size of what a part is made from a job holds in memory.
     check
         What is checked in finished files; None for those of which the hash is enough.
+    mistakes
+        Yields the keys of a configuration that the format cannot work with, and why.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Format:
     environment: str = "jetmill"
     memory: float = 3
     check: Hdf5Check | None = None
+    mistakes: "Callable[[Config], Iterator[tuple[str, str]]]" = lambda config: iter(())  # noqa: ARG005
 
     def part_path(self, output: str, part: str) -> str:
         """Return the path of a part, or of the main file in the directory of an output."""

@@ -25,8 +25,7 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
 
     known = part.tables, part.scalers, part.content
     rows = scaled_rows(part.jets, *known) | {f"{FIELDS}/{name}": values for name, values in part.fields.items()}
-    of_datasets = attributes(*known, part.jets[0].batch.native)
-    write_rows(output, rows, part.order, of_datasets, dataset_types(part.content), compression)
+    write_rows(output, rows, part.order, attributes(*known), dataset_types(part.content), compression)
 
 
 def finite(file: "h5py.File", config: Mapping[str, Any]) -> dict[str, list[str] | None]:  # noqa: ARG001

@@ -77,6 +77,8 @@ class Statistics:
         Number of missing values.
     ends
         How often the smallest and the largest value occur.
+    whole
+        Whether all values are whole numbers.
     """
 
     moments: Moments
@@ -84,6 +86,7 @@ class Statistics:
     quartiles: tuple[float, float, float] | None = None
     missing: int = 0
     ends: Ends = field(default_factory=Ends)
+    whole: bool = False
 
     @property
     def scaled(self) -> Moments:
@@ -99,7 +102,7 @@ class Accumulator:
 
     def __init__(self, *, log: bool, quartiles: bool):
         self._moments, self._log_moments = Moments(), Moments() if log else None
-        self._missing, self._ends = 0, Ends()
+        self._missing, self._ends, self._whole = 0, Ends(), True
         self._quartiles = Quartiles() if quartiles else None
 
     def add(self, values: np.ndarray, times: np.ndarray | None = None) -> None:
@@ -107,6 +110,7 @@ class Accumulator:
         known, of_known = counted(values, times)
         self._moments += Moments.of(known, of_known)
         self._ends += Ends.of(known, of_known)
+        self._whole = self._whole and bool((known == np.rint(known)).all())
         self._missing += int(np.isnan(values).sum() if times is None else times[np.isnan(values)].sum())
         if self._log_moments is not None:
             known = logarithm(known)
@@ -129,7 +133,8 @@ class Accumulator:
     def result(self) -> Statistics:
         """Return the statistics of all values."""
         quartiles = None if self._quartiles is None else self._quartiles.result()
-        return Statistics(self._moments, self._log_moments, quartiles, self._missing, self._ends)
+        whole = self._whole and self._moments.count > 0
+        return Statistics(self._moments, self._log_moments, quartiles, self._missing, self._ends, whole)
 
 
 def counted(values: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -170,4 +175,6 @@ def _statistics(row: Mapping[str, Any]) -> Statistics:
         tuple(quartiles) if quartiles else None,
         row["missing"],
         Ends(**row["ends"]),
+        # Results of earlier versions do not say it.
+        row.get("whole", False),
     )

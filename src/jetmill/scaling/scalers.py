@@ -29,6 +29,8 @@ class Scaler:
         Whether x is the logarithm of the variable (and `default` that of what a missing one becomes).
     clip
         Scaled values are limited to minus and plus this.
+    integer
+        Whether all training values are whole numbers.
     """
 
     shift: float
@@ -36,6 +38,7 @@ class Scaler:
     default: float
     log: bool = False
     clip: float = np.inf
+    integer: bool = False
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
         """Return scaled values in the unit of the variable, float64."""
@@ -63,7 +66,7 @@ class Scaler:
             scale = scale if spread and 0 < np.float32(scale) < np.inf else 1.0
             limit = np.inf if settings.clip is None else settings.clip
         shift, scale, default = (float(np.float32(x)) for x in (shift, scale, default))
-        return cls(shift, scale, default, log, limit)
+        return cls(shift, scale, default, log, limit, statistics.whole)
 
     @property
     def fill(self) -> float:
@@ -199,7 +202,14 @@ def read_scalers(path: str | Path) -> dict[str, dict[str, Scaler]]:
     """Read ``scalers.json``, in the order of the variables."""
     return {
         of: {
-            name: Scaler(row["shift"], row["scale"], row["default"], row["log"], row["clip"] or np.inf)
+            name: Scaler(
+                shift=row["shift"],
+                scale=row["scale"],
+                default=row["default"],
+                log=row["log"],
+                clip=row["clip"] or np.inf,
+                integer=row.get("integer", False),
+            )
             for name, row in rows.items()
         }
         for of, rows in read_json(path).items()
@@ -213,7 +223,8 @@ def read_warnings(path: str | Path) -> list[str]:
 
 def _applied(s: Scaler) -> dict[str, Any]:
     clip = s.clip if np.isfinite(s.clip) else None
-    return {"shift": s.shift, "scale": s.scale, "default": s.default, "log": s.log, "clip": clip}
+    applied = {"shift": s.shift, "scale": s.scale, "default": s.default, "log": s.log, "clip": clip}
+    return applied | {"integer": s.integer}
 
 
 def _known(statistics: Statistics) -> dict[str, Any]:

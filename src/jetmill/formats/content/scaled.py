@@ -127,22 +127,15 @@ def scaled_rows(
 
 
 def attributes(
-    tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content, native: Mapping[Column, str]
+    tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
 ) -> dict[str, dict[str, Any]]:
-    """Return the attributes of the datasets and groups of the layout of arrays.
-
-    `native` has the types of variables that are integers and never missing (`jetmill.columns.batch_list.CleanedBatch`).
-    """
-
-    def is_integer(column: Column) -> bool:
-        return np.dtype(native.get(column, "float32")).kind in "iu"
-
+    """Return the attributes of the datasets and groups of the layout of arrays."""
     classes, of_jets = list(tables.classes), scalers["jets"]
     found: dict[str, dict[str, Any]] = {
         "jets": {"flavour_label": classes},
         layout.INPUTS: {"jet_variables": list(of_jets)}
         | _applied(of_jets)
-        | {"integer": [is_integer(variable(name)) for name in of_jets]},
+        | {"integer": [scaler.integer for scaler in of_jets.values()]},
         layout.IS_DEFAULT: {"jet_variables": list(of_jets)},
         layout.LABELS: {"label_classes": classes},
         layout.ONE_HOT: {"label_classes": classes},
