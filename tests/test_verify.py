@@ -18,6 +18,8 @@ import workflow_runs as runs
 from format_runs import ONE
 from stream_runs import make
 
+from jetmill.cli.main import main
+from jetmill.cli.verify import Progress
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.load import as_json
 from jetmill.errors import JetmillError
@@ -25,7 +27,7 @@ from jetmill.formats.files.joining import join
 from jetmill.formats.tfrecords import write as write_tfrecords
 from jetmill.plan import Plan
 from jetmill.stages.write_manifest import write_manifest
-from jetmill.verify import Progress, main, verify
+from jetmill.verify import verify
 from jetmill.workflow.paths import part_files
 
 CONFIG = runs.changed(
@@ -127,7 +129,7 @@ def only_problem(findings):
 def test_an_undamaged_run(results, capsys, options):
     n = len(entries(manifest_of(results)))
     assert set(FILES) < set(entries(manifest_of(results)))
-    assert main([str(results), *options]) == 0
+    assert main(["verify", str(results), *options]) == 0
     assert capsys.readouterr().out == f"{n} files are as the manifest says\n"
 
 
@@ -200,7 +202,7 @@ def test_damage_is_named(results, capsys, name, damage):
     assert found.advice == f"remove {what}{results / 'manifest.json'}, and start snakemake again"
     # Sizes tell of all but bytes that changed.
     read = not found.found.startswith("SHA")
-    assert main([str(results), "--quick"]) == read
+    assert main(["verify", str(results), "--quick"]) == read
     last = f"{found}\n1 of {n} files are damaged\n" if read else f"{n} files are as the manifest says\n"
     assert capsys.readouterr().out == last
 
@@ -209,7 +211,7 @@ def test_all_that_is_damaged_is_named(results, capsys):
     for name in FILES:
         flip(results / name)
     assert {p.path for p in verify(results, threads=3).problems} == {str(results / name) for name in FILES}
-    main([str(results)])
+    main(["verify", str(results)])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(FILES) + 1
     assert lines[-1] == f"{len(FILES)} of {len(entries(manifest_of(results)))} files are damaged"
@@ -393,7 +395,7 @@ def test_input_of_another_size(results, capsys):
     (changed,) = findings.changed_inputs
     assert changed.path == str(path)
     assert (changed.found, changed.expected) == (f"size is {size}", f"{size - 4} bytes")
-    assert main([str(results)]) == 1
+    assert main(["verify", str(results)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "the input has changed" in lines[0]
     assert lines[1:] == [
@@ -424,7 +426,7 @@ def test_input_that_is_gone_is_no_damage(results, capsys):
     assert findings.warnings == [
         f"{results / 'toy/ttbar_0000.h5'} and {n_files - 1} more: this input no longer exists; it was not checked"
     ]
-    assert main([str(results)]) == 0
+    assert main(["verify", str(results)]) == 0
     assert capsys.readouterr().out.startswith(f"warning: {results}/toy/ttbar_0000.h5 and ")
 
 
@@ -484,7 +486,7 @@ def test_files_of_an_earlier_configuration(results, capsys, name):
     assert verify(results, quick=True).warnings == [
         f"{results / name}: not of this run; an earlier configuration made it"
     ]
-    assert main([str(results), "--quick"]) == 0
+    assert main(["verify", str(results), "--quick"]) == 0
     assert capsys.readouterr().out.startswith(f"warning: {results / name}: not of this run")
 
 
@@ -538,19 +540,19 @@ def test_no_manifest_that_can_be_read(results, capsys, how):
         verify(results)
     assert message in str(error.value)
     assert str(results) in str(error.value)
-    assert main([str(results)]) == 2
+    assert main(["verify", str(results)]) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", f"{error.value}\n")
 
 
 def test_no_directory(tmp_path, capsys):
-    assert main([str(tmp_path / "none")]) == 2
+    assert main(["verify", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'none'}: no such directory\n"
 
 
 def test_threads_that_make_no_sense(tmp_path, capsys):
     with pytest.raises(SystemExit) as error:
-        main([str(tmp_path), "--threads", "0"])
+        main(["verify", str(tmp_path), "--threads", "0"])
     assert error.value.code == 2
     assert "--threads: must be 1 or more" in capsys.readouterr().err
 

@@ -19,23 +19,21 @@ from jetmill.errors import JetmillError
 from jetmill.workflow import ROOT, SNAKEFILE
 
 OWN = str(ROOT / "profiles/default")
-QUIET = ["--quiet", "host", "reason"]
 COMMANDS = {
-    "nothing: toys on all cores": ([], ["--cores", "all", *QUIET, "--workflow-profile", OWN]),
+    "nothing: toys on all cores": ([], ["--cores", "all", "--workflow-profile", OWN]),
     "two configurations": (
         ["a.yaml", "b.yaml", "-n"],
         ["--configfile", "a.yaml", "b.yaml", "-n", "--cores", "all", "--workflow-profile", OWN],
     ),
-    "cores": (["a.yaml", "-c8"], ["--configfile", "a.yaml", "-c8", *QUIET, "--workflow-profile", OWN]),
+    "cores": (["a.yaml", "-c8"], ["--configfile", "a.yaml", "-c8", "--workflow-profile", OWN]),
     "a profile of jetmill by its name": (
         ["a.yaml", "--profile", "slurm"],
-        ["--configfile", "a.yaml", "--profile", str(ROOT / "profiles/slurm"), *QUIET, "--workflow-profile", OWN],
+        ["--configfile", "a.yaml", "--profile", str(ROOT / "profiles/slurm"), "--workflow-profile", OWN],
     ),
     "other profiles": (
         ["--profile", "lxplus", "--workflow-profile", "none"],
-        ["--profile", "lxplus", "--workflow-profile", "none", *QUIET],
+        ["--profile", "lxplus", "--workflow-profile", "none"],
     ),
-    "what the user says of --quiet": (["-c1", "--quiet", "all"], ["-c1", "--quiet", "all", "--workflow-profile", OWN]),
 }
 
 
@@ -54,12 +52,19 @@ def test_the_command_of_snakemake(here, given, expected):
 def test_profiles_of_the_directory_come_first(here):
     for name in ("slurm", "profiles/default"):
         Path(name).mkdir(parents=True)
-    assert snakemake_arguments(["--profile", "slurm"]) == ["--snakefile", SNAKEFILE, "--profile", "slurm", *QUIET]
+    assert snakemake_arguments(["--profile", "slurm"]) == ["--snakefile", SNAKEFILE, "--profile", "slurm"]
 
 
-def test_configurations_come_first(here):
-    with pytest.raises(JetmillError, match=r"^c\.yaml: no such file; configurations come first"):
-        snakemake_arguments(["a.yaml", "c.yaml", "-n"])
+def test_examples_have_names(here):
+    assert snakemake_arguments(["atlas-tdd", "a.yaml", "-n"])[3:5] == [str(ROOT / "config/atlas-tdd.yaml"), "a.yaml"]
+    Path("atlas-tdd").touch()
+    assert snakemake_arguments(["atlas-tdd", "-n"])[3] == "atlas-tdd"
+
+
+def test_what_is_neither_a_file_nor_an_example(here):
+    message = r"^atlas-td: no such file, and no example: atlas-jetset, atlas-tdd, .*\. Did you mean 'atlas-tdd'\?$"
+    with pytest.raises(JetmillError, match=message):
+        snakemake_arguments(["a.yaml", "atlas-td", "-n"])
 
 
 def test_options_of_snakemake_are_passed_on(here, monkeypatch):

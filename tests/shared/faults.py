@@ -231,5 +231,5 @@ def content(path: Path) -> Any:
 
 
 def verify(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jetmill.verify", "results", *arguments]
+    command = [sys.executable, "-m", "jetmill", "verify", "results", *arguments]
     return subprocess.run(command, cwd=directory, check=False, capture_output=True, text=True)

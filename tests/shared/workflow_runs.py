@@ -95,6 +95,7 @@ class Run:
     directory: Path
     code: int
     output: str
+    log: str = ""  # its log file: Snakemake's own words, which the terminal does not show
 
     @property
     def results(self) -> Path:
@@ -102,10 +103,11 @@ class Run:
 
     @property
     def jobs(self) -> dict[str, int]:
-        """The first job table that was printed: rule to number of jobs."""
-        if "job " not in self.output:
+        """The first job table, rule to number of jobs: on the terminal for a dry run, in the log otherwise."""
+        found = re.search(r"^job +count\n[- ]+\n", text := f"{self.output}\n{self.log}", flags=re.MULTILINE)
+        if not found:
             return {}
-        table = re.split(r"^job +count\n[- ]+\n", self.output, maxsplit=1, flags=re.MULTILINE)[1].split("\n\n")[0]
+        table = text[found.end() :].split("\n\n")[0]
         return {rule: int(n) for rule, n in (line.split() for line in table.strip().splitlines())}
 
 
@@ -116,7 +118,10 @@ def snakemake(directory: Path, *arguments: str, config: Mapping[str, Any] | None
     if config is not None:
         (directory / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
         arguments = (*arguments, "--configfile", str(directory / "config.yaml"))
-    return Run(directory, *forked.snakemake([*command, *arguments], directory, environment()))
+    before = set((directory / ".snakemake/log").glob("*.log"))
+    code, output = forked.snakemake([*command, *arguments], directory, environment())
+    logs = set((directory / ".snakemake/log").glob("*.log")) - before
+    return Run(directory, code, output, "".join(path.read_text() for path in logs))
 
 
 def succeeds(directory: Path, *arguments: str, config: Mapping[str, Any] | None = None) -> Run:

@@ -120,7 +120,7 @@ def test_its_files_hold_the_jets_of_the_arrays(run):
 
 
 def test_the_closing_message_says_how_to_load_it(run):
-    assert 'Text (train, val, test):\n    numpy.loadtxt("results/text/train/part_0000.txt")' in run.output
+    assert 'Text: numpy.loadtxt("results/text/train/part_0000.txt")' in run.output
 
 
 def test_the_manifest_names_its_files(run):

@@ -179,7 +179,7 @@ def finished(results):
 
 
 def verify(directory, *arguments):
-    command = [sys.executable, "-m", "jetmill.verify", *arguments]
+    command = [sys.executable, "-m", "jetmill", "verify", *arguments]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()

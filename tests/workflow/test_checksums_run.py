@@ -112,4 +112,4 @@ def test_a_flipped_byte_is_refused_or_skipped(directory):
     assert bad["skipped"].startswith("its sha256 is ")
     assert any("skipped inputs/b.h5: its sha256 is" in warning for warning in manifest_of(skipped)["warnings"])
     # On screen at the end.
-    assert "skipped inputs/b.h5: its sha256 is" in skipped.output.rpartition("Done.")[0].rpartition("Finished job")[2]
+    assert "skipped inputs/b.h5: its sha256 is" in skipped.output.rpartition("Done:")[0].rpartition(" jobs in ")[2]

@@ -5,17 +5,25 @@ from pathlib import Path
 from jetmill.formats.registry import CARDS, FORMATS
 from jetmill.workflow import paths
 from jetmill.workflow.messages import closing_message, summary
-from jetmill.workflow.progress import replace_lines_of_jobs
 from jetmill.workflow.sizes import cleaned_megabytes, input_megabytes
+from jetmill.workflow.terminal import take_over, title
 from jetmill.workflow.tuning import (
     tune_memory_of_jobs,
     tune_planning,
     tune_starts_of_jobs,
 )
-from snakemake.logging import is_quiet_about
 
 tune_planning()
 tune_memory_of_jobs()
+
+# Those who ask for less or more than usual get Snakemake's own lines.
+said = workflow.output_settings
+TERMINAL = (
+    take_over(logger)
+    if workflow.is_main_process
+    and not (said.dryrun or said.quiet or said.verbose or said.log_handler_settings)
+    else None
+)
 
 CONFIG = PLAN.config
 OUTPUT = CONFIG.output_dir
@@ -60,12 +68,14 @@ def figure(name, category, label):
     )
 
 
-def try_inputs():
-    """End the run if the jobs that clean would find, each for itself, that their files do not fit the configuration."""
+def batches_to_clean():
+    """Return variation, sample and batch of each job of this run that cleans."""
     jobs = (job for job in workflow.dag.needrun_jobs() if job.rule.name == "clean")
-    pending = [
-        (w.variation, w.sample, w.batch) for w in (job.wildcards for job in jobs)
-    ]
+    return [(w.variation, w.sample, w.batch) for w in (job.wildcards for job in jobs)]
+
+
+def try_inputs(pending):
+    """End the run if the jobs that clean would find, each for itself, that their files do not fit the configuration."""
     if pending:
         # It imports what reads the files, which takes a second.
         from jetmill.trial import check_pending
@@ -75,12 +85,15 @@ def try_inputs():
 
 onstart:
     # Jobs with an environment of their own have other packages.
+    pending = batches_to_clean()
     if jobs_run_here:
-        try_inputs()
+        try_inputs(pending)
     begin()
     logger.info(summary(PLAN))
-    if is_quiet_about(workflow.output_settings.quiet or (), "reason"):
-        replace_lines_of_jobs(logger)
+    if TERMINAL:
+        TERMINAL.begin(
+            {title(s, b, v): len(PLAN.batch(s, b).files) for v, s, b in pending}
+        )
     tune_starts_of_jobs(workflow)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of
+from jetmill.cli.configurations import paths_of
+from jetmill.cli.verify import positive
 from jetmill.config.user_code import user_code
 from jetmill.config.yaml_files import read_merged
 from jetmill.errors import JetmillError
@@ -17,7 +19,6 @@ from jetmill.labels import count_classes
 from jetmill.plan import Plan
 from jetmill.sources.remote import is_remote
 from jetmill.trial import JETS, Trial, first_batches, try_batches
-from jetmill.verify import positive
 
 NAME = "check"
 HELP = "check a configuration, and try it on the first jets of one file of each sample"
@@ -25,7 +26,7 @@ HELP = "check a configuration, and try it on the first jets of one file of each 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configurations, and how much is tried."""
-    text = "configuration; later ones override keys of earlier ones"
+    text = "configuration, a file or the name of an example; later ones override keys of earlier ones"
     parser.add_argument("config", nargs="+", metavar="CONFIG", help=text)
     text = "how many jets of the file to try (%(default)s); more give better estimates"
     parser.add_argument("--jets", type=positive, default=JETS, metavar="N", help=text)
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is wrong, and what a run will do; return 1 if something would stop it, 0 if not."""
     try:
-        raw = read_merged(options.config)
+        raw = read_merged(paths_of(options.config))
         if named := user_code(raw):
             print(f"Runs code that the configuration names: {', '.join(named)}")
         plan = Plan.from_raw(raw, jobs_run_here=True)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from jetmill.cli.verify import all_results
 from jetmill.report.page import write_page
-from jetmill.verify import all_results
 
 NAME = "report"
 HELP = "rebuild the page with tables and figures of a finished run, and print its path"

@@ -8,6 +8,7 @@ from itertools import takewhile
 from os import execv
 from pathlib import Path
 
+from jetmill.cli.configurations import paths_of
 from jetmill.errors import JetmillError
 from jetmill.workflow import ROOT, SNAKEFILE
 
@@ -22,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "passed_on",
         nargs=argparse.REMAINDER,
         metavar="CONFIG OPTION",
-        help="configurations, later ones overriding keys of earlier ones; then options of snakemake, such as"
-        " --cores 8 (default: all cores), -n for a dry run, --profile slurm",
+        help="configurations, files or names of examples, later ones overriding keys of earlier ones; then options of"
+        " snakemake, such as --cores 8 (default: all cores), -n for a dry run, --profile slurm",
     )
 
 
@@ -42,21 +43,16 @@ def snakemake_arguments(given: Sequence[str]) -> list[str]:
     Raises
     ------
     JetmillError
-        If a configuration is not there.
+        If a configuration is neither a file nor an example.
     """
-    configs = list(takewhile(lambda argument: not argument.startswith("-"), given))
+    configs = paths_of(takewhile(lambda argument: not argument.startswith("-"), given))
     options = list(given[len(configs) :])
-    if missing := [path for path in configs if not Path(path).is_file()]:
-        raise JetmillError(f"{missing[0]}: no such file; configurations come first, then options of snakemake")
     names = [option.partition("=")[0] for option in options]
     for place, name in enumerate(names):
         if name == "--profile" and place + 1 < len(options):
             options[place + 1] = _profile(options[place + 1])
     if not _CORES.intersection(names) and not any(name.startswith(("-c", "-j")) for name in names):
         options += ["--cores", "all"]
-    # Jets instead of rules (jetmill.workflow.progress), but for those who ask for something else, or for a dry run.
-    if not any(name.startswith(("-n", "-q", "--dry", "--quiet", "--verbose", "--logger")) for name in names):
-        options += ["--quiet", "host", "reason"]
     # Snakemake looks for it beside the Snakefile, which the installed package has in a directory below.
     if "--workflow-profile" not in names and not Path("profiles/default").exists():
         options += ["--workflow-profile", str(ROOT / "profiles/default")]

@@ -39,8 +39,7 @@ FORMAT = Format(
     description="scaled arrays, as umami writes them",
     write=write,
     title="Scaled arrays",
-    loading="""import jetmill
-    {output} = jetmill.load("{results}/{output}.h5")  # {output}.inputs, {output}.labels, {output}.weight, ...""",
+    loading='import jetmill; {output} = jetmill.load("{results}/{output}.h5")',
     suffix="h5",
     options=("compression",),
     joined="",

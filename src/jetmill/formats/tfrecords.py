@@ -98,8 +98,10 @@ FORMAT = Format(
     description="the arrays for TensorFlow",
     write=write,
     title="TFRecords",
-    loading="""from jetmill.loading.tensorflow import record_dataset
-    {output} = record_dataset("{results}/tfrecords/{output}", batch_size=1000)""",
+    loading=(
+        "from jetmill.loading.tensorflow import record_dataset;"
+        ' {output} = record_dataset("{results}/tfrecords/{output}", batch_size=1000)'
+    ),
     made_from="hdf5",
     options=("records_per_file",),
     package=PACKAGE,

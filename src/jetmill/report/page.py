@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from jetmill.files import atomic_write, read_json
-from jetmill.formats.registry import FORMATS
+from jetmill.formats.registry import loading
 from jetmill.report import PAGE, TEMPLATE
 from jetmill.verify import read_manifest
 
@@ -86,10 +86,7 @@ def content(results: Path) -> dict[str, Any]:
         "cutflow": [(step, n, n / max(jets["read"], 1)) for step, n in jets["cutflow"]],
         "classes": class_table(jets),
         "constituents": manifest["constituents"],
-        "loading": [
-            (found.title, found.loading.replace("\n    ", "\n").format(results=results, output=outputs[0]))
-            for found in (FORMATS[name] for name in config["write"]["formats"])
-        ],
+        "loading": loading(config["write"]["formats"], results, outputs[0]),
         "outputs": [entry for kind in ("joined", "tables", "outputs") for entry in manifest[kind]],
         "jobs": jobs(output_dir / "logs", manifest.get("fold", "")),
         "scalers": read_json(results / "scalers.json"),

@@ -1,8 +1,12 @@
 """What a run prints at its beginning and its end."""
 
+import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from jetmill.formats.registry import FORMATS
+from jetmill.formats.registry import loading
 from jetmill.plan import Plan
 from jetmill.report import PAGE
 from jetmill.workflow import paths
@@ -31,19 +35,30 @@ def summary(plan: Plan) -> str:
 
 
 def closing_message(plan: Plan) -> str:
-    """Say where the results are and how to load them, if all of them were requested."""
-    output_dir, formats, folds = plan.config.output_dir, plan.config.write.formats, plan.config.split.folds
+    """Say how many jets are written, where, and how to load them, if all results were requested."""
+    output_dir = plan.config.output_dir
     manifests = [Path(paths.placed(plan, paths.MANIFEST, results)) for results in plan.results]
     if not all(manifest.exists() for manifest in manifests):
         return f"Done. The requested files are in {output_dir}/."
     results = next(iter(plan.results))
-    names = ", ".join(plan.outputs)
-    how = [
-        f"{f.title} ({names}):\n    {f.loading.format(results=results, output=plan.outputs[0])}"
-        for f in (FORMATS[name] for name in formats)
-    ]
-    plots = f"Report: {results}/{PAGE}"
-    more = [f"The other folds are beside it, up to {[*plan.results][-1]}."] if folds else []
-    check = f"Check of the files, at any time: python -m jetmill.verify {output_dir}"
+    folds = f"; other folds beside it, up to {[*plan.results][-1]}/" if plan.config.split.folds else ""
     drawn = plan.config.report.plots and not plan.config.apply
-    return "\n".join(["Done.", *how, *more, *([plots] if drawn else []), check])
+    return "\n".join(
+        [
+            f"Done: {written(json.loads(manifests[0].read_text()))} jets in {results}/{folds}",
+            *(f"{title}: {how}" for title, how in loading(plan.config.write.formats, results, plan.outputs[0])),
+            *([f"Report: {results}/{PAGE}"] if drawn else []),
+            f"Check of the files, at any time: jetmill verify {output_dir}",
+        ]
+    )
+
+
+def written(manifest: Mapping[str, Any]) -> str:
+    """Return how many jets each output has: 104,128 train, 11,601 val."""
+    jets: dict[str, Counter[str]] = {}
+    for entry in manifest["outputs"]:
+        if "jets" in entry:
+            name, output, *_ = Path(entry["path"]).parts
+            jets.setdefault(name, Counter())[output] += entry["jets"]
+    # All formats have the same jets.
+    return ", ".join(f"{n:,} {output}" for output, n in next(iter(jets.values()), {}).items())
