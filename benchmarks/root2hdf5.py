@@ -79,12 +79,12 @@ def usage(logs: Path) -> dict[str, tuple[int, float, float]]:
     return found
 
 
-def write_tree(path: Path, sample: str, n_jets: int, number: int) -> None:
-    """Write a tree of toy jets with clusters, in MeV, clusters not sorted."""
+def write_tree(path: Path, sample: str, n_jets: int, number: int, clusters: int = 50) -> None:
+    """Write a tree of toy jets with clusters, so many on average, in MeV, clusters not sorted."""
     rng = generator(1, "clusters", sample, number)
     with uproot.recreate(path, compression=uproot.ZSTD(1)) as file:
         for start in range(0, n_jets, JETS_AT_A_TIME):
-            jets = toy_clusters(min(JETS_AT_A_TIME, n_jets - start), sample, rng)
+            jets = toy_clusters(min(JETS_AT_A_TIME, n_jets - start), sample, rng, clusters)
             jets["EventInfo_mcEventNumber"] += np.uint64(start + n_jets * number)
             if not start:
                 types = {name: x.type if isinstance(x, ak.Array) else x.dtype for name, x in jets.items()}
@@ -92,11 +92,11 @@ def write_tree(path: Path, sample: str, n_jets: int, number: int) -> None:
             file["FlatSubstructureJetTree"].extend(jets)
 
 
-def toy_clusters(n: int, sample: str, rng: np.random.Generator) -> dict:
+def toy_clusters(n: int, sample: str, rng: np.random.Generator, clusters_per_jet: int) -> dict:
     """Return columns of jets and jagged clusters around two (qcd) or three (top) axes."""
     pt = 350e3 + rng.exponential(250e3 if sample == "qcd" else 400e3, n)
     eta, phi = rng.uniform(-2, 2, n), rng.uniform(-np.pi, np.pi, n)
-    counts = np.clip(rng.poisson(50, n), 3, 150)
+    counts = np.clip(rng.poisson(clusters_per_jet, n), 3, 3 * clusters_per_jet)
     jet = np.repeat(np.arange(n), counts)
     prongs = 3 if sample == "top" else 2
     axis = rng.normal(0, 0.25, (n, prongs, 2))

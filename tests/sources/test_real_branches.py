@@ -15,6 +15,7 @@ from jetmill.settings.input import Input
 from jetmill.sources import UnreadableError
 from jetmill.sources.root import open_root
 from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.lists import AsLists, Lists
 
 pytestmark = pytest.mark.real_data
 
@@ -187,7 +188,26 @@ def test_as_variables_of_constituents(tree, level, right):
             types = source.constituent_dtypes(collection, [name])
             per_event = ak.to_numpy(ak.num(array)) if level == "event" else np.ones(len(array), dtype=int)
             jets = np.ones(per_event.sum(), dtype=bool)
-            counts, columns = source.constituents(collection, [name], {tree.column(branch): array}, per_event, jets)
+            lists = {tree.column(branch): Lists.of(array)}
+            counts, columns = source.constituents(collection, [name], lists, per_event, jets)
             np.testing.assert_array_equal(counts, flat(ak.num(array, axis=-1)))
             np.testing.assert_array_equal(columns[name], flat(array))
             assert columns[name].dtype == types[name]
+
+
+def test_plain_lists_are_those_of_awkward(tree):
+    """Whatever the entries: branches of std::vector have 10 bytes before each list, others none."""
+    if tree.is_rntuple:
+        pytest.skip("read otherwise")
+    with uproot.open(tree.path) as file:
+        found = file[tree.name]
+        plain = {name: lists for name in tree.arrays if (lists := AsLists.like(found[name].interpretation))}
+        if not plain:
+            pytest.skip("objects alone")
+        start, stop = found.num_entries // 3, found.num_entries
+        for first, last in ((0, stop), (start, stop), (start, start + 1)):
+            read = found.arrays([*plain.items()], library="np", how=dict, entry_start=first, entry_stop=last)
+            for name, lists in read.items():
+                expected = Lists.of(tree.arrays[name][first:last])
+                np.testing.assert_array_equal(lists.values, expected.values, strict=True)
+                np.testing.assert_array_equal(lists.counts, expected.counts)

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import repeat
 from types import SimpleNamespace
 
 import awkward as ak
@@ -17,6 +18,7 @@ from jetmill.settings.constituents import Constituents, Origin
 from jetmill.settings.input import Input
 from jetmill.sources.trees import reader as root
 from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.lists import Lists
 from jetmill.sources.trees.ttree import TTree
 
 N_EVENTS = 20
@@ -54,13 +56,12 @@ class Grown:
     def keys(self):
         return [*self._tree.keys(), *self._more]
 
-    def iterate(self, branches, **options):
-        first, stored = 0, [b for b in branches if b not in self._more]
-        for arrays in self._tree.iterate(stored, **options):
-            for branch in set(branches) - set(stored):
-                arrays[branch] = self._more[branch][first : first + len(arrays)]
-            first += len(arrays)
-            yield arrays
+    def iterate(self, branches, *, step_size, **options):
+        stored, n = [b for b in branches if not isinstance(b, str) or b not in self._more], self._tree.num_entries
+        read = self._tree.iterate(stored, step_size=step_size, **options) if stored else repeat({})
+        for first, arrays in zip(range(0, n, step_size), read, strict=False):
+            more = set(branches).difference(stored) if len(stored) < len(branches) else ()
+            yield arrays | {branch: self._more[branch][first : first + step_size] for branch in more}
 
 
 @pytest.fixture
@@ -642,7 +643,9 @@ def test_nested_branches_differ_in_length(make, way):
     with opened(case.path, {"PFCands": case.origin}, **case.options) as source:
         chunk = next(iter(source.chunks(["pt"], {"PFCands": ["pt", "d0"]})))
         branch = f"{case.origin['branches']}_d0"
-        chunk._arrays[Column(branch)] = chunk._arrays[Column(branch)][..., :1]
+        read = chunk._arrays[Column(branch)]
+        *of_events, lengths = read.counts
+        chunk._arrays[Column(branch)] = Lists(read.values, (*of_events, lengths + 1))
         with pytest.raises(JetmillError) as error:
             chunk.constituents("PFCands", ["pt", "d0"], np.ones(len(chunk.entry), dtype=bool))
     first = f"{case.origin['branches']}_pt"

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import awkward as ak
 import numpy as np
 
 from jetmill.errors import JetmillError
 from jetmill.ragged import jet_of, starts_of
 from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.lists import Lists
 from jetmill.sources.trees.tree import Arrays
 
 
@@ -50,12 +50,9 @@ class Nested:
         """
         counts = None
         for column in self.columns:
-            array = arrays[column]
-            if array.ndim == 3:
-                if not np.array_equal(ak.to_numpy(ak.num(array, axis=1)), jets_per_entry):
-                    raise JetmillError(f"{path}: branch '{column}' does not have a list for each jet of each event")
-                array = ak.flatten(array, axis=1)
-            found = ak.to_numpy(ak.num(array, axis=1)).astype(np.int64)
+            *of_events, found = arrays[column].counts
+            if of_events and not np.array_equal(of_events[0], jets_per_entry):
+                raise JetmillError(f"{path}: branch '{column}' does not have a list for each jet of each event")
             if counts is not None and not np.array_equal(found, counts):
                 raise JetmillError(
                     f"{path}: branches '{column}' and '{self.columns[0]}' have different numbers of constituents"
@@ -88,14 +85,14 @@ class IndexLists:
         JetmillError
             If an index is out of range, or branches of the table of links have different lengths.
         """
-        links = ak.to_numpy(ak.num(arrays[self._jet_index])).astype(np.int64)
+        (links,) = arrays[self._jet_index].counts
         for column in [*self._own, *([self._index] if self._index else [])]:
-            if not np.array_equal(ak.to_numpy(ak.num(arrays[column])), links):
+            if not np.array_equal(arrays[column].counts[0], links):
                 raise JetmillError(f"{path}: branches '{column}' and '{self._jet_index}' have different lengths")
         jet = _global(arrays[self._jet_index], links, jets_per_entry, self._jet_index, "jets", path)
         used, target = jet >= 0, None
         if self._index:
-            used &= ak.to_numpy(ak.flatten(arrays[self._index])) != -1
+            used &= arrays[self._index].values != -1
         if self._index and self._linked:
             sizes = _sizes(arrays, self._linked, path)
             target = _global(arrays[self._index], links, sizes, self._index, f"'{self._linked[0]}'", path)
@@ -120,7 +117,8 @@ class ElementLinks:
 
     def __init__(self, links: Column, linked: Sequence[Column]):
         self._links, self._linked = links, list(linked)
-        self.columns = [links, *linked]
+        self._key, self._index = links.member("m_persKey"), links.member("m_persIndex")
+        self.columns = [self._key, self._index, *linked]
 
     def associate(self, arrays: Arrays, jets_per_entry: np.ndarray, path: str) -> Association:
         """Return the constituents of the jets of a chunk.
@@ -130,11 +128,10 @@ class ElementLinks:
         JetmillError
             If a link is out of range.
         """
-        links = arrays[self._links]
-        if not np.array_equal(ak.to_numpy(ak.num(links, axis=1)), jets_per_entry):
+        key, index = arrays[self._key].values, arrays[self._index].values
+        of_events, per_jet = arrays[self._key].counts
+        if not np.array_equal(of_events, jets_per_entry):
             raise JetmillError(f"{path}: branch '{self._links}' does not have a list for each jet of each event")
-        per_jet = ak.to_numpy(ak.num(ak.flatten(links, axis=1), axis=1)).astype(np.int64)
-        key, index = (ak.to_numpy(ak.flatten(links[k], axis=None)) for k in ("m_persKey", "m_persIndex"))
         jet = jet_of(per_jet)
         event = jet_of(jets_per_entry)[jet]
         sizes = _sizes(arrays, self._linked, path)
@@ -165,23 +162,22 @@ def read(
     kept = np.repeat(jets, found.counts)
     columns = {}
     for name, column in variables.items():
-        values = ak.to_numpy(ak.flatten(arrays[column], axis=None))
-        columns[name] = values[found.places[column][kept] if column in found.places else kept]
+        columns[name] = arrays[column].values[found.places[column][kept] if column in found.places else kept]
     return found.counts[jets], columns
 
 
 def _sizes(arrays: Arrays, columns: Sequence[Column], path: str) -> np.ndarray:
     """Return the length of a table in each event; all its branches must have it."""
-    sizes: np.ndarray = ak.to_numpy(ak.num(arrays[columns[0]])).astype(np.int64)
+    (sizes,) = arrays[columns[0]].counts
     for column in columns[1:]:
-        if not np.array_equal(ak.to_numpy(ak.num(arrays[column])), sizes):
+        if not np.array_equal(arrays[column].counts[0], sizes):
             raise JetmillError(f"{path}: branches '{column}' and '{columns[0]}' have different lengths")
     return sizes
 
 
-def _global(index: ak.Array, links: np.ndarray, sizes: np.ndarray, column: Column, of: str, path: str) -> np.ndarray:
+def _global(index: Lists, links: np.ndarray, sizes: np.ndarray, column: Column, of: str, path: str) -> np.ndarray:
     """Turn indices in each event into places in all values of the chunk; -1 stays."""
-    flat = ak.to_numpy(ak.flatten(index)).astype(np.int64)
+    flat = index.values.astype(np.int64)
     event = jet_of(links)
     if (wrong := (flat < -1) | (flat >= sizes[event])).any():
         first = int(np.flatnonzero(wrong)[0])

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-import awkward as ak
 import numpy as np
 import uproot
 
@@ -18,6 +17,7 @@ from jetmill.sources.trees.columns import Column
 from jetmill.sources.trees.constituents import read as read_constituents
 from jetmill.sources.trees.damage import classes_of_sound_files
 from jetmill.sources.trees.layout import Layout, Place
+from jetmill.sources.trees.lists import Lists
 from jetmill.sources.trees.rntuple import RNTuple
 from jetmill.sources.trees.tree import Arrays, Tree
 from jetmill.sources.trees.ttree import TTree
@@ -103,20 +103,19 @@ class TreeOfJets:
         first: int,
     ) -> TreeChunk:
         if not self._layout.on_event:
-            columns = {name: ak.to_numpy(arrays[p.column]) for name, p in places.items()}
+            columns = {name: arrays[p.column].values for name, p in places.items()}
             return TreeChunk(self, arrays, columns, np.ones(n, dtype=np.int64), first)
         path = self._tree.path
-        count = ak.to_numpy(ak.num(arrays[jagged[0]])).astype(np.int64)
-        if counter is not None and not np.array_equal(ak.to_numpy(arrays[counter]), count):
+        (count,) = arrays[jagged[0]].counts
+        if counter is not None and not np.array_equal(arrays[counter].values, count):
             raise UnreadableError(f"{path}: '{jagged[0]}' does not hold the jets that '{counter}' counts")
         per_jet = {}
         for column in jagged:
-            array = arrays[column]
-            if not np.array_equal(ak.to_numpy(ak.num(array)), count):
+            if not np.array_equal(arrays[column].counts[0], count):
                 raise JetmillError(
                     f"{path}: branches '{column}' and '{jagged[0]}' have different numbers of jets per event"
                 )
-            per_jet[column] = ak.to_numpy(ak.flatten(array))
+            per_jet[column] = arrays[column].values
         columns = {}
         for name, place in places.items():
             if place.index is not None:
@@ -124,12 +123,12 @@ class TreeOfJets:
             elif place.column in per_jet:
                 columns[name] = per_jet[place.column]
             else:
-                columns[name] = np.repeat(ak.to_numpy(arrays[place.column]), count)
+                columns[name] = np.repeat(arrays[place.column].values, count)
         return TreeChunk(self, arrays, columns, count, first)
 
-    def _matched_values(self, place: Place, array: ak.Array, index: np.ndarray, count: np.ndarray) -> np.ndarray:
+    def _matched_values(self, place: Place, elements: Lists, index: np.ndarray, count: np.ndarray) -> np.ndarray:
         """Return the element of its event that the index of each jet points to, NaN if to none: (n_jets,)."""
-        sizes, event = ak.to_numpy(ak.num(array)).astype(np.int64), jet_of(count)
+        (sizes,), event = elements.counts, jet_of(count)
         index = index.astype(np.int64)
         beyond = index >= sizes[event]
         if beyond.any() and not place.out_of_range:
@@ -138,9 +137,9 @@ class TreeOfJets:
                 f"{self._tree.path}: '{place.index}' holds {index[wrong]}, but there are {sizes[event[wrong]]} of"
                 f" '{place.column}' in that event; if it means none, set input.matched.<name>.out_of_range: missing"
             )
-        found, values = (index >= 0) & ~beyond, ak.to_numpy(ak.flatten(array))
+        found = (index >= 0) & ~beyond
         matched = np.full(len(index), np.nan, dtype=place.dtype)
-        matched[found] = values[(starts_of(sizes)[event] + index)[found]]
+        matched[found] = elements.values[(starts_of(sizes)[event] + index)[found]]
         return matched
 
     def _damage_named(self) -> AbstractContextManager[None]:

@@ -10,11 +10,12 @@ from jetmill.errors import JetmillError, first_line, nearest_quantity
 from jetmill.sources.chunk import MissingVariableError
 from jetmill.sources.trees.columns import Column, spellings_of
 from jetmill.sources.trees.held import Held, held_by
+from jetmill.sources.trees.lists import Lists
 
 # Not even zeros are compressed by this factor.
 MOST_COMPRESSED = 2**16
 
-Arrays = Mapping[Column, ak.Array]
+Arrays = Mapping[Column, Lists]
 
 
 class Tree(ABC):
@@ -90,10 +91,10 @@ class Tree(ABC):
                 raise self.wrong(column, str(error.args[0])) from None
         return self._held[column]
 
-    def take(self, column: Column, entries: ak.Array) -> ak.Array:
+    def take(self, column: Column, entries: ak.Array) -> Lists:
         """Return a column, given entries of its branch; raises JetmillError for lists without the element."""
         try:
-            return column.take(entries)
+            return Lists.of(column.take(entries))
         except LookupError as error:
             raise self.wrong(column, str(error.args[0])) from None
 

@@ -1,6 +1,9 @@
 """TTrees."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
 
 import awkward as ak
 import uproot
@@ -8,6 +11,7 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
 from jetmill.sources.trees.columns import Column
+from jetmill.sources.trees.lists import AsLists
 from jetmill.sources.trees.tree import MOST_COMPRESSED, Arrays, Tree
 
 
@@ -38,10 +42,26 @@ class TTree(Tree):
         """Return an iterator over all entries."""
         branches = list(dict.fromkeys(column.branch for column in columns))
         step = max(1, int(chunk_bytes * self.num_entries / max(1, self._bytes(branches, file_bytes))))
-        return (
-            (len(entries), {column: self.take(column, entries[column.branch]) for column in columns})
-            for entries in self._tree.iterate(branches, step_size=step, library="ak")
-        )
+        plain = {name: lists for name in branches if (lists := AsLists.like(self._tree[name].interpretation))}
+        # Parts of entries are taken by Awkward Array.
+        for column in columns:
+            if column.members or column.elements:
+                plain.pop(column.branch, None)
+        others = [name for name in branches if name not in plain]
+        return self._chunks(columns, plain, others, step)
+
+    def _chunks(
+        self, columns: Sequence[Column], plain: Mapping[str, AsLists], others: Sequence[str], step: int
+    ) -> Iterator[tuple[int, Arrays]]:
+        reads: list[Iterator[Any]] = []
+        if plain:
+            reads.append(self._tree.iterate([*plain.items()], step_size=step, library="np", how=dict))
+        if others:
+            reads.append(self._tree.iterate(others, step_size=step, library="ak", how=dict))
+        for start, found in enumerate(zip(*reads, strict=True)):
+            entries = reduce(or_, found)
+            arrays = {c: entries[c.branch] if c.branch in plain else self.take(c, entries[c.branch]) for c in columns}
+            yield min(step, self.num_entries - start * step), arrays
 
     def _bytes(self, branches: Sequence[str], file_bytes: int) -> int:
         """Return the bytes of some branches in memory, or raise if the numbers in the tree are impossible."""
