@@ -20,10 +20,11 @@ import numpy as np
 import yaml
 
 import jetmill
-from jetmill.formats.files.layout import INPUTS, LABELS, ONE_HOT, WEIGHT
+from jetmill.formats.files.layout import Names
 from jetmill.formats.files.tfrecord_files import RecordWriter
 
 ROOT = Path(__file__).resolve().parents[1]
+NAMES = Names()
 BATCH = 1000
 REPEATS = 3
 LOOP_JETS = 5000
@@ -39,11 +40,18 @@ def main() -> None:
     config = _run(directory, arguments.jets)
     train = directory / "results/train.h5"
     with h5py.File(train) as file:
-        n_jets = file[LABELS].shape[0]
-        names = [INPUTS, ONE_HOT, WEIGHT, "tracks/inputs", "tracks/valid", "tracks/labels/ftagTruthOriginLabel"]
+        n_jets = file[NAMES.labels].shape[0]
+        names = [
+            NAMES.inputs,
+            NAMES.one_hot,
+            NAMES.weight,
+            "tracks/inputs",
+            "tracks/valid",
+            "tracks/labels/ftagTruthOriginLabel",
+        ]
         block = {name: file[name][:20_000] for name in names}
     print(f"{n_jets} training jets, {block['tracks/inputs'].shape[1:]} tracks\n")
-    vectorised = _rate(lambda: _write(directory / "a.tfrecord", block), len(block[ONE_HOT]))
+    vectorised = _rate(lambda: _write(directory / "a.tfrecord", block), len(block[NAMES.one_hot]))
     loop = _rate(lambda: _write_loop(directory / "b.tfrecord", block), LOOP_JETS)
     print(f"TFRecords       {vectorised:10.0f} records/s; loop over jets {loop:8.0f}; ratio {vectorised / loop:.0f}")
     stream = jetmill.Stream(config, "train", batch_size=BATCH)
@@ -81,7 +89,7 @@ def _rate(work: Callable[[], object], n_jets: int) -> float:
 
 
 def _count(batches: Iterator[dict[str, np.ndarray]]) -> int:
-    return sum(len(batch[LABELS]) for batch in batches)
+    return sum(len(batch[NAMES.labels]) for batch in batches)
 
 
 def _read(path: Path, starts: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

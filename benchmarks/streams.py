@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 import jetmill
-from jetmill.formats.files.layout import LABELS
+from jetmill.formats.files.layout import Names
 from jetmill.loading.torch import BlockSampler, FileDataset
 from jetmill.workflow.in_process import run_in_process
 
@@ -74,7 +74,7 @@ def _rate(epoch: Callable[[], Iterable[Mapping[str, Any]]], repeats: int) -> flo
     best = 0.0
     for _ in range(repeats):
         start = time.perf_counter()
-        n_jets = sum(len(batch[LABELS]) for batch in epoch())
+        n_jets = sum(len(batch[Names().labels]) for batch in epoch())
         best = max(best, n_jets / (time.perf_counter() - start))
     return best
 

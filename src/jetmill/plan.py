@@ -149,7 +149,7 @@ class Plan:
         """Inputs of jets and of each collection of constituents, and targets."""
         jets, constituents = self.config.jets, self.config.constituents
         targets = {TARGETS: jets.targets} if jets.targets else {}
-        return {"jets": jets.variables} | {name: c.variables for name, c in constituents.items()} | targets
+        return {jets.name: jets.variables} | {name: c.variables for name, c in constituents.items()} | targets
 
     @property
     def scalers_need_balance(self) -> bool:
@@ -282,7 +282,8 @@ class Plan:
     def fit_settings(self) -> list[FitSettings]:
         """Settings of the fit_scalers job of each range."""
         rules = self.config.scaling_rules
-        return [FitSettings.from_rules(of, variables, rules[of]) for of, variables in self.ranges]
+        jets_name = self.config.jets.name
+        return [FitSettings.from_rules(of, variables, rules[of], jets_name) for of, variables in self.ranges]
 
     @cached_property
     def bin_settings(self) -> dict[str, BinSettings]:
@@ -301,5 +302,8 @@ class Plan:
     def merge_settings(self) -> MergeSettings:
         """Settings of the merge_scalers job."""
         return MergeSettings(
-            rules=self.config.scaling_rules, strict=self.config.strict, applied=self.config.applied_run
+            rules=self.config.scaling_rules,
+            strict=self.config.strict,
+            applied=self.config.applied_run,
+            jets_name=self.config.jets.name,
         )

@@ -292,7 +292,11 @@ def test_names_that_are_usual_in_dumps():
     ("key", "value", "expected"),
     [
         ("input.level", "jet", "input.level: is for format: root"),
-        ("constituents.jets", {"variables": ["x"]}, "constituents.jets: a collection cannot be called 'jets'"),
+        (
+            "constituents.jets",
+            {"variables": ["x"]},
+            "constituents.jets: a collection cannot be called 'jets', as jets.name is",
+        ),
         ("constituents.tracks.define", {"a": "b", "b": "d0"}, "constituents.tracks.define.a: uses 'b', which is not"),
         ("constituents.tracks.sort_by", "absd(d0)", "constituents.tracks.sort_by: expression 'absd(d0)'"),
         ("constituents.tracks.select", ["d0 <"], "constituents.tracks.select.0: expression 'd0 <'"),

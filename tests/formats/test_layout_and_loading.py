@@ -7,11 +7,11 @@ import pytest
 
 import jetmill
 from jetmill.errors import JetmillError
-from jetmill.formats.files import layout
 from jetmill.formats.files.joining import join
-from jetmill.formats.files.layout import write_rows
+from jetmill.formats.files.layout import Names, write_rows
 from jetmill.loading.jets import load
 
+OF_JETS = Names()
 NAMES, CLASSES, AXES = ("pt", "eta", "mass"), ("b", "light"), ("eta", "pt")
 SHIFT, SCALE, LOG = np.array([50.0, 0.0, -2.0]), np.array([20.0, 1.5, 3.0]), [False, True, False]
 SLOTS = 4
@@ -21,16 +21,16 @@ def arrays(n, seed=0):
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 2, n).astype(np.uint8)
     return {
-        layout.INPUTS: rng.normal(size=(n, 3)).astype(np.float32),
-        layout.IS_DEFAULT: rng.random((n, 3)) < 0.2,
-        layout.LABELS: label,
-        layout.ONE_HOT: np.eye(2, dtype=np.uint8)[label],
-        layout.WEIGHT: rng.random(n).astype(np.float32),
-        f"{layout.WEIGHT}_flat": rng.random(n).astype(np.float32),
-        layout.BINS: rng.integers(0, 9, (n, 2)).astype(np.uint8),
-        f"{layout.SPECTATORS}/btag": rng.random(n).astype(np.float32),
-        f"{layout.ADDITIONAL_LABELS}/mass": rng.random(n),
-        f"{layout.EVENT}/event": rng.integers(2**60, 2**61, n).astype(np.uint64),
+        OF_JETS.inputs: rng.normal(size=(n, 3)).astype(np.float32),
+        OF_JETS.is_default: rng.random((n, 3)) < 0.2,
+        OF_JETS.labels: label,
+        OF_JETS.one_hot: np.eye(2, dtype=np.uint8)[label],
+        OF_JETS.weight: rng.random(n).astype(np.float32),
+        f"{OF_JETS.weight}_flat": rng.random(n).astype(np.float32),
+        OF_JETS.bins: rng.integers(0, 9, (n, 2)).astype(np.uint8),
+        f"{OF_JETS.spectators}/btag": rng.random(n).astype(np.float32),
+        f"{OF_JETS.additional_labels}/mass": rng.random(n),
+        f"{OF_JETS.event}/event": rng.integers(2**60, 2**61, n).astype(np.uint64),
         "tracks/inputs": rng.normal(size=(n, SLOTS, 2)).astype(np.float32),
         "tracks/valid": np.arange(SLOTS) < rng.integers(0, SLOTS + 1, (n, 1)),
         "tracks/labels/origin": rng.integers(-1, 7, (n, SLOTS)).astype(np.int8),
@@ -39,7 +39,7 @@ def arrays(n, seed=0):
 
 ATTRIBUTES = {
     "jets": {"flavour_label": list(CLASSES)},
-    layout.INPUTS: {
+    OF_JETS.inputs: {
         "jet_variables": list(NAMES),
         "shift": SHIFT,
         "scale": SCALE,
@@ -47,8 +47,8 @@ ATTRIBUTES = {
         "log": LOG,
         "clip": [np.inf] * 3,
     },
-    layout.LABELS: {"label_classes": list(CLASSES)},
-    layout.BINS: {"bin_variables": list(AXES)},
+    OF_JETS.labels: {"label_classes": list(CLASSES)},
+    OF_JETS.bins: {"bin_variables": list(AXES)},
     "tracks/inputs": {
         "variables": ["d0", "pt"],
         "shift": [1.0, 0.5],
@@ -60,7 +60,7 @@ ATTRIBUTES = {
 
 
 def write(path, content, *, order=None, types=None, compression="none"):
-    n = len(content[layout.LABELS])
+    n = len(content[OF_JETS.labels])
     write_rows(path, content, np.arange(n) if order is None else order, ATTRIBUTES, types or {}, compression)
     return path
 
@@ -99,8 +99,8 @@ def test_rows_in_another_order(tmp_path, n):
 
 def test_precision(tmp_path):
     content = arrays(100)
-    expected = content | {layout.INPUTS: content[layout.INPUTS].astype(np.float16)}
-    check(write(tmp_path / "a.h5", content, types={layout.INPUTS: "float16"}), expected)
+    expected = content | {OF_JETS.inputs: content[OF_JETS.inputs].astype(np.float16)}
+    check(write(tmp_path / "a.h5", content, types={OF_JETS.inputs: "float16"}), expected)
 
 
 def test_chunks_hold_whole_rows_of_about_a_mebibyte(tmp_path):
@@ -140,7 +140,7 @@ def test_a_merged_file_may_be_compressed(run, compression):
     join(part_files(directory), directory / "train.h5", merge=True, compression=compression)
     check(directory / "train.h5", joined)
     with h5py.File(directory / "train.h5") as file:
-        assert file[layout.INPUTS].compression == (None if compression == "none" else compression)
+        assert file[OF_JETS.inputs].compression == (None if compression == "none" else compression)
 
 
 @pytest.mark.parametrize("merge", [False, True])
@@ -150,7 +150,7 @@ def test_a_joined_file_is_its_parts(run, merge):
     assert len(load(directory / "train.h5")) == 100
     check(directory / "train.h5", joined)
     with h5py.File(directory / "train.h5") as file:
-        assert file[layout.INPUTS].is_virtual != merge
+        assert file[OF_JETS.inputs].is_virtual != merge
 
 
 @pytest.mark.parametrize("merge", [False, True])
@@ -175,9 +175,9 @@ def test_a_joined_file_moves_with_its_parts(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "decoy")
     shutil.move(directory, tmp_path / "moved")
     check(tmp_path / "moved/train.h5", joined)
-    np.testing.assert_array_equal(load(tmp_path / "moved/train.h5").inputs, joined[layout.INPUTS])
+    np.testing.assert_array_equal(load(tmp_path / "moved/train.h5").inputs, joined[OF_JETS.inputs])
     monkeypatch.chdir(tmp_path / "moved")
-    np.testing.assert_array_equal(load("train.h5").labels, joined[layout.LABELS])
+    np.testing.assert_array_equal(load("train.h5").labels, joined[OF_JETS.labels])
 
 
 def test_a_failed_write_leaves_nothing(run):
@@ -196,12 +196,12 @@ def test_load(run, rows):
     jets = jetmill.load(directory / "train.h5", rows)
     expected = {name: values[rows] for name, values in joined.items()}
     assert isinstance(jets, jetmill.Jets)
-    assert len(jets) == len(expected[layout.LABELS])
-    np.testing.assert_array_equal(jets.inputs, expected[layout.INPUTS])
-    np.testing.assert_array_equal(jets.is_default, expected[layout.IS_DEFAULT])
-    np.testing.assert_array_equal(jets.labels, expected[layout.LABELS])
-    np.testing.assert_array_equal(jets.bins, expected[layout.BINS])
-    np.testing.assert_array_equal(jets.weight, expected[layout.WEIGHT])
+    assert len(jets) == len(expected[OF_JETS.labels])
+    np.testing.assert_array_equal(jets.inputs, expected[OF_JETS.inputs])
+    np.testing.assert_array_equal(jets.is_default, expected[OF_JETS.is_default])
+    np.testing.assert_array_equal(jets.labels, expected[OF_JETS.labels])
+    np.testing.assert_array_equal(jets.bins, expected[OF_JETS.bins])
+    np.testing.assert_array_equal(jets.weight, expected[OF_JETS.weight])
     assert jets.weights.keys() == {"weight", "weight_flat"}
     np.testing.assert_array_equal(jets.weights["weight_flat"], expected["jets/weight_flat"])
     np.testing.assert_array_equal(jets.spectators["btag"], expected["jets/spectators/btag"])
@@ -219,9 +219,9 @@ def test_load(run, rows):
 def test_back_to_units(run):
     directory, joined = run
     jets = load(part_files(directory)[0])
-    values = joined[layout.INPUTS][:70].astype(np.float64) * SCALE + SHIFT
+    values = joined[OF_JETS.inputs][:70].astype(np.float64) * SCALE + SHIFT
     values[:, 1] = np.exp(values[:, 1])
-    expected = np.where(joined[layout.IS_DEFAULT][:70], np.nan, values)
+    expected = np.where(joined[OF_JETS.is_default][:70], np.nan, values)
     np.testing.assert_array_equal(jets.unscaled(), expected)
     assert jets.unscaled().dtype == np.float64
     for i, name in enumerate(NAMES):

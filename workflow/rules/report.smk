@@ -3,6 +3,7 @@ from jetmill.report import TEMPLATE
 
 # Figures of the bins, which need one axis and two.
 OF_BINS = ["spectra", "maps"][: len(CONFIG.balance.bins)]
+FIGURES_OF_JETS = f"<results>/report/{CONFIG.jets.name}"
 PLOTS = expand(
     "<results>/report/{plot}.{form}",
     form=("png", "pdf"),
@@ -92,7 +93,7 @@ rule plot_jets:
         scalers=paths.SCALERS,
     output:
         report(
-            directory("<results>/report/jets"),
+            directory(FIGURES_OF_JETS),
             patterns=["{figure}.png"],
             caption="../report/jets.rst",
             category=f"{'{fold}, ' * FOLDS}Training jets",
@@ -145,7 +146,7 @@ rule write_report:
     input:
         manifest=paths.MANIFEST,
         scalers=paths.SCALERS,
-        figures=[*PLOTS, "<results>/report/jets"],
+        figures=[*PLOTS, FIGURES_OF_JETS],
     output:
         paths.REPORT,
     log:

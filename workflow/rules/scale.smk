@@ -62,6 +62,7 @@ rule export:
         runtime=all_time,
     params:
         labels=PLAN.weighted_labels,
+        jets_name=CONFIG.jets.name,
         code=code_digest("stages.export"),
     message:
         "Write scalers and class weights for umami and salt"

@@ -15,4 +15,5 @@ with job(snakemake):
         made.norm_dict,
         made.class_dict,
         labels=params.labels,
+        jets_name=params.jets_name,
     )

@@ -16,8 +16,8 @@ def constituents(config: Config) -> Problems:
     cleaning = config.cleaning
     for name, collection in config.constituents.items():
         key = f"constituents.{name}"
-        if name in ("jets", TARGETS):
-            yield key, f"a collection cannot be called '{name}'"
+        if name in (config.jets.name, TARGETS):
+            yield key, f"a collection cannot be called '{name}'" + ", as jets.name is" * (name == config.jets.name)
         yield from definitions(f"{key}.define", collection.define)
         yield from steps(f"{key}.transforms", collection.transforms, TRANSFORMS)
         yield from _order(key, collection)

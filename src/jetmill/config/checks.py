@@ -9,9 +9,12 @@ from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
 from jetmill.config.check_systematics import systematics
 from jetmill.config.problems import Problems, among
+from jetmill.formats.files.layout import Names
 from jetmill.formats.registry import FORMATS
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config
+from jetmill.settings.scaling import TARGETS
+from jetmill.sources.registry import INPUT_FORMATS
 
 
 def mismatches(config: Config) -> Problems:
@@ -51,7 +54,7 @@ def _names(config: Config) -> Problems:
         if re.search(r"(.+?)\1{19}", name):
             yield f"samples.{name}", "repeats a piece of its name 20 times or more; give it another name"
     for name, collection in config.constituents.items():
-        if clash := [v for v in collection.variables if v in {f"jet_{c}" for c in concat}]:
+        if clash := [v for v in collection.variables if v in {Names(jets.name).variable(c) for c in concat}]:
             yield (
                 f"constituents.{name}.variables",
                 f"'{clash[0]}' is what write.concat_jet_tracks calls a variable of jets",
@@ -70,6 +73,11 @@ def _names(config: Config) -> Problems:
         for name in names:
             if name in made:
                 yield key, f"'{name}' is a column that jetmill makes; define the variable under another name"
+    if jets.name == TARGETS:
+        yield "jets.name", f"'{TARGETS}' are those of a regression"
+    one, has_position = Names(jets.name).jet, INPUT_FORMATS[config.input.format].has_events(config.input)
+    if has_position and one in config.input.event_id:
+        yield "jets.name", f"'{one}' is the position in the event, and one of input.event_id; take another name"
     for of, collection in config.constituents.items():
         if "valid" in [*collection.variables, *collection.label_sources]:
             yield f"constituents.{of}", "'valid' is a column that jetmill makes"

@@ -21,14 +21,14 @@ class Hdf5Check:
 
     Attributes
     ----------
-    labels, field
-        Dataset of the class of each jet, and its field if it is one of records.
+    dataset, field
+        Where the class of each jet is: the dataset, in the group of the jets, or a field of their records.
     finite
         From a file and the configuration to the datasets that must be finite, each with its fields that must be finite,
         or None if it has no fields.
     """
 
-    labels: str
+    dataset: str | None
     field: str | None
     finite: "Callable[[h5py.File, Mapping[str, Any]], dict[str, list[str] | None]]"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.formats.files.layout import FIELDS, INPUTS, LABELS, datasets, write_rows
+from jetmill.formats.files.layout import Names, datasets, names_of, write_rows
 from jetmill.formats.format import Format, Hdf5Check
 
 if TYPE_CHECKING:
@@ -24,14 +24,17 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
     from jetmill.formats.content.scaled import attributes, dataset_types, scaled_rows
 
     known = part.tables, part.scalers, part.content
-    rows = scaled_rows(part.jets, *known) | {f"{FIELDS}/{name}": values for name, values in part.fields.items()}
+    fields = Names(part.content.jets_name).fields
+    rows = scaled_rows(part.jets, *known) | {f"{fields}/{name}": values for name, values in part.fields.items()}
     write_rows(output, rows, part.order, attributes(*known), dataset_types(part.content), compression)
 
 
 def finite(file: "h5py.File", config: Mapping[str, Any]) -> dict[str, list[str] | None]:  # noqa: ARG001
     """Return the datasets that must be finite: inputs and weights."""
     inputs = [name for name in datasets(file) if name.endswith(("/inputs", "/conditional"))]
-    return dict.fromkeys([INPUTS, *inputs, *(f"jets/{name}" for name in file["jets"] if name.startswith("weight"))])
+    names = names_of(file)
+    weights = [names.at(name) for name in file[names.jets] if name.startswith("weight")]
+    return dict.fromkeys([names.inputs, *inputs, *weights])
 
 
 FORMAT = Format(
@@ -43,5 +46,5 @@ FORMAT = Format(
     suffix="h5",
     options=("compression",),
     joined="",
-    check=Hdf5Check(labels=LABELS, field=None, finite=finite),
+    check=Hdf5Check(dataset="labels", field=None, finite=finite),
 )

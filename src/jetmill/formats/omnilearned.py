@@ -32,21 +32,22 @@ def write(joined: str | Path, output: str | Path, *, compression: str) -> None:
     import h5py
 
     with layout.reopen_finished(joined) as source, atomic_write(output, directory=True) as partial:
-        layout.check_parts(joined, source["jets"])
+        jets = source[layout.names_of(source).jets]
+        layout.check_parts(joined, jets)
         with h5py.File(partial / f"{Path(output).name}.h5", "w") as file:
             for name, (records, values_of, dtype) in contents(source).items():
                 shape = (len(records), *values_of(records[:0]).shape[1:])
                 target = layout.create(file, name, shape, np.dtype(dtype), compression)
                 for rows in layout.blocks(records.shape, records.dtype):
                     target[rows] = values_of(records[rows])
-        _write_index(partial / "file_index.npy", len(source["jets"]))
+        _write_index(partial / "file_index.npy", len(jets))
 
 
 def contents(source: "h5py.File") -> "dict[str, tuple[h5py.Dataset, Callable[[np.ndarray], np.ndarray], str]]":
     """Return dataset to records, a function from these to its values, and the type of these."""
     config = json.loads(source.attrs["config"])
     ((name, collection),) = ((n, c) for n, c in config["constituents"].items() if c["objects"] is None)
-    jets, clouds = source["jets"], source[name]
+    jets, clouds = source[layout.names_of(source).jets], source[name]
 
     def cloud(records: np.ndarray) -> np.ndarray:
         values = _table(records, collection["variables"], collection["scaling"]["log"])

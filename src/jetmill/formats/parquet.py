@@ -30,7 +30,7 @@ def write(part: "Part", output: str | Path) -> None:
     from jetmill.formats.content.unscaled import FLAVOUR, constituent_fields, jet_fields
 
     pa, pq = PACKAGE.load(), PACKAGE.load("pyarrow.parquet")
-    jets = jet_fields(part.jets, part.tables, part.scalers["jets"], part.content)
+    jets = jet_fields(part.jets, part.tables, part.scalers[part.content.jets_name], part.content)
     flavour = jets[FLAVOUR]
     jets = {name: signed(name, values) for name, values in (part.fields | jets).items()}
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}

@@ -27,8 +27,9 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
     """
     output = Path(output)
     with atomic_write(output, directory=True) as partial, layout.reopen_finished(joined) as file:
-        layout.check_parts(joined, file[layout.LABELS])
-        n_jets = file[layout.LABELS].shape[0]
+        names = layout.names_of(file)
+        layout.check_parts(joined, file[names.labels])
+        n_jets = file[names.labels].shape[0]
         sources = dict(_features(file))
         for number, start in enumerate(range(0, n_jets, records_per_file), start=1):
             with RecordWriter(partial / f"{output.name}_{number:04d}.tfrecord") as writer:
@@ -42,14 +43,15 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
 
 def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
     """Yield the name of each feature and the dataset it comes from."""
-    yield "X_jets", file[layout.INPUTS]
-    yield "Y_jets", file[layout.ONE_HOT]
-    yield "Weights", file[layout.WEIGHT]
-    for name in file.get(layout.FIELDS, ()):
-        field = file[f"{layout.FIELDS}/{name}"]
+    names = layout.names_of(file)
+    yield f"X_{names.jets}", file[names.inputs]
+    yield f"Y_{names.jets}", file[names.one_hot]
+    yield "Weights", file[names.weight]
+    for name in file.get(names.fields, ()):
+        field = file[f"{names.fields}/{name}"]
         yield f"fields/{name}", field.astype("f4") if field.dtype == "f8" else field
-    if layout.CONDITIONAL in file:
-        yield "X_Add_Vars", file[layout.CONDITIONAL]
+    if names.conditional in file:
+        yield "X_Add_Vars", file[names.conditional]
     for collection in layout.collections(file):
         yield f"{collection}/inputs", file[layout.constituent_inputs(collection)]
         yield f"{collection}/valid", file[layout.valid(collection)]
@@ -58,33 +60,35 @@ def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
 
 
 def _metadata(file: "h5py.File") -> dict[str, Any]:
-    inputs = file[layout.INPUTS]
-    conditional = file[layout.CONDITIONAL].attrs["jet_variables"] if layout.CONDITIONAL in file else []
-    names = layout.collections(file)
-    of_constituents = {name: file[layout.constituent_inputs(name)] for name in names}
-    labels = {name: layout.constituent_labels(file, name) for name in names}
+    names = layout.names_of(file)
+    inputs = file[names.inputs]
+    conditional = file[names.conditional].attrs[names.variables] if names.conditional in file else []
+    collections = layout.collections(file)
+    of_constituents = {name: file[layout.constituent_inputs(name)] for name in collections}
+    labels = {name: layout.constituent_labels(file, name) for name in collections}
 
     def is_float(collection: str, label: str) -> bool:
         return bool(file[layout.constituent_label(collection, label)].dtype.kind == "f")
 
     objects = [name for name, d in of_constituents.items() if layout.OBJECTS in d.attrs]
-    label_classes = {name: {label: _values(file, name, label) for label in labels[name]} for name in names}
+    label_classes = {name: {label: _values(file, name, label) for label in labels[name]} for name in collections}
     return {
-        "n_jets": inputs.shape[0],
-        "n_jet_features": inputs.shape[1],
-        "n_dim": file[layout.ONE_HOT].shape[1],
+        f"n_{names.jets}": inputs.shape[0],
+        f"n_{names.jet}_features": inputs.shape[1],
+        "n_dim": file[names.one_hot].shape[1],
         "n_trks": {name: d.shape[1] for name, d in of_constituents.items()},
         "n_trk_features": {name: d.shape[2] for name, d in of_constituents.items()},
-        "n_trks_labels": {name: len(labels[name]) for name in names},
-        "n_trks_classes": {name: max(map(len, label_classes[name].values()), default=0) for name in names},
+        "n_trks_labels": {name: len(labels[name]) for name in collections},
+        "n_trks_classes": {name: max(map(len, label_classes[name].values()), default=0) for name in collections},
         "n_add_vars": len(conditional) or None,
-        "jet_variables": list(inputs.attrs["jet_variables"]),
-        "label_classes": list(file[layout.LABELS].attrs["label_classes"]),
+        names.variables: list(inputs.attrs[names.variables]),
+        "label_classes": list(file[names.labels].attrs["label_classes"]),
         "add_variables": list(conditional),
         "variables": {name: list(d.attrs["variables"]) for name, d in of_constituents.items()},
         "labels": label_classes,
-        "float_labels": {name: [x for x in labels[name] if is_float(name, x)] for name in names},
+        "float_labels": {name: [x for x in labels[name] if is_float(name, x)] for name in collections},
         **({layout.OBJECTS: objects} if objects else {}),
+        **names.attributes,
     }
 
 

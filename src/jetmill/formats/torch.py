@@ -22,37 +22,38 @@ def write(part: str | Path, output: str | Path) -> None:
     """Write a finished part as ``.pt`` (docs/output.md)."""
     torch = PACKAGE.load()
     with layout.reopen_finished(part) as file:
+        names = layout.names_of(file)
         arrays = {
-            "inputs": file[layout.INPUTS][()],
-            "is_default": file[layout.IS_DEFAULT][()],
-            "labels": file[layout.LABELS][()].astype(np.int64),
-            "sample": file[layout.SAMPLE][()].astype(np.int64),
+            "inputs": file[names.inputs][()],
+            "is_default": file[names.is_default][()],
+            "labels": file[names.labels][()].astype(np.int64),
+            "sample": file[names.sample][()].astype(np.int64),
         }
-        for name, values in file.get(layout.EVENT, {}).items():
+        for name, values in file.get(names.event, {}).items():
             # PyTorch computes little with uint64; large numbers keep their bits.
             arrays[f"event_{name}"] = values[()].astype(np.int64)
         n_jets = len(arrays["labels"])
-        if layout.BINS in file:
-            arrays["bins"] = file[layout.BINS][()]
-        spectators = {name: values[()] for name, values in file.get(layout.SPECTATORS, {}).items()}
+        if names.bins in file:
+            arrays["bins"] = file[names.bins][()]
+        spectators = {name: values[()] for name, values in file.get(names.spectators, {}).items()}
         arrays["spectators"] = np.stack([*spectators.values()], axis=1) if spectators else np.empty((n_jets, 0))
         arrays["spectators"] = arrays["spectators"].astype(np.float32)
-        arrays |= {name: values[()] for name, values in file["jets"].items() if name.startswith("weight")}
-        for name, values in file.get(layout.ADDITIONAL_LABELS, {}).items():
+        arrays |= {name: values[()] for name, values in file[names.jets].items() if name.startswith("weight")}
+        for name, values in file.get(names.additional_labels, {}).items():
             arrays[f"additional_labels_{name}"] = values[()]
-        for name, values in file.get(layout.FIELDS, {}).items():
+        for name, values in file.get(names.fields, {}).items():
             arrays[f"fields_{name}"] = values[()]
-        if layout.CONDITIONAL in file:
-            arrays["conditional"] = file[layout.CONDITIONAL][()]
-        if layout.TARGETS in file:
-            arrays["targets"] = file[layout.TARGETS][()]
-        applied = file[layout.INPUTS].attrs
+        if names.conditional in file:
+            arrays["conditional"] = file[names.conditional][()]
+        if names.targets in file:
+            arrays["targets"] = file[names.targets][()]
+        applied = file[names.inputs].attrs
         arrays |= {key: np.asarray(applied[key]) for key in SCALING}
-        names = {
-            "variables": applied["jet_variables"],
-            "integers": [v for v, is_one in zip(applied["jet_variables"], applied["integer"], strict=True) if is_one],
-            "samples": file[layout.SAMPLE].attrs["samples"],
-            "classes": file[layout.LABELS].attrs["label_classes"],
+        lists = {
+            "variables": applied[names.variables],
+            "integers": [v for v, is_one in zip(applied[names.variables], applied["integer"], strict=True) if is_one],
+            "samples": file[names.sample].attrs["samples"],
+            "classes": file[names.labels].attrs["label_classes"],
             "spectator_names": spectators,
         }
         for collection in layout.collections(file):
@@ -63,11 +64,11 @@ def write(part: str | Path, output: str | Path) -> None:
             for label in layout.constituent_labels(file, collection):
                 values = file[layout.constituent_label(collection, label)][()]
                 arrays[f"{collection}_labels_{label}"] = values if values.dtype.kind == "f" else values.astype(np.int64)
-            names[f"{collection}_variables"] = inputs.attrs["variables"]
+            lists[f"{collection}_variables"] = inputs.attrs["variables"]
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
     # Given a path, torch would store its name in the file.
     with atomic_write(output) as partial, partial.open("wb") as target:
-        torch.save(tensors | {key: list(values) for key, values in names.items()}, target)
+        torch.save(tensors | {key: list(values) for key, values in lists.items()}, target)
     logger.info("%12d jets written", n_jets)
 
 

@@ -16,7 +16,7 @@ def write(joined: str | Path, output: str | Path, *, compression: str) -> None:
 
     name = called(Path(output).name)
     with layout.reopen_finished(joined) as file:
-        layout.check_parts(joined, file["jets"])
+        layout.check_parts(joined, file[layout.names_of(file).jets])
     with atomic_write(output, directory=True) as partial:
         join([joined], partial / name, merge=True, compression=compression)
         with h5py.File(partial / name, "r+") as file:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from jetmill.formats.content.rows import Rows, take
-from jetmill.formats.files import layout
 
 Arrays = dict[str, np.ndarray]
 
@@ -24,10 +23,10 @@ def in_batches(
     for rows, order in slices:
         start = 0
         if rest:
-            start = size - len(rest[layout.LABELS])
+            start = size - len(next(iter(rest.values())))
             more = taken(rows, order[:start])
             rest = {name: np.concatenate([rest[name], more[name]]) for name in rest}
-            if len(rest[layout.LABELS]) < size:
+            if len(next(iter(rest.values()))) < size:
                 del rows, order
                 continue
             yield rest

@@ -150,17 +150,18 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
         If the file is not one that jetmill wrote, or a part it points to is gone.
     """
     with _readable(path) as file:
-        if layout.INPUTS not in file:
-            raise JetmillError(f"{path}: holds no '{layout.INPUTS}'; it is not a file of finished jets")
-        layout.check_parts(path, file[layout.INPUTS])
+        names = layout.names_of(file)
+        if names.inputs not in file:
+            raise JetmillError(f"{path}: holds no '{names.inputs}'; it is not a file of finished jets")
+        layout.check_parts(path, file[names.inputs])
 
         def columns(group: str) -> dict[str, np.ndarray]:
             return {name: d[rows] for name, d in file[group].items()} if group in file else {}
 
-        def names(dataset: str, attribute: str) -> tuple[str, ...]:
+        def listed(dataset: str, attribute: str) -> tuple[str, ...]:
             return tuple(file[dataset].attrs[attribute])
 
-        inputs, has_bins = file[layout.INPUTS][rows], layout.BINS in file
+        inputs, has_bins = file[names.inputs][rows], names.bins in file
 
         def scaling(dataset: str) -> Scaling:
             attributes = file[dataset].attrs
@@ -168,29 +169,29 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
 
         return Jets(
             inputs=inputs,
-            is_default=file[layout.IS_DEFAULT][rows],
-            labels=file[layout.LABELS][rows],
-            weights={name: d[rows] for name, d in file["jets"].items() if name.startswith("weight")},
-            bins=file[layout.BINS][rows] if has_bins else np.empty((len(inputs), 0), dtype=np.int8),
-            spectators=columns(layout.SPECTATORS),
-            additional_labels=columns(layout.ADDITIONAL_LABELS),
-            targets=file[layout.TARGETS][rows] if layout.TARGETS in file else None,
-            conditional=file[layout.CONDITIONAL][rows] if layout.CONDITIONAL in file else None,
-            event=columns(layout.EVENT),
+            is_default=file[names.is_default][rows],
+            labels=file[names.labels][rows],
+            weights={name: d[rows] for name, d in file[names.jets].items() if name.startswith("weight")},
+            bins=file[names.bins][rows] if has_bins else np.empty((len(inputs), 0), dtype=np.int8),
+            spectators=columns(names.spectators),
+            additional_labels=columns(names.additional_labels),
+            targets=file[names.targets][rows] if names.targets in file else None,
+            conditional=file[names.conditional][rows] if names.conditional in file else None,
+            event=columns(names.event),
             constituents={
                 name: Constituents(
                     inputs=file[layout.constituent_inputs(name)][rows],
                     valid=file[layout.valid(name)][rows],
                     labels=columns(f"{name}/labels"),
-                    variables=names(layout.constituent_inputs(name), "variables"),
+                    variables=listed(layout.constituent_inputs(name), "variables"),
                     scaling=scaling(layout.constituent_inputs(name)),
                 )
                 for name in layout.collections(file)
             },
-            variables=names(layout.INPUTS, "jet_variables"),
-            classes=names(layout.LABELS, "label_classes"),
-            bin_variables=names(layout.BINS, "bin_variables") if has_bins else (),
-            scaling=scaling(layout.INPUTS),
+            variables=listed(names.inputs, names.variables),
+            classes=listed(names.labels, "label_classes"),
+            bin_variables=listed(names.bins, "bin_variables") if has_bins else (),
+            scaling=scaling(names.inputs),
         )
 
 

@@ -15,6 +15,7 @@ from jetmill.errors import JetmillError, nearest
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.rows import Rows
 from jetmill.formats.content.scaled import scaled_rows
+from jetmill.formats.files.layout import Names
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.loading.sharing import batch_edges, share
@@ -68,6 +69,7 @@ class Stream:
             self.n_jets = int(written_jets(file, output)[0].sum())
         self.batch_size, self._output, self._seed = batch_size, output, seed
         self._jets_in_memory = jets_in_memory
+        self.names = Names(self._run.config.jets.name)
 
     @property
     def objects(self) -> list[str]:

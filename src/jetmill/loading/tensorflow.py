@@ -1,8 +1,8 @@
 """Jets for TensorFlow and Keras: streams and TFRecords as ``tf.data`` datasets.
 
 With `as_supervised` their elements are what ``model.fit`` takes: x, y (n, n_classes) one-hot, and the weight (n,). x is
-the inputs of the jets, or with constituents a dictionary of ``jets``, and for each collection ``tracks`` and
-``tracks_valid``. Truth objects are not among them.
+the inputs of the jets, or with constituents a dictionary of ``jets`` (or what they are called), and for each collection
+``tracks`` and ``tracks_valid``. Truth objects are not among them.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import INPUTS, OBJECTS, ONE_HOT, WEIGHT
+from jetmill.formats.files.layout import GLOBAL_OBJECT, JETS, OBJECTS, Names
 from jetmill.loading.streams import Stream
 
 # Files that records are drawn from together.
@@ -30,7 +30,9 @@ def stream_dataset(stream: Stream, epoch: int = 0, *, as_supervised: bool = Fals
     epochs = count(epoch)
     batches = tf.data.Dataset.from_generator(lambda: stream.epoch(next(epochs)), output_signature=signature)
     if as_supervised:
-        batches = batches.map(lambda batch: _supervised(batch, INPUTS, ONE_HOT, WEIGHT, stream.objects))
+        names = stream.names
+        of_jets = names.jets, names.inputs, names.one_hot, names.weight
+        batches = batches.map(lambda batch: _supervised(batch, *of_jets, stream.objects))
     return batches.apply(tf.data.experimental.assert_cardinality(len(stream)))
 
 
@@ -58,6 +60,7 @@ def record_dataset(
     if not files or not (directory / "metadata.json").exists():
         raise JetmillError(f"{directory}: holds no TFRecords with a metadata.json")
     metadata = json.loads((directory / "metadata.json").read_text())
+    jets_name = metadata.get(GLOBAL_OBJECT, JETS)
     features = record_features(metadata)
     if shuffle:
         paths = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), seed=seed)
@@ -69,23 +72,22 @@ def record_dataset(
         lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=tf.data.AUTOTUNE
     )
     if as_supervised:
-        batches = batches.map(
-            lambda batch: _supervised(batch, "X_jets", "Y_jets", "Weights", metadata.get(OBJECTS, []))
-        )
-    return batches.apply(tf.data.experimental.assert_cardinality(-(-metadata["n_jets"] // batch_size)))
+        of_jets = jets_name, f"X_{jets_name}", f"Y_{jets_name}", "Weights"
+        batches = batches.map(lambda batch: _supervised(batch, *of_jets, metadata.get(OBJECTS, [])))
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-metadata[f"n_{jets_name}"] // batch_size)))
 
 
 def _supervised(
-    batch: dict[str, tf.Tensor], inputs: str, one_hot: str, weight: str, objects: Collection[str]
+    batch: dict[str, tf.Tensor], jets_name: str, inputs: str, one_hot: str, weight: str, objects: Collection[str]
 ) -> tuple[Any, tf.Tensor, tf.Tensor]:
     """Return x, y and the weight of a batch; `inputs`, `one_hot` and `weight` are the names of those of the jets."""
-    x = {"jets": batch[inputs]}
+    x = {jets_name: batch[inputs]}
     for name in batch:
         collection, _, what = name.rpartition("/")
         if what == "valid" and collection not in objects:
             x |= {collection: batch[f"{collection}/inputs"], f"{collection}_valid": tf.cast(batch[name], tf.bool)}
     y = tf.cast(batch[one_hot], tf.float32)
-    return x if len(x) > 1 else x["jets"], y, tf.reshape(batch[weight], [-1])
+    return x if len(x) > 1 else x[jets_name], y, tf.reshape(batch[weight], [-1])
 
 
 def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature]:
@@ -97,9 +99,10 @@ def record_features(metadata: dict[str, Any]) -> dict[str, tf.io.FixedLenFeature
     def integers(*shape: int) -> tf.io.FixedLenFeature:
         return tf.io.FixedLenFeature(shape, tf.int64)
 
+    names = Names(metadata.get(GLOBAL_OBJECT, JETS))
     features = {
-        "X_jets": floats(metadata["n_jet_features"]),
-        "Y_jets": integers(metadata["n_dim"]),
+        f"X_{names.jets}": floats(metadata[f"n_{names.jet}_features"]),
+        f"Y_{names.jets}": integers(metadata["n_dim"]),
         "Weights": floats(1),
     }
     if metadata["n_add_vars"]:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset, get_worker_info
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import LABELS, check_parts, open_finished
+from jetmill.formats.files.layout import check_parts, names_of, open_finished
 from jetmill.loading.jets import _readable as readable
 from jetmill.loading.sharing import batch_edges, share
 from jetmill.loading.streams import Stream
@@ -113,12 +113,13 @@ class FileDataset(Dataset[Tensors]):
     def __init__(self, path: str | Path, datasets: Sequence[str] | None = None):
         self._path = path
         with readable(path) as file:
-            if LABELS not in file:
-                raise JetmillError(f"{path}: holds no '{LABELS}'; it is not a file of finished jets")
-            check_parts(path, file[LABELS])
+            labels = names_of(file).labels
+            if labels not in file:
+                raise JetmillError(f"{path}: holds no '{labels}'; it is not a file of finished jets")
+            check_parts(path, file[labels])
             known: list[str] = []
             file.visititems(lambda name, item: known.append(name) if isinstance(item, h5py.Dataset) else None)
-            self._n_jets: int = file[LABELS].shape[0]
+            self._n_jets: int = file[labels].shape[0]
         self._names = list(datasets or known)
         if unknown := [name for name in self._names if name not in known]:
             raise JetmillError(f"{path}: has no dataset '{unknown[0]}'; it has {', '.join(known)}")

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from jetmill.files import atomic_write, read_json
+from jetmill.formats.files.layout import names_in
 from jetmill.formats.registry import loading
 from jetmill.report import PAGE, TEMPLATE
 from jetmill.verify import read_manifest
@@ -65,8 +66,10 @@ def write_page(results: str | Path) -> Path:
     results = Path(results)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["size"] = readable_size
-    template = environment.from_string(TEMPLATE.read_text())
-    text, output = template.render(content(results)), results / PAGE
+    shown = content(results)
+    names = names_in(shown["manifest"]["config"])
+    template = environment.from_string(names.say(TEMPLATE.read_text()))
+    text, output = template.render(shown), results / PAGE
     with atomic_write(output) as partial:
         partial.write_text(text)
     return output

@@ -10,7 +10,9 @@ from jetmill.scaling.scalers import Scaler
 
 
 def scale_dict(
-    scalers: Mapping[str, Mapping[str, Scaler]], label_counts: Mapping[str, Mapping[str, np.ndarray]]
+    scalers: Mapping[str, Mapping[str, Scaler]],
+    label_counts: Mapping[str, Mapping[str, np.ndarray]],
+    jets_name: str = "jets",
 ) -> dict[str, Any]:
     """Return umami's scale dict: ``{jets: {variable: {shift, scale, default}}, tracks: {variable: {shift, scale}}}``.
 
@@ -19,7 +21,7 @@ def scale_dict(
     """
     table: dict[str, Any] = {
         of: {
-            name: {"shift": s.shift, "scale": s.scale} | ({"default": s.default} if of == "jets" else {})
+            name: {"shift": s.shift, "scale": s.scale} | ({"default": s.default} if of == jets_name else {})
             for name, s in rows.items()
         }
         for of, rows in scalers.items()
@@ -50,13 +52,13 @@ def norm_dict(
 
 
 def class_dict(
-    class_counts: np.ndarray, label_counts: Mapping[str, Mapping[str, np.ndarray]]
+    class_counts: np.ndarray, label_counts: Mapping[str, Mapping[str, np.ndarray]], jets_name: str = "jets"
 ) -> dict[str, dict[str, list[float]]]:
     """Return salt's ``class_dict.yaml``: ``{jets: {flavour_label: [weights]}, tracks: {label: [weights]}}``.
 
     Counts are those of training jets, (n_classes,), and the `label_counts` of `scale_dict`.
     """
-    jets = {"jets": {"flavour_label": class_weights(class_counts)}}
+    jets = {jets_name: {"flavour_label": class_weights(class_counts)}}
     return jets | {
         of: {label: class_weights(counts) for label, counts in labels.items()} for of, labels in label_counts.items()
     }

@@ -105,9 +105,13 @@ def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tupl
 
 
 def fit_all(
-    statistics: Mapping[str, Mapping[str, Statistics]], settings: Mapping[str, ScalingRules], *, strict: bool
+    statistics: Mapping[str, Mapping[str, Statistics]],
+    settings: Mapping[str, ScalingRules],
+    *,
+    strict: bool,
+    jets_name: str = "jets",
 ) -> tuple[dict[str, dict[str, Scaler]], dict[str, dict[str, list[str]]]]:
-    """Turn statistics into scalers and warnings, all by object (jets, tracks) and variable.
+    """Turn statistics into scalers and warnings, all by collection (jets, tracks) and variable.
 
     Parameters
     ----------
@@ -133,7 +137,10 @@ def fit_all(
     for of, rows in statistics.items():
         scalers[of] = {name: Scaler.fit(s, settings[of], name) for name, s in rows.items()}
         warnings[of] = {
-            name: _warnings(s, name, of) if settings[of].is_scaled(name) else [] for name, s in rows.items()
+            name: _warnings(s, name, of, "jets" if of in (jets_name, TARGETS) else f"constituents.{of}")
+            if settings[of].is_scaled(name)
+            else []
+            for name, s in rows.items()
         }
     if infinite := [f"'{n}' of {of}" for of, rows in scalers.items() for n, s in rows.items() if not _default_fits(s)]:
         raise JetmillError(
@@ -161,11 +168,10 @@ def _unscalable(statistics: Statistics, name: str, of: str) -> str | None:
     return None
 
 
-def _warnings(statistics: Statistics, name: str, of: str) -> list[str]:
-    """Say what is suspicious about the values of a variable."""
+def _warnings(statistics: Statistics, name: str, of: str, section: str) -> list[str]:
+    """Say what is suspicious about the values of a variable, whose settings are in a section."""
     what, m = f"variable '{name}' of {of}", statistics.moments
     n, found = m.count + statistics.missing, []
-    section = "jets" if of in ("jets", TARGETS) else f"constituents.{of}"
     for value, times in sentinels(statistics.ends, m.count, m.mean, m.squares):
         found.append(
             f"{what} is exactly {value:g} for {times} of {n} values, apart from all others, and this enters its scaler."

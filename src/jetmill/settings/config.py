@@ -74,7 +74,7 @@ class Config:
             seed=self.seed,
             input=self.input,
             # Without keys that do not matter for cleaning.
-            jets=replace(self.jets, variables=()),
+            jets=replace(self.jets, variables=(), name=Jets.name),
             constituents={
                 name: replace(c, scaling=ScalingRules(), label_classes={}, objects=None)
                 for name, c in self.constituents.items()
@@ -116,13 +116,14 @@ class Config:
         """Scaling of jets, of each collection of constituents, and of targets."""
         jets = ScalingRules(**{key.name: getattr(self.scaling, key.name) for key in fields(ScalingRules)})
         targets = ScalingRules(method=jets.method, unscaled=())
-        return {"jets": jets, **{name: c.scaling for name, c in self.constituents.items()}, TARGETS: targets}
+        return {self.jets.name: jets, **{name: c.scaling for name, c in self.constituents.items()}, TARGETS: targets}
 
     @property
     def content(self) -> Content:
         """What the parts hold."""
         concat = self.write.concat_jet_tracks
         return Content(
+            jets_name=self.jets.name,
             samples=list(self.samples),
             event_weights=self.balance.event_weights,
             slots={name: c.max for name, c in self.constituents.items()},

@@ -10,6 +10,8 @@ class Content:
 
     Attributes
     ----------
+    jets_name
+        What the jets are called.
     samples
         All samples; the position of a jet's sample is written.
     event_weights
@@ -30,6 +32,7 @@ class Content:
         ``float32`` or ``float16``, the type of scaled inputs.
     """
 
+    jets_name: str
     samples: Sequence[str]
     event_weights: Sequence[str]
     slots: Mapping[str, int]

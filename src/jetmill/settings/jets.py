@@ -65,6 +65,10 @@ def _from_expression(cut: Any) -> Any:
 class Jets:
     """Which jets are kept, and which of their variables are used."""
 
+    name: Name = "jets"
+    """What the objects are called in the output, if they are no jets: taus, leptons, events. Datasets, attributes and
+    columns that have jets, or jet, in their names have this instead, or this without its last s: taus/inputs,
+    tau_variables."""
     units: dict[Name, Factor] = field(default_factory=dict)
     """Factors that variables are multiplied by when they are read, such as pt: 0.001 for MeV to GeV. They hold wherever
     the variable is used: inputs, cuts, classes, weights, spectators and additional labels, which become floats. Numbers

@@ -41,7 +41,7 @@ class BalanceSettings:
     """Settings of balance.
 
     `weights` is name of each table to its method, with the reference class if it has one; `applied` the hash of the
-    finished run whose tables are taken instead.
+    finished run whose tables are taken instead; `jets_name` what the jets are called.
     """
 
     bins: Mapping[str, tuple[Segment, ...]]
@@ -55,6 +55,7 @@ class BalanceSettings:
     # Output to the largest number of its jets.
     limits: Mapping[str, int] = field(default_factory=dict)
     applied: str | None = None
+    jets_name: str = "jets"
 
     @classmethod
     def from_config(cls, config: "Config", limits: Mapping[str, int]) -> "BalanceSettings":
@@ -71,24 +72,29 @@ class BalanceSettings:
             strict=config.strict,
             limits=limits,
             applied=config.applied_run,
+            jets_name=config.jets.name,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """Settings of fit_scalers: variables of ``jets`` or of a collection of constituents, and how they are scaled."""
+    """Settings of fit_scalers: variables of jets or of a collection of constituents, and their scaling."""
 
     of: str
     variables: tuple[str, ...]
     rules: ScalingRules
+    jets_name: str = "jets"
 
     @classmethod
-    def from_rules(cls, of: str, variables: tuple[str, ...], rules: ScalingRules) -> "FitSettings":
+    def from_rules(
+        cls, of: str, variables: tuple[str, ...], rules: ScalingRules, jets_name: str = "jets"
+    ) -> "FitSettings":
         """Return those of some variables, without rules that matter only when scalers are merged."""
         return cls(
             of=of,
             variables=variables,
             rules=ScalingRules(method=rules.method, log=rules.log, unscaled=rules.unscaled),
+            jets_name=jets_name,
         )
 
 
@@ -96,13 +102,14 @@ class FitSettings:
 class MergeSettings:
     """Settings of merge_scalers.
 
-    Scaling of jets and of each collection; whether a constant variable is an error; the hash of the finished run
-    whose statistics are merged.
+    Scaling of jets and of each collection; whether a constant variable is an error; the hash of the finished
+    run whose statistics are merged.
     """
 
     rules: Mapping[str, ScalingRules]
     strict: bool
     applied: str | None = None
+    jets_name: str = "jets"
 
 
 @dataclass(frozen=True, kw_only=True)

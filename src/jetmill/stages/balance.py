@@ -43,6 +43,7 @@ from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
+from jetmill.formats.files.layout import Names
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.settings.balance import Resampling
@@ -146,7 +147,7 @@ def balance(
         _warn(f"no training jets of class {name}; its weights are 0" for name in empty)
         _choose_test_jets(file, batches, settings)
         _warn(split_warnings(SPLITS, classes, cleaned))
-        file.attrs[WARNINGS] = json.dumps(warnings)
+        file.attrs[WARNINGS] = json.dumps([*map(Names(settings.jets_name).say, warnings)])
     for split, n, n_lost in zip(SPLITS, cleaned.sum(axis=1), lost.sum(axis=1), strict=True):
         what = "dropped" if split == "train" else "with weight 0 and bin -1"
         logger.info("%12d jets in %s%s", n, split, f", {n_lost} of them outside the bins, {what}" if n_lost else "")

@@ -35,6 +35,7 @@ def export(
     class_dict_path: str | Path,
     *,
     labels: Mapping[str, Mapping[str, int]],
+    jets_name: str = "jets",
 ) -> None:
     """Write umami's scale dict and salt's ``norm_dict.yaml`` and ``class_dict.yaml``.
 
@@ -44,6 +45,8 @@ def export(
         The whole training split.
     labels
         Collection to label of constituents to its number of values.
+    jets_name
+        What the jets are called.
 
     Raises
     ------
@@ -56,11 +59,11 @@ def export(
         classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
         label_counts = _count(source, file, labels)
     with atomic_write(scale_dict_path) as partial:
-        partial.write_text(json.dumps(scale_dict(scalers, label_counts), indent=4))
+        partial.write_text(json.dumps(scale_dict(scalers, label_counts, jets_name), indent=4))
     with atomic_write(norm_dict_path) as partial:
         partial.write_text(yaml.safe_dump(norm_dict(scalers, statistics), sort_keys=False))
     with atomic_write(class_dict_path) as partial:
-        partial.write_text(yaml.safe_dump(class_dict(class_counts, label_counts), sort_keys=False))
+        partial.write_text(yaml.safe_dump(class_dict(class_counts, label_counts, jets_name), sort_keys=False))
     for name, n in zip(classes, class_counts, strict=True):
         logger.info("%12d training jets of class %s", n, name)
     for of, rows in label_counts.items():

@@ -45,10 +45,10 @@ def fit_scalers(
                 name: Accumulator(log=name in rules.log, quartiles=needs_quartiles and rules.is_scaled(name))
                 for name in variables[start : start + TOGETHER]
             }
-            for name, values, times in _blocks(batches, of, list(together), balance_file):
+            for name, values, times in _blocks(batches, settings, list(together), balance_file):
                 together[name].add(values, times)
             again = [name for name, statistics in together.items() if statistics.look_closer()]
-            for name, values, times in _blocks(batches, of, again, balance_file):
+            for name, values, times in _blocks(batches, settings, again, balance_file):
                 together[name].add_again(values, times)
             found |= {name: statistics.result() for name, statistics in together.items()}
     for name, statistics in found.items():
@@ -57,10 +57,11 @@ def fit_scalers(
 
 
 def _blocks(
-    batches: Sequence[CleanedBatch], of: str, variables: Sequence[str], balance_file: h5py.File | None
+    batches: Sequence[CleanedBatch], settings: FitSettings, variables: Sequence[str], balance_file: h5py.File | None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
-    if of == "jets":
+    of = settings.of
+    if of == settings.jets_name:
         columns, collection, n_jets = {variable(name): name for name in variables}, None, BLOCK_ROWS
     elif of == TARGETS:
         columns, collection, n_jets = {Column(Kind.ADDITIONAL_LABEL, n): n for n in variables}, None, BLOCK_ROWS

@@ -24,7 +24,7 @@ def merge_scalers(
         If a variable is constant or missing everywhere, and that is an error.
     """
     statistics = read_statistics(ranges)
-    scalers, warnings = fit_all(statistics, settings.rules, strict=settings.strict)
+    scalers, warnings = fit_all(statistics, settings.rules, strict=settings.strict, jets_name=settings.jets_name)
     write_scalers(scalers, statistics, warnings, output)
     for warning in (w for rows in warnings.values() for of_variable in rows.values() for w in of_variable):
         logger.warning("%s", warning)

@@ -18,6 +18,7 @@ from jetmill.formats.content.scaled import (
     read_columns,
     weights_of,
 )
+from jetmill.formats.files.layout import Names
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
 from jetmill.report.style import save, style
@@ -55,12 +56,13 @@ def plot_jets(
     """
     spec = PartSpec.from_batches(batches, "train", (0, number_of_ranges(batches, n_jets)))
     sample = sample_of(Part.read(spec, balance, scalers, content), titles)
-    logger.info("%d jets drawn", len(sample.variables["jets"].label))
+    logger.info("%d jets drawn", len(next(iter(sample.variables.values())).label))
+    say = Names(content.jets_name).say
     with atomic_write(output, directory=True) as directory, style():
         for figure in FIGURES.values():
             for of, drawn in figure.draw(sample):
                 name, title = "-".join(filter(None, (figure.name, of))), f"{figure.title}, {of}" if of else figure.title
-                save(drawn, directory / name, Title=title, Description=figure.caption, Category=CATEGORY)
+                save(drawn, directory / name, Title=title, Description=say(figure.caption), Category=say(CATEGORY))
 
 
 def number_of_ranges(batches: Sequence[CleanedBatch], n_jets: int) -> int:
@@ -73,13 +75,14 @@ def number_of_ranges(batches: Sequence[CleanedBatch], n_jets: int) -> int:
 
 def sample_of(part: Part, titles: Mapping[str, str]) -> Sample:
     """Return the jets of a part with their scaled variables."""
-    of_jets, jets = part.scalers["jets"], part.jets
+    jets_name = part.content.jets_name
+    of_jets, jets = part.scalers[jets_name], part.jets
     label = np.concatenate([j.label for j in jets])
     weight = np.ones(len(label), dtype=np.float32)
     if part.content.event_weights:
         weight = weights_of(jets, part.tables, part.content)["weight"]
     values = [*read_columns(jets, [variable(name) for name in of_jets]).values()]
-    variables = {"jets": _variables(values, of_jets, label, weight, part.content.precision)}
+    variables = {jets_name: _variables(values, of_jets, label, weight, part.content.precision)}
     for collection in part.content.slots:
         counts, scalers = constituent_counts(jets, collection), part.scalers[collection]
         columns = [np.concatenate(c) for c in zip(*constituent_columns(jets, collection, list(scalers)), strict=True)]

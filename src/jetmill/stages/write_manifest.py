@@ -18,7 +18,7 @@ from jetmill.balancing.tables import LIMITED, WARNINGS, cleaned_jets, of_samples
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
 from jetmill.formats.files.inspection import class_counts, sources_of
-from jetmill.formats.files.layout import datasets, reopen_finished
+from jetmill.formats.files.layout import datasets, names_in, reopen_finished
 from jetmill.formats.registry import format_of
 from jetmill.inputs.copies import copy_warnings
 from jetmill.scaling.scalers import read_warnings
@@ -75,6 +75,7 @@ def write_manifest(
     warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
     if scalers is not None:
         warnings += read_warnings(scalers)
+    say = names_in(config).say
     base = Path(output).parent
     files = [file for path in map(Path, parts) for file in _content(path, base)]
     with ThreadPoolExecutor(threads) as pool:
@@ -109,7 +110,7 @@ def write_manifest(
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
-        "warnings": warnings,
+        "warnings": [*map(say, warnings)],
         "jets": {
             "read": cutflow[0][1],
             "cutflow": cutflow,

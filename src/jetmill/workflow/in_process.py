@@ -119,6 +119,7 @@ def _export(plan: Plan, results: str) -> None:
         _all_at(plan, results, paths.range_files(plan)),
         *_all_at(plan, results, [paths.SCALERS, paths.BALANCE, *paths.EXPORTS.values()]),
         labels=plan.weighted_labels,
+        jets_name=plan.config.jets.name,
     )
 
 

@@ -10,8 +10,8 @@ from jetmill.files import atomic_write
 from jetmill.settings.clean import CleanSettings
 from jetmill.workflow.made_from import hash_of
 
-# Key of the variables of jets; no collection can have this name.
-JETS = "jets"
+# Key of the variables of jets, beside names of collections.
+JETS = ""
 
 
 def keep_stored(cleaning: Mapping[str, CleanSettings], output_dir: str | Path) -> dict[str, CleanSettings]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jetmill.formats.cards.card import Card, Results
+from jetmill.formats.files.layout import JETS, names_in
 from jetmill.settings.scaling import TARGETS
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ EMBEDDING, POOLED = 256, 128
 EACH_LOSS = {"class_path": "torch.nn.L1Loss", "init_args": {"reduction": "none"}}
 TEXT = """\
 # Train on these results with `salt fit --config {path}`, from the directory of the run.
-# Jets: {classes}. {balance}
+# {jets_name}: {classes}. {balance}
 """
 
 
@@ -32,16 +33,18 @@ def text(results: Results) -> str:
     import yaml
 
     config, directory = results.config, results.directory
-    collections = results.inputs
+    collections, jets_name = results.inputs, names_in(config).jets
     auxiliary = [task for name, c in collections.items() for task in _auxiliary(name, c)]
     # salt's mask decoder takes one collection of inputs, which must have a task of its own.
     objects = results.objects if len(collections) == 1 and auxiliary else {}
     val = "val_resampled" if "val_resampled" in results.outputs else "val"
     data = {
-        "variables": {"jets": config["jets"]["variables"]} | {name: c["variables"] for name, c in collections.items()},
+        "variables": {jets_name: config["jets"]["variables"]}
+        | {name: c["variables"] for name, c in collections.items()},
         **{f"{split}_file": f"{directory}/structured/{o}.h5" for split, o in (("train", "train"), ("val", val))},
         "norm_dict": f"{directory}/norm_dict.yaml",
         "class_dict": f"{directory}/class_dict.yaml",
+        **({} if jets_name == JETS else {"global_object": jets_name}),
         "batch_size": 1000,
         "num_workers": 2,
     }
@@ -49,7 +52,7 @@ def text(results: Results) -> str:
         data["mf_config"] = _matching(name, of)
     regression = [_regression(results)] if config["jets"]["targets"] else []
     tasks = [_classification(results), *auxiliary, *regression]
-    model = _transformer(collections) if collections else _dense()
+    model = _transformer(collections) if collections else _dense(jets_name)
     for name, of in objects.items():
         model["mask_decoder"] = _mask_decoder(of)
         model["encoder"]["init_args"]["drop_registers"] = True
@@ -63,7 +66,10 @@ def text(results: Results) -> str:
     }
     balance = "Their field `weight` balances them." if results.weighted else "class_dict.yaml balances them."
     head = TEXT.format(
-        path=f"{directory}/salt/{whole['name']}.yaml", classes=", ".join(config["classes"]), balance=balance
+        path=f"{directory}/salt/{whole['name']}.yaml",
+        jets_name=jets_name.capitalize(),
+        classes=", ".join(config["classes"]),
+        balance=balance,
     )
     return head + yaml.safe_dump(whole, sort_keys=False)
 
@@ -89,18 +95,18 @@ def _transformer(collections: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _dense() -> dict[str, Any]:
+def _dense(jets_name: str) -> dict[str, Any]:
     dense = {"hidden_layers": [256, 128, 128], "output_size": POOLED, "activation": "ReLU"}
-    return {"init_nets": [{"input_name": "jets", "attach_global": False, "dense_config": dense}]}
+    return {"init_nets": [{"input_name": jets_name, "attach_global": False, "dense_config": dense}]}
 
 
 def _classification(results: Results) -> dict[str, Any]:
-    classes = list(results.config["classes"])
+    classes, jets_name = list(results.config["classes"]), names_in(results.config).jets
     reduction = {"init_args": {"reduction": "none"}} if results.weighted else {}
     return _task(
         "ClassificationTask",
-        name="jets_classification",
-        input_name="jets",
+        name=f"{jets_name}_classification",
+        input_name=jets_name,
         label="flavour_label",
         class_names=classes,
         **({"sample_weight": "weight"} if results.weighted else {"use_class_dict": True}),
@@ -140,8 +146,8 @@ def _regression(results: Results) -> dict[str, Any]:
     scalers = results.scalers[TARGETS]
     return _task(
         "RegressionTask",
-        name="jets_regression",
-        input_name="jets",
+        name=f"{names_in(results.config).jets}_regression",
+        input_name=names_in(results.config).jets,
         targets=list(scalers),
         norm_params={"mean": [s.shift for s in scalers.values()], "std": [s.scale for s in scalers.values()]},
         **({"sample_weight": "weight"} if results.weighted else {}),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetmill.formats.cards.card import Card, Results
+from jetmill.formats.files.layout import names_in
 
 if TYPE_CHECKING:
     from jetmill.scaling.scalers import Scaler
@@ -20,24 +21,25 @@ TEXT = """\
 # {weights}
 """
 WEIGHTS = {
-    True: "weaver takes weights as probabilities to keep a jet: weight is divided by the largest one.",
-    False: "No weights: all jets count alike, or event weights make weights that are no probabilities.",
+    True: "weaver takes weights as probabilities to keep a row: weight is divided by the largest one.",
+    False: "No weights: all rows count alike, or event weights make weights that are no probabilities.",
 }
 
 
 def text(results: Results) -> str:
     """Return the data configuration: inputs with their scalers, classes, observers and weights.
 
-    Inputs are a group ``jets``, one of each collection of constituents, and its mask. weaver keeps a jet of weight w
+    Inputs are a group of the jets, one of each collection of constituents, and its mask. weaver keeps a jet of weight w
     with probability min(w, 1), so weights are divided by the largest number of their table. Event weights, which may be
     negative, cannot be used like that.
     """
     import yaml
 
     config = results.config
+    jets_name = names_in(config).jets
     names = {v: v for v in config["jets"]["variables"]}
-    logs, variables = _variables(names, results.scalers["jets"])
-    inputs = {"jets": {"length": 1, "vars": variables}}
+    logs, variables = _variables(names, results.scalers[jets_name])
+    inputs = {jets_name: {"length": 1, "vars": variables}}
     new = logs
     for collection, constituents in results.inputs.items():
         names = {v: f"{collection}_{v}" for v in constituents["variables"]}

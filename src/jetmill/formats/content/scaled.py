@@ -9,7 +9,7 @@ import numpy as np
 
 from jetmill.balancing.event_weights import product
 from jetmill.balancing.tables import EDGES, WEIGHTS
-from jetmill.columns.schema import Column, Kind, constituent, constituent_label, event_weight, variable
+from jetmill.columns.schema import JET, Column, Kind, constituent, constituent_label, event_weight, variable
 from jetmill.errors import JetmillError
 from jetmill.formats.content.rows import Ragged, Rows, Valid
 from jetmill.formats.files import layout
@@ -61,7 +61,7 @@ class Tables:
     edges
         Variable to bin edges, in the order of the axes.
     weights
-        Name to table (n_classes, *bins); the first is ``jets/weight``.
+        Name to table (n_classes, *bins); the first is ``weight``.
     """
 
     classes: Sequence[str]
@@ -88,28 +88,28 @@ def scaled_rows(
     JetmillError
         If a scaled value does not fit into float16.
     """
-    of_jets = scalers["jets"]
+    names, of_jets = layout.Names(content.jets_name), scalers[content.jets_name]
     columns = (j.read([variable(name) for name in of_jets]) for j in jets)
     inputs, is_default = _scale(columns, of_jets, sum(map(len, jets)))
     if content.precision == "float16":
         _check_float16(inputs, list(of_jets))
-    rows: dict[str, Rows] = {layout.INPUTS: inputs, layout.IS_DEFAULT: is_default}
+    rows: dict[str, Rows] = {names.inputs: inputs, names.is_default: is_default}
     labels = np.concatenate([j.label for j in jets])
-    rows |= {layout.LABELS: labels, layout.ONE_HOT: np.eye(NO_CLASS + 1, len(tables.classes), dtype=np.uint8)[labels]}
-    rows |= {layout.BINS: bins_of(jets, tables)} if tables.edges else {}
-    rows[layout.SAMPLE] = sample_numbers(jets, content.samples)
-    rows |= {f"jets/{name}": values for name, values in weights_of(jets, tables, content).items()}
-    for kind, group in ((Kind.SPECTATOR, layout.SPECTATORS), (Kind.EVENT, layout.EVENT)):
-        rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind).items()}
+    rows |= {names.labels: labels, names.one_hot: np.eye(NO_CLASS + 1, len(tables.classes), dtype=np.uint8)[labels]}
+    rows |= {names.bins: bins_of(jets, tables)} if tables.edges else {}
+    rows[names.sample] = sample_numbers(jets, content.samples)
+    rows |= {names.at(name): values for name, values in weights_of(jets, tables, content).items()}
+    for kind, group in ((Kind.SPECTATOR, names.spectators), (Kind.EVENT, names.event)):
+        rows |= {f"{group}/{name}": values for name, values in passed_through(jets, kind, names.jet).items()}
     further_truth = passed_through(jets, Kind.ADDITIONAL_LABEL)
     if content.targets:
         targets = np.stack([further_truth[name] for name in content.targets], axis=1)
-        rows[layout.TARGETS] = targets.astype(np.float32)
+        rows[names.targets] = targets.astype(np.float32)
     for name, values in further_truth.items():
-        rows[f"{layout.ADDITIONAL_LABELS}/{name}"] = np.where(np.isfinite(values), values, values.dtype.type(0))
+        rows[f"{names.additional_labels}/{name}"] = np.where(np.isfinite(values), values, values.dtype.type(0))
     places = list(of_jets)
     if content.conditional:
-        rows[layout.CONDITIONAL] = inputs[:, [places.index(name) for name in content.conditional]]
+        rows[names.conditional] = inputs[:, [places.index(name) for name in content.conditional]]
     ahead = inputs[:, [places.index(name) for name in content.concat_jets]] if content.concat_jets else None
     for collection, length in content.slots.items():
         scaler = scalers[collection]
@@ -130,32 +130,34 @@ def attributes(
     tables: Tables, scalers: Mapping[str, Mapping[str, Scaler]], content: Content
 ) -> dict[str, dict[str, Any]]:
     """Return the attributes of the datasets and groups of the layout of arrays."""
-    classes, of_jets = list(tables.classes), scalers["jets"]
+    classes, of_jets = list(tables.classes), scalers[content.jets_name]
+    names = layout.Names(content.jets_name)
     found: dict[str, dict[str, Any]] = {
-        "jets": {"flavour_label": classes},
-        layout.INPUTS: {"jet_variables": list(of_jets)}
+        "/": names.attributes,
+        names.jets: {"flavour_label": classes},
+        names.inputs: {names.variables: list(of_jets)}
         | _applied(of_jets)
         | {"integer": [scaler.integer for scaler in of_jets.values()]},
-        layout.IS_DEFAULT: {"jet_variables": list(of_jets)},
-        layout.LABELS: {"label_classes": classes},
-        layout.ONE_HOT: {"label_classes": classes},
-        layout.SAMPLE: {"samples": list(content.samples)},
+        names.is_default: {names.variables: list(of_jets)},
+        names.labels: {"label_classes": classes},
+        names.one_hot: {"label_classes": classes},
+        names.sample: {"samples": list(content.samples)},
     }
     if tables.edges:
-        found[layout.BINS] = {"bin_variables": list(tables.edges)}
+        found[names.bins] = {"bin_variables": list(tables.edges)}
     if content.conditional:
-        found[layout.CONDITIONAL] = {"jet_variables": list(content.conditional)}
+        found[names.conditional] = {names.variables: list(content.conditional)}
     if content.targets:
-        found[layout.TARGETS] = {"targets": list(content.targets)}
+        found[names.targets] = {"targets": list(content.targets)}
     for collection in content.slots:
         concat = () if collection in content.objects else content.concat_jets
-        variables = {f"jet_{name}": of_jets[name] for name in concat} | dict(scalers[collection])
+        variables = {names.variable(name): of_jets[name] for name in concat} | dict(scalers[collection])
         found[layout.constituent_inputs(collection)] = {"variables": list(variables)} | _applied(variables)
         if collection in content.objects:
             found[layout.constituent_inputs(collection)][layout.OBJECTS] = True
-        for label, names in content.labels[collection].items():
-            if names:
-                found[layout.constituent_label(collection, label)] = {"label_classes": list(names)}
+        for label, values in content.labels[collection].items():
+            if values:
+                found[layout.constituent_label(collection, label)] = {"label_classes": list(values)}
     return found
 
 
@@ -165,12 +167,13 @@ def dataset_types(content: Content) -> dict[str, str]:
     Inputs have the precision that is asked for; labels of constituents whose values have names are
     int8, others int32.
     """
-    inputs = [layout.INPUTS, layout.CONDITIONAL, *map(layout.constituent_inputs, content.slots)]
+    names = layout.Names(content.jets_name)
+    inputs = [names.inputs, names.conditional, *map(layout.constituent_inputs, content.slots)]
     return dict.fromkeys(inputs, content.precision) | {
         layout.constituent_label(collection, label): "int8"
         for collection, labels in content.labels.items()
-        for label, names in labels.items()
-        if names
+        for label, values in labels.items()
+        if values
     }
 
 
@@ -208,9 +211,10 @@ def sample_numbers(jets: Sequence[Jets], samples: Sequence[str]) -> np.ndarray:
     return np.concatenate([np.full(len(j), samples.index(j.sample), dtype=np.uint8) for j in jets])
 
 
-def passed_through(jets: Sequence[Jets], kind: Kind) -> dict[str, np.ndarray]:
-    """Return the columns of a kind by name, each (n_jets,)."""
-    return {column.name: values for column, values in read_columns(jets, jets[0].of_kind(kind)).items()}
+def passed_through(jets: Sequence[Jets], kind: Kind, one: str = JET.name) -> dict[str, np.ndarray]:
+    """Return the columns of a kind by name, each (n_jets,); `one` names the position of the jet in its event."""
+    columns = read_columns(jets, jets[0].of_kind(kind))
+    return {one if column == JET else column.name: values for column, values in columns.items()}
 
 
 def read_columns(jets: Sequence[Jets], columns: Sequence[Column]) -> dict[Column, np.ndarray]:

@@ -17,6 +17,7 @@ from jetmill.formats.content.scaled import (
     sample_numbers,
     weights_of,
 )
+from jetmill.formats.files.layout import Names
 from jetmill.scaling.scalers import Scaler
 from jetmill.settings.content import Content
 
@@ -39,7 +40,7 @@ def jet_fields(
     }
     # A column that is also an input is finite, as inputs are.
     for kind in (Kind.SPECTATOR, Kind.ADDITIONAL_LABEL, Kind.EVENT):
-        fields = passed_through(jets, kind) | fields
+        fields = passed_through(jets, kind, Names(content.jets_name).jet) | fields
     fields |= weights_of(jets, tables, content) | {"sample": sample_numbers(jets, content.samples)}
     fields[FLAVOUR] = np.concatenate([j.label for j in jets]).astype(np.int64)
     return fields

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import blocks, datasets
+from jetmill.formats.files.layout import blocks, datasets, names_of
 from jetmill.formats.format import Hdf5Check
 from jetmill.labels import count_classes
 
@@ -20,7 +20,8 @@ def sources_of(file: h5py.File) -> list[str]:
 
 def class_counts(file: h5py.File, check: Hdf5Check, classes: Sequence[str]) -> dict[str, int]:
     """Count the jets of each class in a finished file, in blocks, as `jetmill.labels.count_classes`."""
-    dataset = file[check.labels]
+    found = file[names_of(file).jets]
+    dataset = found if check.dataset is None else found[check.dataset]
     labels = dataset if check.field is None else dataset.fields(check.field)
     counts: Counter[str] = Counter()
     try:

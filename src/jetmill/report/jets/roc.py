@@ -29,7 +29,7 @@ def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
     """Draw the misidentification of every other class against the efficiency of the first, a plot per spectator."""
     from matplotlib.figure import Figure as Canvas
 
-    label, weight = (getattr(sample.variables["jets"], name) for name in ("label", "weight"))
+    label, weight = (getattr(next(iter(sample.variables.values())), name) for name in ("label", "weight"))
     signal, *others = sample.classes
     curves = {}
     for name, score in sample.spectators.items():
