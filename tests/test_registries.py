@@ -15,6 +15,7 @@ from jetmill.discovery import found_in
 from jetmill.report import jets as figures
 from jetmill.report.jets.registry import FIGURES
 from jetmill.scaling import methods
+from jetmill.settings.figures import FigureSettings
 from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.stages.plot_jets import plot_jets
 from jetmill.systematics.variation import VARIATIONS, variation
@@ -189,7 +190,9 @@ def test_one_of_each(tmp_path):
     varied = runs.datasets(results / "variations/double/test.h5")
     batches, (balance, scalers) = read_batch_list(results / "clean/batches.json"), ("balance.h5", "scalers.json")
     content, drawn = load(CONFIG).content, tmp_path / "figures"
-    plot_jets(batches, results / balance, results / scalers, drawn, content=content, n_jets=100, titles={})
+    plot_jets(
+        batches, results / balance, results / scalers, drawn, content=content, n_jets=100, settings=FigureSettings()
+    )
     assert {f"labels.{form}" for form in ("png", "pdf")} < {path.name for path in drawn.iterdir()}
     with h5py.File(results / "clean/tops/batch_0000.h5") as file:
         n = file.attrs["class_counts"][0]

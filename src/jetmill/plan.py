@@ -17,6 +17,7 @@ from jetmill.packages import COMPRESSION, NETWORKS, PROTOCOLS, Package
 from jetmill.settings.balance import table_file
 from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.settings.config import Config
+from jetmill.settings.figures import FigureSettings
 from jetmill.settings.scaling import TARGETS
 from jetmill.settings.stages import (
     BalanceSettings,
@@ -277,6 +278,11 @@ class Plan:
     def card_settings(self) -> CardSettings:
         """Settings of the write_card jobs."""
         return CardSettings(outputs=self.outputs, config=self.manifest_settings.config)
+
+    @cached_property
+    def figure_settings(self) -> FigureSettings:
+        """Settings of all figures."""
+        return FigureSettings.from_config(self.config)
 
     @cached_property
     def fit_settings(self) -> list[FitSettings]:

@@ -27,6 +27,7 @@ from jetmill.config.load import load
 from jetmill.errors import JetmillError
 from jetmill.formats.content.part import Part
 from jetmill.report.jets.variables import histogram
+from jetmill.settings.figures import FigureSettings
 from jetmill.stages import plot_balance as plot_balance_module
 from jetmill.stages.plot_jets import sample_of
 
@@ -296,14 +297,11 @@ def test_histograms_of_the_report_are_weighted(made, run, tmp_path, monkeypatch)
     for name in ("draw_spectra", "draw_class_counts"):
         original = getattr(plot_balance_module, name)
         monkeypatch.setattr(
-            plot_balance_module, name, lambda *a, _name=name, _draw=original: drawn.update({_name: a[-1]}) or _draw(*a)
+            plot_balance_module, name, lambda *a, _name=name, _draw=original: drawn.update({_name: a[-2]}) or _draw(*a)
         )
-    saved = []
-    monkeypatch.setattr(plot_balance_module, "save", lambda _, path: saved.append(path))
     batches = read_batch_list(f"{run.result.out}/clean/batches.json")
-    paths = [tmp_path / f"{name}.png" for name in ("cutflow", "classes", "spectra")]  # one axis has no map
-    plot_balance_module.plot_balance(batches, f"{run.result.out}/balance.h5", *paths)
-    assert saved == paths
+    plot_balance_module.plot_balance(batches, f"{run.result.out}/balance.h5", tmp_path / "figures", FigureSettings())
+    assert not (tmp_path / "figures/maps.png").exists()  # one axis has no map
     labels, bins = run.train["jets/labels"], run.train["jets/bins"][:, 0]
     event_weight = made.jets["target"][place(made, run.train)].astype(float)
     with h5py.File(f"{run.result.out}/balance.h5") as file:
@@ -314,22 +312,24 @@ def test_histograms_of_the_report_are_weighted(made, run, tmp_path, monkeypatch)
         np.add.at(sums, (labels, bins), weights)
         return sums
 
-    spectra = drawn["draw_spectra"]
-    written = "as cleaned, event weights" if run.kind in ("none", "outside") else "resampled, event weights"
+    spectra = {table.title: table.counts for table in drawn["draw_spectra"]}
+    written = f"train, {'as cleaned' if run.kind in ('none', 'outside') else 'resampled'}, event weights"
     np.testing.assert_allclose(spectra[written], table(event_weight), rtol=1e-12, atol=1e-6)
     for title, name in zip(("average", "flat", "reference_c"), NAMES, strict=True):
         expected = table(run.train[f"jets/{name}"].astype(float))
         np.testing.assert_allclose(spectra[f"weights {title}"], expected, rtol=1e-5, atol=1e-3)
     counts = drawn["draw_class_counts"]
-    np.testing.assert_allclose(counts["train, event weights"], table(event_weight).sum(axis=1), rtol=1e-12)
-    np.testing.assert_allclose(counts["train, weights flat"], [len(labels) / 3] * 3, rtol=1e-6)
+    np.testing.assert_allclose(counts[written], table(event_weight).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(counts["weights flat"], [len(labels) / 3] * 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("of", ["jets", "tracks"])
 def test_histograms_of_variables_are_weighted(made, run, tmp_path, of):
     out, content = run.result.out, load(raw(made, tmp_path, **RESAMPLED[run.kind])).content
     spec = PartSpec.from_batch_list(f"{out}/clean/batches.json", "train", (0, 1))
-    found = sample_of(Part.read(spec, f"{out}/balance.h5", f"{out}/scalers.json", content), {}).variables[of]
+    found = sample_of(Part.read(spec, f"{out}/balance.h5", f"{out}/scalers.json", content), FigureSettings()).variables[
+        of
+    ]
     jets = jetmill.load(f"{out}/train.h5")
     weight, labels, values = jets.weight.astype(float), jets.labels, jets.variable("pt")
     if of == "tracks":

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 import jetmill
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.errors import JetmillError
+from jetmill.settings.figures import FigureSettings
 from jetmill.stages.plot_balance import plot_balance
 from jetmill.stages.write_manifest import write_manifest
 
@@ -173,7 +174,7 @@ def test_they_are_counted(made, inside, dropped, tmp_path, caplog):
         ["in a class", len(made.jets)],
         ["training jets outside the bins dropped", len(made.jets) - n_dropped],
     ]
-    plot_balance(batches, balance, *(tmp_path / f"{name}.png" for name in "abcd"))
+    plot_balance(batches, balance, tmp_path / "figures", FigureSettings())
     with caplog.at_level(logging.INFO):
         chain(raw(made, tmp_path / "again"))
     lines = [r.message.strip() for r in caplog.records if "outside the bins" in r.message]

@@ -40,6 +40,7 @@ from jetmill.settings.balance import Component, Resampling
 from jetmill.settings.stages import BalanceSettings, BinSettings
 from jetmill.stages.balance import balance
 from jetmill.stages.bin_jets import bin_jets
+from jetmill.settings.figures import FigureSettings
 from jetmill.stages.plot_balance import plot_balance
 from jetmill.balancing.selection import PartSpec, select_jets
 
@@ -61,7 +62,7 @@ def do(step, directory, bins, resampling, columns):
             weights = {name: table[()] for name, table in file["weights"].items()}
             list(select_jets(PartSpec("train", (0, 1), batches), file))
     if step == "plot":
-        plot_balance(batches, tables, *(directory / f"{name}.png" for name in "abcd"))
+        plot_balance(batches, tables, directory / f"figures_{bins['pt'][0][2]}", FigureSettings())
     print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000, flush=True)
 
 directory, cases = Path(sys.argv[1]), json.loads(sys.argv[2])

@@ -18,8 +18,11 @@ from jetmill.report.jets.registry import FIGURES
 from jetmill.report.jets.roc import efficiencies
 from jetmill.report.jets.variables import histogram
 from jetmill.report.style import style
+from jetmill.settings.figures import FigureSettings
+from jetmill.settings.report import ShownVariable
 from jetmill.stages.plot_jets import number_of_ranges, plot_jets
 
+SETTINGS = FigureSettings(variables={"x": ShownVariable(label="jet $x$", unit="GeV")})
 RNG = np.random.default_rng(3)
 N = 400
 
@@ -35,7 +38,7 @@ def sample():
     restored = {"x": scaled[:, 0].astype(np.float64) * 10 + 50, "gone": np.zeros(N)}
     label = (np.arange(N) % 2).astype(np.uint8)
     variables = Variables(values, scaled, missing, restored, label, np.ones(N, dtype=np.float32))
-    return Sample(["b", "light"], {"jets": variables}, {"tagger": RNG.random(N)}, {"x": "jet $x$ [GeV]"})
+    return Sample(["b", "light"], {"jets": variables}, {"tagger": RNG.random(N)}, SETTINGS)
 
 
 @pytest.mark.filterwarnings("error")
@@ -112,7 +115,7 @@ def test_a_range_of_keys_has_about_the_jets_that_are_asked_for(default_run, tmp_
     content = load(raw).content
     plot_jets(
         batches, results / "balance.h5", results / "scalers.json", tmp_path / "jets", content=content, n_jets=500,
-        titles={},
+        settings=FigureSettings(),
     )  # fmt: skip
     with Image.open(tmp_path / "jets/roc.png") as image:
         assert image.info["Title"] == "Spectators as taggers"

@@ -12,7 +12,8 @@ import jetmill
 pytestmark = pytest.mark.workflow
 
 N_TOY_FILES = 2  # per sample
-FIGURES = ["cutflow", "classes", "spectra", "maps", "jets/closure-jets", "jets/correlations-jets", "jets/roc"]
+FIGURES = [f"balance/{name}" for name in ("cutflow", "classes", "spectra", "maps", "weights")]
+FIGURES += ["jets/closure-jets", "jets/correlations-jets", "jets/roc"]
 FIGURES += [f"jets/variables-jets-{page:02d}" for page in range(6)]
 
 
@@ -37,7 +38,8 @@ def test_every_result_is_there_and_nothing_half_made(default_run):
     expected |= {f"toy/{sample}_{n:04d}.root" for sample in ("tt", "qcd") for n in range(N_TOY_FILES)}
     expected |= {".jetmill/run", ".jetmill/stored.json"}  # what the run wants, what columns hold; its lock is gone
     found = {str(path.relative_to(default_run.results)) for path in default_run.results.rglob("*") if path.is_file()}
-    found.remove("report/jets/.snakemake_timestamp")  # by which Snakemake knows a directory
+    for kind in ("balance", "jets"):  # by which Snakemake knows a directory
+        found.remove(f"report/{kind}/.snakemake_timestamp")
     assert {name for name in found if not name.startswith(("logs/", "benchmarks/"))} == expected
     assert all((default_run.results / name).stat().st_size for name in expected)
     assert runs.half_made(default_run.directory) == []

@@ -118,7 +118,7 @@ def test_nothing_is_made_again_that_is_right(faulty: Faulty):
     shutil.rmtree(faulty.directory / ".snakemake")
     assert "Nothing to be done" in run(faulty.directory, "-n", *ALL).output
     # Not finished, so that each file is looked at.
-    faulty.remove("manifest.json", "structured", "report/spectra.png")
+    faulty.remove("manifest.json", "structured", "report/balance")
     jobs = run(faulty.directory, "-n", *ALL).jobs
     assert jobs.keys() & {"clean", "list_batches", "fit_scalers", "balance"} == set()
     assert (jobs["write"], jobs["join"], jobs["write_manifest"]) == (2, 1, 1)

@@ -39,7 +39,7 @@ CONFIGURATION = {
     "scaling={method: robust}": {"fit_scalers", *SCALERS},
     "balance={weights: [flat]}": BALANCE,
     # Scalers are those of the jets that are written, which balance then decides.
-    "balance={resampling: {method: count}}": {"plot_resampling", "fit_scalers", *SCALERS, *BALANCE},
+    "balance={resampling: {method: count}}": {"fit_scalers", *SCALERS, *BALANCE},
     "scaling={fit_on: cleaned}": {"write_manifest", "write_report"},  # every training jet is written once
     "balance={bins: {pt: [20, 1000, 3]}}": {"bin_jets", *BALANCE},
     "balance={outside: drop}": {"bin_jets", "fit_scalers", *SCALERS, *BALANCE},

@@ -57,14 +57,14 @@ def placed(w, found):
     return [placed(w, path) for path in found]
 
 
-def figure(name, category, label):
-    """Return a figure of the report; its caption is that of all figures that differ in wildcards only."""
-    caption = f"../report/{name.partition('_')[0]}.rst"
+def figures(name, category):
+    """Return a directory of figures for Snakemake's report."""
     return report(
-        f"<results>/report/{name}.png",
-        caption=caption,
-        category="{fold}, " * FOLDS + category,
-        labels={"figure": label},
+        directory(f"<results>/report/{name}"),
+        patterns=["{figure}.png"],
+        caption="../report/figures.rst",
+        category=f"{'{fold}, ' * FOLDS}{category}",
+        labels={"figure": "{figure}"},
     )
 
 

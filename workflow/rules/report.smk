@@ -1,20 +1,7 @@
 from jetmill.files import sha256
 from jetmill.report import TEMPLATE
 
-# Figures of the bins, which need one axis and two.
-OF_BINS = ["spectra", "maps"][: len(CONFIG.balance.bins)]
 FIGURES_OF_JETS = f"<results>/report/{CONFIG.jets.name}"
-PLOTS = expand(
-    "<results>/report/{plot}.{form}",
-    form=("png", "pdf"),
-    plot=[
-        "cutflow",
-        "classes",
-        *OF_BINS,
-        *(["constituents"] if CONFIG.constituents else []),
-        *[f"resampling_{output}" for output in PLAN.resampled],
-    ],
-)
 
 
 rule plot_balance:
@@ -22,15 +9,7 @@ rule plot_balance:
         batches=paths.NOMINAL_BATCHES,
         balance=paths.BALANCE,
     output:
-        **{
-            name: figure(name, "Balance", f"{name} before and after weighting")
-            for name in OF_BINS
-        },
-        cutflow=figure("cutflow", "Cleaning", "jets after each cut"),
-        classes=figure("classes", "Balance", "jets of each class"),
-        pdf=[
-            f"<results>/report/{name}.pdf" for name in ("cutflow", "classes", *OF_BINS)
-        ],
+        figures("balance", "Cleaning and balance"),
     log:
         "<logs>/plot_balance.log",
     localrule: LOOKUP < 500
@@ -39,50 +18,12 @@ rule plot_balance:
     resources:
         mem_mb=table_memory,
     params:
+        **passed(figures=PLAN.figure_settings),
         code=code_digest("stages.plot_balance"),
     message:
         "Draw cutflow and balance"
     script:
         "../scripts/plot_balance.py"
-
-
-rule plot_constituents:
-    input:
-        paths.NOMINAL_BATCHES,
-    output:
-        figure("constituents", "Cleaning", "constituents after selection"),
-        pdf="<results>/report/constituents.pdf",
-    log:
-        "<logs>/plot_constituents.log",
-    conda:
-        "../../envs/jetmill.yaml"
-    params:
-        code=code_digest("stages.plot_constituents"),
-    message:
-        "Draw the cutflow of constituents"
-    script:
-        "../scripts/plot_constituents.py"
-
-
-rule plot_resampling:
-    input:
-        balance=paths.BALANCE,
-    output:
-        figure("resampling_{output}", "Balance", "resampling of {output}"),
-        pdf="<results>/report/resampling_{output}.pdf",
-    log:
-        "<logs>/plot_resampling/{output}.log",
-    localrule: LOOKUP < 500
-    conda:
-        "../../envs/jetmill.yaml"
-    resources:
-        mem_mb=table_memory,
-    params:
-        code=code_digest("stages.plot_resampling"),
-    message:
-        "Draw the resampling of {wildcards.output}"
-    script:
-        "../scripts/plot_resampling.py"
 
 
 # From cleaned columns, so that it need not wait for finished files, whatever their format.
@@ -92,13 +33,7 @@ rule plot_jets:
         balance=paths.BALANCE,
         scalers=paths.SCALERS,
     output:
-        report(
-            directory(FIGURES_OF_JETS),
-            patterns=["{figure}.png"],
-            caption="../report/jets.rst",
-            category=f"{'{fold}, ' * FOLDS}Training jets",
-            labels={"figure": "{figure}"},
-        ),
+        figures(CONFIG.jets.name, "Training jets"),
     log:
         "<logs>/plot_jets.log",
     # The longest job after the scalers.
@@ -108,7 +43,8 @@ rule plot_jets:
     resources:
         mem_mb=table_memory,
     params:
-        **passed(content=CONFIG.content, report=CONFIG.report),
+        **passed(content=CONFIG.content, figures=PLAN.figure_settings),
+        n_jets=CONFIG.report.jets,
         code=code_digest("stages.plot_jets"),
     message:
         "Draw the training jets"
@@ -146,7 +82,11 @@ rule write_report:
     input:
         manifest=paths.MANIFEST,
         scalers=paths.SCALERS,
-        figures=[*PLOTS, FIGURES_OF_JETS],
+        # Those of training jets need some.
+        figures=[
+            "<results>/report/balance",
+            *([] if CONFIG.apply else [FIGURES_OF_JETS]),
+        ],
     output:
         paths.REPORT,
     log:

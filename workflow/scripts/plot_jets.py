@@ -12,6 +12,6 @@ with job(snakemake):
         given.scalers,
         snakemake.output[0],
         content=params.content,
-        n_jets=params.report.jets,
-        titles=params.report.titles,
+        n_jets=params.n_jets,
+        settings=params.figures,
     )

@@ -1,6 +1,6 @@
 """Sentences about suspicious weights, repeats and splits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -70,4 +70,35 @@ def split_warnings(splits: Sequence[str], classes: Sequence[str], counts: np.nda
             found.append(f"no jets in {name}")
         elif absent:
             found.append(f"no jets of class {', '.join(absent)} in {name}")
+    return found
+
+
+def applied_warnings(
+    splits: Sequence[str],
+    classes: Sequence[str],
+    counts: np.ndarray,
+    outside: np.ndarray,
+    weights: Mapping[str, np.ndarray],
+) -> list[str]:
+    """Say which jets the tables of a finished run do not fit.
+
+    Parameters
+    ----------
+    counts, outside
+        Jets inside the bins, (n_splits, n_classes, *bins), and outside them, (n_splits, n_classes).
+    weights
+        Name to the weights of the finished run, (n_classes, *bins).
+    """
+    found = []
+    for split, inside, lost in zip(splits, counts.reshape(*outside.shape, -1).sum(axis=2), outside, strict=True):
+        total = (inside + lost).sum()
+        if lost.any():
+            found.append(f"{lost.sum()} of {total} jets in {split} are outside the bins: weight 0 and bin -1")
+        if total and (absent := [name for name, n in zip(classes, inside + lost, strict=True) if n == 0]):
+            found.append(f"no jets of class {', '.join(absent)} in {split}")
+    for name, weight in weights.items():
+        if n := counts.sum(axis=0)[weight == 0].sum():
+            found.append(
+                f"weights '{name}': {n} jets have weight 0, in bins where the finished run has no jets of their class"
+            )
     return found

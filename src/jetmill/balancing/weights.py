@@ -4,7 +4,7 @@ Counts are arrays of shape (n_classes, *bins): jets of a class in a bin of the h
 weights. Every decision here depends on counts alone, is made once, and is therefore exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -62,12 +62,11 @@ def weight_table(counts: np.ndarray, method: str, reference: int | np.ndarray | 
     """
     flat = np.asarray(counts, dtype=np.float64).reshape(len(counts), -1)
     if method in BY_COUNTS:
-        present = flat[flat.any(axis=1)]
-        common = (present > 0).all(axis=0)
-        if not common.any():
+        target = _target_by_counts(flat, method)
+        if not target.any():
             raise JetmillError(f"balance.weights: {method}: no bin has jets of all classes; take wider bins")
-        target = np.where(common, BY_COUNTS[method](present), 0)
-        return np.divide(target, flat, out=np.zeros_like(flat), where=flat > 0).reshape(np.shape(counts))
+        weights: np.ndarray = np.divide(target, flat, out=np.zeros_like(flat), where=flat > 0)
+        return weights.reshape(np.shape(counts))
     total = flat.sum(axis=1, keepdims=True)
     spectrum = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)
     k = np.divide(flat.sum(), total, out=np.zeros_like(total), where=total > 0)
@@ -79,6 +78,29 @@ def weight_table(counts: np.ndarray, method: str, reference: int | np.ndarray | 
     if method not in ("flat", FLAT_PER_UNIT):
         table /= k.sum()
     return table.reshape(np.shape(counts))
+
+
+def target_of_table(
+    counts: np.ndarray, name: str, classes: Sequence[str], volumes: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the spectrum (*bins), not normalised, that a weight table of this name aims at; None for a given table.
+
+    `counts` are those of `weight_table`, `volumes` those of the bins.
+    """
+    if name in BY_COUNTS:
+        flat = np.asarray(counts, dtype=np.float64).reshape(len(counts), -1)
+        target: np.ndarray = _target_by_counts(flat, name).reshape(counts.shape[1:])
+        return target
+    if name.startswith("reference_"):
+        return target_spectrum(counts, classes.index(name.removeprefix("reference_")))
+    aim = volumes if name == FLAT_PER_UNIT else name
+    return None if name == "table" else target_spectrum(counts, aim)
+
+
+def _target_by_counts(flat: np.ndarray, method: str) -> np.ndarray:
+    present = flat[flat.any(axis=1)]
+    target: np.ndarray = np.where((present > 0).all(axis=0), BY_COUNTS[method](present), 0)
+    return target
 
 
 def mean_one(table: np.ndarray, counts: np.ndarray, n_jets: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,14 @@ from jetmill.files import atomic_write, read_json
 from jetmill.formats.files.layout import names_in
 from jetmill.formats.registry import loading
 from jetmill.report import PAGE, TEMPLATE
+from jetmill.report.warnings import kinds_of
 from jetmill.verify import read_manifest
 
+# Sections of the template with figures; others get one of their own, in front of those about the run.
+SECTIONS = (
+    *("Samples and cutflow", "Jets of each class", "Spectra", "Resampling"),
+    *("Variables", "Correlations", "Spectators as taggers", "Closure of the scaling"),
+)
 _LAST_LINE = re.compile(r"done in ([\d.]+) s, ([\d.]+) s of CPU, peak memory (\d+) MB\n*$")
 
 
@@ -93,7 +100,9 @@ def content(results: Path) -> dict[str, Any]:
         "outputs": [entry for kind in ("joined", "tables", "outputs") for entry in manifest[kind]],
         "jobs": jobs(output_dir / "logs", manifest.get("fold", "")),
         "scalers": read_json(results / "scalers.json"),
-        "figures": figures(results / "report"),
+        "figures": (drawn := figures(results / "report")),
+        "others": list(dict.fromkeys(f.category for f in drawn if f.category not in SECTIONS)),
+        "warnings": [(kind.line, Counter(kind.texts)) for kind in kinds_of(manifest["warnings"])],
     }
 
 
@@ -144,13 +153,12 @@ def figures(directory: Path) -> list[Figure]:
 def _figures(directory: Path) -> Iterator[Figure]:
     from PIL import Image
 
-    for path in sorted(directory.rglob("*.png")):
+    for path in sorted(directory.glob("*/*.png")):
         with Image.open(path) as image:
             text = {key: str(value) for key, value in image.info.items()}
         name = str(path.relative_to(directory).with_suffix(""))
         keys = ("Title", "Description", "Category")
         title, caption, category = (text.get(key, "") for key in keys)
-        title, category = title or name.replace("_", " ").capitalize(), category or "Cleaning and balance"
         yield Figure(name, title, caption, category, b64encode(path.read_bytes()).decode())
 
 

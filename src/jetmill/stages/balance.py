@@ -11,7 +11,13 @@ import h5py
 import numpy as np
 
 from jetmill.balancing.binning import Axis, axes_of, bins_between, shape, volumes
-from jetmill.balancing.diagnostics import empty_bin_warnings, repeat_warnings, split_warnings, weight_warnings
+from jetmill.balancing.diagnostics import (
+    applied_warnings,
+    empty_bin_warnings,
+    repeat_warnings,
+    split_warnings,
+    weight_warnings,
+)
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.given_weights import read_table
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
@@ -85,13 +91,19 @@ def balance(
     counts = _add_up(counted, samples, COUNTS, (len(SPLITS), len(classes), *shape(axes)))
     outside = _add_up(counted, samples, OUTSIDE, (len(SPLITS), len(classes)))
     if applied is not None:
-        with open_intermediate_file(applied) as old, create_hdf5(output) as file:
+        with (
+            warnings_kept() as warnings,
+            open_intermediate_file(applied) as old,
+            create_hdf5(output) as file,
+        ):
             _write_counts(file, settings, counts, outside)
             put(file, f"{KEPT}/train", counts[:, TRAIN].sum(axis=0))
-            for name in weights:
-                put(file, f"{WEIGHTS}/{name}", old[f"{WEIGHTS}/{name}"][()])
+            given = {name: old[f"{WEIGHTS}/{name}"][()] for name in weights}
+            for name, weight in given.items():
+                put(file, f"{WEIGHTS}/{name}", weight)
             _choose_test_jets(file, batches, settings)
-            file.attrs[WARNINGS] = json.dumps([])
+            _warn(applied_warnings(SPLITS, classes, counts.sum(axis=0), outside.sum(axis=0), given))
+            file.attrs[WARNINGS] = json.dumps(warnings)
         logger.info("weights of %s", applied)
         return
     components = _components(resampling, samples, axes)

@@ -24,9 +24,9 @@ from jetmill.report.jets.registry import FIGURES
 from jetmill.report.style import save, style
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.settings.content import Content
+from jetmill.settings.figures import FigureSettings
 from jetmill.splitting import TRAIN
 
-CATEGORY = "Training jets"
 # Constituents count as so many jets, for the memory of the job.
 CONSTITUENTS_OF_A_JET = 20
 
@@ -41,7 +41,7 @@ def plot_jets(
     *,
     content: Content,
     n_jets: int,
-    titles: Mapping[str, str],
+    settings: FigureSettings,
 ) -> None:
     """Draw all figures of the training jets into a directory.
 
@@ -51,18 +51,18 @@ def plot_jets(
     ----------
     n_jets
         About how many jets to use, fewer with many constituents.
-    titles
-        Variable to the title of its axis.
+    settings
+        Label and titles of axes.
     """
     spec = PartSpec.from_batches(batches, "train", (0, number_of_ranges(batches, n_jets)))
-    sample = sample_of(Part.read(spec, balance, scalers, content), titles)
+    sample = sample_of(Part.read(spec, balance, scalers, content), settings)
     logger.info("%d jets drawn", len(next(iter(sample.variables.values())).label))
     say = Names(content.jets_name).say
     with atomic_write(output, directory=True) as directory, style():
         for figure in FIGURES.values():
             for of, drawn in figure.draw(sample):
                 name, title = "-".join(filter(None, (figure.name, of))), f"{figure.title}, {of}" if of else figure.title
-                save(drawn, directory / name, Title=title, Description=say(figure.caption), Category=say(CATEGORY))
+                save(drawn, directory / name, Title=title, Description=say(figure.caption), Category=figure.title)
 
 
 def number_of_ranges(batches: Sequence[CleanedBatch], n_jets: int) -> int:
@@ -73,7 +73,7 @@ def number_of_ranges(batches: Sequence[CleanedBatch], n_jets: int) -> int:
     return max(1, int(np.ceil(sum(batch.splits[TRAIN] for batch in batches) * load / n_jets)))
 
 
-def sample_of(part: Part, titles: Mapping[str, str]) -> Sample:
+def sample_of(part: Part, settings: FigureSettings) -> Sample:
     """Return the jets of a part with their scaled variables."""
     jets_name = part.content.jets_name
     of_jets, jets = part.scalers[jets_name], part.jets
@@ -88,7 +88,7 @@ def sample_of(part: Part, titles: Mapping[str, str]) -> Sample:
         columns = [np.concatenate(c) for c in zip(*constituent_columns(jets, collection, list(scalers)), strict=True)]
         of_jet = np.repeat(np.arange(len(label)), counts)
         variables[collection] = _variables(columns, scalers, label[of_jet], weight[of_jet], part.content.precision)
-    return Sample(list(part.tables.classes), variables, passed_through(jets, Kind.SPECTATOR), titles)
+    return Sample(list(part.tables.classes), variables, passed_through(jets, Kind.SPECTATOR), settings)
 
 
 def _variables(

@@ -42,12 +42,11 @@ def closing_message(plan: Plan) -> str:
         return f"Done. The requested files are in {output_dir}/."
     results = next(iter(plan.results))
     folds = f"; other folds beside it, up to {[*plan.results][-1]}/" if plan.config.split.folds else ""
-    drawn = plan.config.report.plots and not plan.config.apply
     return "\n".join(
         [
             f"Done: {written(json.loads(manifests[0].read_text()))} jets in {results}/{folds}",
             *(f"{title}: {how}" for title, how in loading(plan.config.write.formats, results, plan.outputs[0])),
-            *([f"Report: {results}/{PAGE}"] if drawn else []),
+            *([f"Report: {results}/{PAGE}"] if plan.config.report.plots else []),
             f"Check of the files, at any time: jetmill verify {output_dir}",
         ]
     )

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample, Variables
+from jetmill.report.plots import grid
+from jetmill.report.ticks import length_of, name_rows, nice_range, set_ticks
 
 # The least deviation that is drawn, in parts of the spread.
 FLOOR = 1e-10
@@ -25,30 +27,37 @@ def deviations(variables: Variables) -> dict[str, tuple[float, float, float]]:
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
     """Draw the deviations in parts of the spread, with the largest one in its own unit beside it."""
-    from matplotlib.figure import Figure as Canvas
+    from matplotlib.lines import Line2D
 
     for of, variables in sample.variables.items():
         found = deviations(variables)
         if not found:
             continue
-        figure = Canvas(figsize=(8, 1.3 + 0.16 * len(found)), layout="constrained")
-        axes = figure.add_subplot()
-        places = np.arange(len(found))
+        names = [sample.label(name) for name in found]
         largest, typical, spread = (np.array(column) for column in zip(*found.values(), strict=True))
         unit = np.where(spread > 0, spread, 1)
-        axes.plot(np.maximum(largest / unit, FLOOR), places, "o", markersize=4, label="largest")
-        axes.plot(np.maximum(typical / unit, FLOOR), places, "|", markersize=7, label="median")
-        for place, value in enumerate(largest):
-            axes.text(1.01, place, f"{value:.2g}", transform=axes.get_yaxis_transform(), fontsize=6, va="center")
-        axes.set_yticks(places, [sample.title(name) for name in found], fontsize=7)
-        axes.tick_params(axis="y", which="both", length=0)
-        axes.set_xscale("log")
-        axes.invert_yaxis()
-        axes.margins(y=0.01)
+        legend = [
+            (Line2D([], [], color=c, marker=m, linestyle=""), n)
+            for m, c, n in (("o", "C0", "largest"), ("|", "C1", "median"))
+        ]
+        margins = (0.2 + length_of(names, 7), 0.9, 0.5, 0.2)
+        drawn = grid(sample.settings.label, 1, 1, (5.5, 0.2 + 0.155 * len(found)), legend=legend, margins=margins)
+        axes, places = drawn.plots[0, 0], np.arange(len(found))
+        for of_each, marker, colour in ((largest, "o", "C0"), (typical, "|", "C1")):
+            axes.plot(
+                np.maximum(of_each / unit, FLOOR), places, marker, color=colour, markersize=4 if marker == "o" else 7
+            )
+        for name, place, value in zip(found, places, largest, strict=True):
+            text = f"{value:.2g} {sample.unit(name)}"
+            axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), fontsize=6, va="center")
+        name_rows(axes, "y", names, 7)
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        shown = np.concatenate([largest / unit, typical / unit])
+        low, high = nice_range(np.maximum(shown, FLOOR), log=True)
+        set_ticks(axes, "x", low, high, log=True)
         axes.set_xlabel("|scaled back - cleaned| / standard deviation")
         axes.set_title("largest, in own unit", fontsize=7, loc="right")
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.02), ncols=2)
-        yield of, figure
+        yield of, drawn.figure
 
 
 FIGURE = Figure(

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample
+from jetmill.report.plots import grid
+from jetmill.report.ticks import length_of, name_rows
 
 
 def correlations(scaled: np.ndarray, is_default: np.ndarray) -> np.ndarray:
@@ -28,26 +30,24 @@ def correlations(scaled: np.ndarray, is_default: np.ndarray) -> np.ndarray:
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
     """Draw a matrix for the jets and for each collection."""
-    from matplotlib.figure import Figure as Canvas
-
     for of, variables in sample.variables.items():
-        names = [sample.title(name) for name in variables.values]
+        names = [sample.label(name) for name in variables.values]
         matrix = correlations(variables.scaled, variables.is_default)
-        size = 3.5 + 0.13 * len(names)
-        figure = Canvas(figsize=(size + 1, size), layout="constrained")
-        axes = figure.add_subplot()
-        image = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r")
-        fontsize = 6 if len(names) > 20 else 8
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=fontsize)
-        axes.set_yticks(range(len(names)), names, fontsize=fontsize)
-        axes.minorticks_off()
-        axes.tick_params(length=0)
+        size, text = 2.0 + 0.13 * len(names), 6 if len(names) > 20 else 8
+        room = 0.2 + length_of(names, text)
+        drawn = grid(sample.settings.label, 1, 1, (size, size), margins=(room, 1.0, room, 0.15))
+        axes, width = drawn.plots[0, 0], drawn.figure.get_figwidth()
+        image = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
+        name_rows(axes, "x", names, text)
+        name_rows(axes, "y", names, text)
         if len(names) <= 12:
             for i, j in np.argwhere(np.isfinite(matrix)):
                 colour = "white" if abs(matrix[i, j]) > 0.6 else "black"
                 axes.text(j, i, f"{100 * matrix[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
-        figure.colorbar(image, ax=axes, label="linear correlation", shrink=0.8)
-        yield of, figure
+        place = axes.get_position()
+        bar = drawn.figure.add_axes((place.x1 + 0.12 / width, place.y0, 0.15 / width, place.height))
+        drawn.figure.colorbar(image, cax=bar, label="linear correlation", ticks=[-1, -0.5, 0, 0.5, 1])
+        yield of, drawn.figure
 
 
 FIGURE = Figure(

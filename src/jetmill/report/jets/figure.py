@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# Names that every experiment uses; units depend on the input.
-TITLES = {"pt": "$p_T$", "eta": r"$\eta$", "phi": r"$\phi$", "abs_eta": r"$|\eta|$", "mass": "mass"}
+from jetmill.report.titles import label_of, title_of, unit_of
+from jetmill.settings.figures import FigureSettings
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,31 @@ class Sample:
         Those of ``jets``, and of each collection of constituents.
     spectators
         Name to values (n_jets,).
-    titles
-        Name of a variable to the title of its axis.
+    settings
+        The experiment's label, and what is known of the titles of axes.
     """
 
     classes: Sequence[str]
     variables: Mapping[str, Variables]
     spectators: Mapping[str, np.ndarray]
-    titles: Mapping[str, str]
+    settings: FigureSettings
 
     def title(self, name: str) -> str:
-        """Return the title of the axis of a variable."""
-        return self.titles.get(name) or TITLES.get(name, name)
+        """Return the title of the axis of a variable, with its unit."""
+        return title_of(name, self.settings)
+
+    def label(self, name: str) -> str:
+        """Return what a variable is called in figures."""
+        return label_of(name, self.settings)
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a variable, "" if none is known."""
+        return unit_of(name, self.settings)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, or several of a kind, of the training jets.
+    """A figure, or several of a kind, of the training jets, which have a section of the page.
 
     Attributes
     ----------

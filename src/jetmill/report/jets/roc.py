@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample
+from jetmill.report.plots import grid
+from jetmill.report.style import class_lines, class_styles
+from jetmill.report.ticks import set_ticks
 
 # Of a curve, as drawn.
 POINTS = 400
@@ -27,8 +30,6 @@ def efficiencies(score: np.ndarray, signal: np.ndarray, weight: np.ndarray) -> t
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
     """Draw the misidentification of every other class against the efficiency of the first, a plot per spectator."""
-    from matplotlib.figure import Figure as Canvas
-
     label, weight = (getattr(next(iter(sample.variables.values())), name) for name in ("label", "weight"))
     signal, *others = sample.classes
     curves = {}
@@ -40,40 +41,54 @@ def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
             used = finite & np.isin(label, (0, k))
             if np.unique(label[used]).size == 2 and np.ptp(score[used]) > 0:
                 sign = 1 if rises else -1
-                curves[name, other] = efficiencies(sign * score[used], label[used] == 0, weight[used])
+                other_weights = weight[used & (label == k)].astype(np.float64)
+                n_effective = other_weights.sum() ** 2 / (other_weights**2).sum()
+                curves[name, other] = *efficiencies(sign * score[used], label[used] == 0, weight[used]), n_effective
     names = list(dict.fromkeys(name for name, _ in curves))
     if not names:
         return
     columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = Canvas(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
-    plots = figure.subplots(rows, columns, squeeze=False).ravel()
+    styles, legend = class_styles(len(sample.classes)), class_lines(sample.classes)[1:]
+    drawn = grid(
+        sample.settings.label,
+        -(-len(names) // columns),
+        columns,
+        (3.3, 2.7),
+        legend=legend,
+        margins=(0.7, 0.2, 0.55, 0.25),
+    )
+    plots = drawn.plots.ravel()
     for axes in plots[len(names) :]:
-        axes.set_visible(False)
+        axes.remove()
     for axes, name in zip(plots, names, strict=False):
+        areas = []
         for k, other in enumerate(others, 1):
             if (name, other) in curves:
-                efficiency, mistag = curves[name, other]
-                area = np.trapezoid(efficiency, mistag)
+                efficiency, mistag, n_effective = curves[name, other]
+                areas.append((np.trapezoid(efficiency, mistag), styles[k][0]))
                 points = np.unique(np.searchsorted(efficiency, np.linspace(0, 1, POINTS)))
-                axes.plot(
-                    efficiency[points], mistag[points], color=f"C{k}", linewidth=1.3, label=f"{other} (AUC {area:.3f})"
-                )
-        axes.set_yscale("log")
-        axes.set_ylim(1e-4, 1)
-        axes.set_xlim(0, 1)
+                x, y = efficiency[points], mistag[points]
+                error = np.sqrt(y * (1 - y) / n_effective)
+                axes.plot(x, y, color=styles[k][0], linestyle=styles[k][1], linewidth=1.3)
+                axes.fill_between(x, y - error, y + error, color=styles[k][0], alpha=0.25, linewidth=0)
+        axes.text(0.97, 0.05 + 0.07 * len(areas), "AUC", transform=axes.transAxes, ha="right", fontsize=8)
+        for i, (area, colour) in enumerate(reversed(areas)):
+            axes.text(
+                0.97, 0.05 + 0.07 * i, f"{area:.3f}", transform=axes.transAxes, ha="right", fontsize=8, color=colour
+            )
+        set_ticks(axes, "y", 1e-4, 1, log=True)
+        set_ticks(axes, "x", 0, 1)
         axes.set_xlabel(f"efficiency of {signal}")
         axes.set_ylabel("misidentification")
-        axes.set_title(sample.title(name), loc="left")
-        axes.legend(loc="lower right")
-    yield "", figure
+        axes.set_title(sample.label(name), loc="right")
+    yield "", drawn.figure
 
 
 FIGURE = Figure(
     name="roc",
     title="Spectators as taggers",
     caption="Cuts on each spectator: share of the first class that passes, and of each other class. Spectators"
-    " that are smaller for the first class are cut from above. AUC is the area under efficiency against"
-    " misidentification: what a training should beat.",
+    " that are smaller for the first class are cut from above; bands are statistical errors. AUC is the area under"
+    " efficiency against misidentification: what a training should beat.",
     draw=draw,
 )

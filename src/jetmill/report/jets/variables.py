@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample, Variables
+from jetmill.report.plots import draw_classes, grid
+from jetmill.report.style import class_lines
+from jetmill.report.ticks import is_steep, nice_range, set_ticks
 
 ON_A_PAGE, COLUMNS, BINS = 12, 4, 40
+# A logarithmic axis shows at most so many decades below the top.
+DECADES = 5
 
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
@@ -35,57 +40,42 @@ def histogram(values: np.ndarray, label: np.ndarray, weight: np.ndarray, n_class
 
 
 def _page(sample: Sample, variables: Variables, names: list[str], first: int) -> Any:
-    from matplotlib.figure import Figure as Canvas
-
     rows = -(-2 * len(names) // COLUMNS)
-    height = 2.1 * rows + 0.5
-    figure = Canvas(figsize=(3.1 * COLUMNS, height))
-    figure.subplots_adjust(0.05, 0.45 / height, 0.99, 1 - 0.55 / height, wspace=0.25, hspace=0.5)
-    plots = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    legend, margins = class_lines(sample.classes), (0.65, 0.15, 0.45, 0.2)
+    drawn = grid(sample.settings.label, rows, COLUMNS, (2.55, 1.25), legend=legend, margins=margins, gaps=(0.5, 0.62))
+    plots = drawn.plots.ravel()
     for i, name in enumerate(names):
         default = variables.is_default[:, first + i]
         values, scaled = variables.values[name], variables.scaled[:, first + i]
         _draw(plots[2 * i], sample, values, ~default, variables)
         _draw(plots[2 * i + 1], sample, scaled, np.ones_like(default), variables)
-        plots[2 * i].set_xlabel(sample.title(name), labelpad=1, fontsize=8)
-        plots[2 * i + 1].set_xlabel("scaled, with defaults" if default.any() else "scaled", labelpad=1, fontsize=8)
+        plots[2 * i].set_xlabel(sample.title(name), fontsize=8)
+        plots[2 * i + 1].set_xlabel("scaled, with defaults" if default.any() else "scaled", fontsize=8)
         if default.any():
             plots[2 * i].set_title(f"{default.mean():.1%} missing", fontsize=7, loc="right", pad=2)
     for axes in plots[2 * len(names) :]:
-        axes.set_visible(False)
-    handles, labels = plots[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels))
-    return figure
+        axes.remove()
+    for axes in drawn.plots[:, 0]:
+        axes.set_ylabel("share / bin", fontsize=8)
+    return drawn.figure
 
 
 def _draw(axes: Any, sample: Sample, values: np.ndarray, shown: np.ndarray, variables: Variables) -> None:
     """Draw the shape of each class, with its statistical error as a band."""
-    from matplotlib.ticker import LogLocator
-
-    axes.minorticks_off()
-    axes.tick_params(top=False, right=False)
     if not shown.any():
         axes.text(0.5, 0.5, "missing everywhere", transform=axes.transAxes, ha="center")
+        axes.set(xticks=[], yticks=[])
         return
-    n_classes = len(sample.classes)
-    found = histogram(values[shown], variables.label[shown], variables.weight[shown], n_classes)
-    edges, tops = found.axes[0].edges, []
-    for k, name in enumerate(sample.classes):
-        content, error = found.values()[:, k], np.sqrt(found.variances()[:, k])
-        total = content.sum()
-        if total > 0:
-            content, error = content / total, error / total
-        axes.stairs(content, edges, color=f"C{k}", linewidth=1.1, label=name)
-        axes.stairs(content + error, edges, baseline=content - error, fill=True, color=f"C{k}", alpha=0.25, linewidth=0)
-        tops += [content[content > 0]]
-    if (positive := np.concatenate(tops)).size:
-        axes.set_yscale("log")
-        top = positive.max()
-        axes.set_ylim(max(positive.min() / 2, top / 1e5), 2 * top)
-    # Ticks take most of the time of small plots.
-    axes.yaxis.set_major_locator(LogLocator(numticks=4))
-    axes.minorticks_off()
-    axes.set_xlim(edges[0], edges[-1])
+    found = histogram(values[shown], variables.label[shown], variables.weight[shown], len(sample.classes))
+    edges, content, squares = found.axes[0].edges, found.values().T, found.variances().T
+    total = content.sum(axis=1, keepdims=True)
+    total = np.where(total > 0, total, 1)
+    shares = content / total
+    draw_classes(axes, edges, shares, np.sqrt(squares) / total)
+    log = is_steep(shares)
+    low, high = nice_range(shares, log=log)
+    set_ticks(axes, "y", max(low, high / 10**DECADES) if log else low, high, log=log, most=4)
+    set_ticks(axes, "x", edges[0], edges[-1], most=5)
 
 
 FIGURE = Figure(
