@@ -106,7 +106,7 @@ def test_colours_of_classes_differ():
         ("numberOfInnermostPixelLayerHits", SETTINGS, "innermost pixel layer hits"),
         ("DeepCSV_trackSip3dSig_2", SETTINGS, "signed 3D IP significance, 2"),
         ("my_variable", SETTINGS, "my_variable"),
-        ("pt", FigureSettings(energy="GeV", variables={"pt": ShownVariable(label="jet $p_T$", unit="TeV")}), "jet $p_T$ [TeV]"),
+        ("pt", FigureSettings(variables={"pt": ShownVariable(label="jet $p_T$", unit="TeV")}), "jet $p_T$ [TeV]"),
     ],
 )  # fmt: skip
 def test_titles_name_quantity_and_unit(name, settings, title):
