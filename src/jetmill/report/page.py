@@ -19,7 +19,7 @@ from jetmill.verify import read_manifest
 
 # Sections of the template with figures; others get one of their own, in front of those about the run.
 SECTIONS = (
-    *("Samples and cutflow", "Jets of each class", "Spectra", "Resampling"),
+    *("Samples and cutflow", "Classes", "Spectra", "Resampling"),
     *("Variables", "Correlations", "Spectators as taggers", "Closure of the scaling"),
 )
 _LAST_LINE = re.compile(r"done in ([\d.]+) s, ([\d.]+) s of CPU, peak memory (\d+) MB\n*$")

@@ -35,7 +35,7 @@ from jetmill.splitting import SPLITS, TRAIN, split_of
 
 CONSTITUENT_STEPS = ("of jets that stay", "selected", "within the slots")
 # Headings on the page.
-CLEANING, CLASSES, SPECTRA, RESAMPLING = "Samples and cutflow", "Jets of each class", "Spectra", "Resampling"
+CLEANING, CLASSES, SPECTRA, RESAMPLING = "Samples and cutflow", "Classes", "Spectra", "Resampling"
 CLEANED = "train, as cleaned"
 
 
