@@ -259,7 +259,7 @@ def test_an_input_changes_while_it_is_read(faulty, change, wanted):
     [
         (["clean/jj/batch_0001.h5"], ["clean/batches.json"]),
         (["bins/0000.h5", "scalers/range_00.json"], ["balance.h5", "scalers.json"]),
-        (["balance.h5", "scalers.json"], ["report/balance/spectra.png", "train.h5"]),
+        (["balance.h5", "scalers.json"], ["report/balance", "train.h5"]),
         (["hdf5/train/part_0001.h5"], ["train.h5"]),
     ],
     ids=["clean", "bins and scalers", "balance and scalers", "parts"],
