@@ -30,6 +30,8 @@ class FigureSettings:
     energy: str = ""
     length: str = ""
     factors: Mapping[str, float] = field(default_factory=dict)
+    # What captions call the jets.
+    jets: str = "jets"
 
     @classmethod
     def from_config(cls, config: "Config") -> "FigureSettings":
@@ -49,5 +51,6 @@ class FigureSettings:
             variables=config.report.variables,
             energy=energy,
             length=length,
+            jets=config.jets.name,
             factors=factors | dict.fromkeys(made, 0.0),
         )

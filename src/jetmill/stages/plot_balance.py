@@ -26,6 +26,7 @@ from jetmill.balancing.tables import (
 from jetmill.balancing.weights import class_totals, target_of_table
 from jetmill.columns.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file
+from jetmill.formats.files.layout import Names
 from jetmill.report.bars import draw_class_counts, draw_cutflow
 from jetmill.report.resampling import draw_resampling
 from jetmill.report.spectra import Table, draw_maps, draw_spectra, draw_weights
@@ -43,9 +44,10 @@ def plot_balance(
     batches: Sequence[CleanedBatch], balance_path: str | Path, output: str | Path, settings: FigureSettings
 ) -> None:
     """Draw cutflow, class counts, the bins before and after balancing, weights and repeats into a directory."""
+    say = Names(settings.jets).say
     with atomic_write(output, directory=True) as directory, style(), open_intermediate_file(balance_path) as file:
         for name, title, caption, category, figure in _figures(batches, file, settings):
-            save(figure, directory / name, Title=title, Description=caption, Category=category)
+            save(figure, directory / name, Title=title, Description=say(caption), Category=category)
 
 
 def _figures(
