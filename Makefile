@@ -4,8 +4,9 @@ READERS ?= yes
 # One more than cores: tests of Slurm and of servers mostly wait.
 WORKERS ?= 3
 VENV := .venv
+BENCH ?= results/bench
 
-.PHONY: run install test test-packages lint format docs clean
+.PHONY: run install test test-packages lint format docs bench bench-full clean
 
 run: install
 	$(VENV)/bin/snakemake --cores $(CORES)
@@ -32,6 +33,11 @@ docs: $(VENV)/installed-docs
 	$(VENV)/bin/python -m jetmill.config.reference
 	$(VENV)/bin/python docs/figures.py
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
+
+# The goals of docs/benchmarks.md: a line for each, and an error if one is worse than recorded. Some minutes and 10 GB;
+# bench-full takes half an hour.
+bench bench-full: $(VENV)/installed
+	$(VENV)/bin/python benchmarks/bench.py --directory $(BENCH) $(if $(filter bench-full,$@),--full)
 
 # What tests of Slurm and XRootD need, as root on Debian or Ubuntu; without it they are skipped.
 test-packages:
