@@ -115,8 +115,8 @@ class Config:
     def scaling_rules(self) -> dict[str, ScalingRules]:
         """Scaling of jets, of each collection of constituents, and of targets."""
         jets = ScalingRules(**{key.name: getattr(self.scaling, key.name) for key in fields(ScalingRules)})
-        targets = ScalingRules(method=jets.method, unscaled=())
-        return {self.jets.name: jets, **{name: c.scaling for name, c in self.constituents.items()}, TARGETS: targets}
+        targets = {TARGETS: ScalingRules(method=jets.method, unscaled=())} if self.jets.targets else {}
+        return {self.jets.name: jets, **{name: c.scaling for name, c in self.constituents.items()}, **targets}
 
     @property
     def content(self) -> Content:
