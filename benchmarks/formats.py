@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 import jetmill
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.formats.files.tfrecord_files import RecordWriter
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 import jetmill
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.loading.torch import BlockSampler, FileDataset
 from jetmill.workflow.in_process import run_in_process
 

@@ -148,7 +148,12 @@ FULL = {
         "jets": {"pt": "pt"},
         "outputs": ["test"],
     },
-    "report": {"plots": True, "jets": 10, "titles": {"pt": "$p_T$"}},
+    "report": {
+        "plots": True,
+        "jets": 10,
+        "label": "CMS Simulation",
+        "variables": {"pt": {"label": "$p_T$", "unit": "GeV"}},
+    },
 }
 
 

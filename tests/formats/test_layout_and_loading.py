@@ -8,7 +8,8 @@ import pytest
 import jetmill
 from jetmill.errors import JetmillError
 from jetmill.formats.files.joining import join
-from jetmill.formats.files.layout import Names, write_rows
+from jetmill.formats.files.layout import write_rows
+from jetmill.formats.files.names import Names
 from jetmill.loading.jets import load
 
 OF_JETS = Names()

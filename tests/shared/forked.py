@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import pytest
 
 FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -26,6 +28,7 @@ def snakemake(arguments: list[str], directory: Path, environment: Mapping[str, s
     -------
     The exit code, negative for a signal, and what Snakemake and its jobs printed, after the end of all of them.
     """
+    _start_server()
     output, writer = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=_main, args=(arguments, str(directory), dict(environment), writer))
     process.start()
@@ -34,6 +37,13 @@ def snakemake(arguments: list[str], directory: Path, environment: Mapping[str, s
         printed = file.read()
     process.join()
     return process.exitcode, printed
+
+
+def _start_server() -> None:
+    """Have the server import this jetmill, not that of the first run which has another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONPATH", raising=False)
+        forkserver.ensure_running()
 
 
 def _main(arguments: list[str], directory: str, environment: Mapping[str, str], writer: Connection) -> None:

@@ -14,7 +14,7 @@ import yaml
 import jetmill
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.verify import verify
 from jetmill.workflow.in_process import run_in_process
 

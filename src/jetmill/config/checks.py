@@ -9,7 +9,7 @@ from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
 from jetmill.config.check_systematics import systematics
 from jetmill.config.problems import Problems, among
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.formats.registry import FORMATS
 from jetmill.settings.balance import weight_name
 from jetmill.settings.config import Config

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.formats.files.layout import Names, datasets, names_of, write_rows
+from jetmill.formats.files.layout import datasets, write_rows
+from jetmill.formats.files.names import Names, names_of
 from jetmill.formats.format import Format, Hdf5Check
 
 if TYPE_CHECKING:

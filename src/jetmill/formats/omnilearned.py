@@ -13,6 +13,7 @@ import numpy as np
 from jetmill.files import atomic_write
 from jetmill.formats.content.unscaled import FLAVOUR
 from jetmill.formats.files import layout
+from jetmill.formats.files.names import names_of
 from jetmill.formats.format import Format
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def write(joined: str | Path, output: str | Path, *, compression: str) -> None:
     import h5py
 
     with layout.reopen_finished(joined) as source, atomic_write(output, directory=True) as partial:
-        jets = source[layout.names_of(source).jets]
+        jets = source[names_of(source).jets]
         layout.check_parts(joined, jets)
         with h5py.File(partial / f"{Path(output).name}.h5", "w") as file:
             for name, (records, values_of, dtype) in contents(source).items():
@@ -47,7 +48,7 @@ def contents(source: "h5py.File") -> "dict[str, tuple[h5py.Dataset, Callable[[np
     """Return dataset to records, a function from these to its values, and the type of these."""
     config = json.loads(source.attrs["config"])
     ((name, collection),) = ((n, c) for n, c in config["constituents"].items() if c["objects"] is None)
-    jets, clouds = source[layout.names_of(source).jets], source[name]
+    jets, clouds = source[names_of(source).jets], source[name]
 
     def cloud(records: np.ndarray) -> np.ndarray:
         values = _table(records, collection["variables"], collection["scaling"]["log"])

@@ -10,7 +10,8 @@ import numpy as np
 from jetmill.columns.schema import constituent, variable
 from jetmill.formats.cards import salt
 from jetmill.formats.content.rows import Ragged, Rows, records
-from jetmill.formats.files.layout import Names, names_of, write_rows
+from jetmill.formats.files.layout import write_rows
+from jetmill.formats.files.names import Names, names_of
 from jetmill.formats.format import Format, Hdf5Check
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jetmill.files import atomic_write
 from jetmill.formats.files import layout
+from jetmill.formats.files.names import names_of
 from jetmill.formats.files.tfrecord_files import PACKAGE, RecordWriter
 from jetmill.formats.format import Format
 
@@ -27,7 +28,7 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
     """
     output = Path(output)
     with atomic_write(output, directory=True) as partial, layout.reopen_finished(joined) as file:
-        names = layout.names_of(file)
+        names = names_of(file)
         layout.check_parts(joined, file[names.labels])
         n_jets = file[names.labels].shape[0]
         sources = dict(_features(file))
@@ -43,7 +44,7 @@ def write(joined: str | Path, output: str | Path, *, records_per_file: int) -> N
 
 def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
     """Yield the name of each feature and the dataset it comes from."""
-    names = layout.names_of(file)
+    names = names_of(file)
     yield f"X_{names.jets}", file[names.inputs]
     yield f"Y_{names.jets}", file[names.one_hot]
     yield "Weights", file[names.weight]
@@ -60,7 +61,7 @@ def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
 
 
 def _metadata(file: "h5py.File") -> dict[str, Any]:
-    names = layout.names_of(file)
+    names = names_of(file)
     inputs = file[names.inputs]
     conditional = file[names.conditional].attrs[names.variables] if names.conditional in file else []
     collections = layout.collections(file)

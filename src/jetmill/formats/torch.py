@@ -7,6 +7,7 @@ import numpy as np
 
 from jetmill.files import atomic_write
 from jetmill.formats.files import layout
+from jetmill.formats.files.names import names_of
 from jetmill.formats.format import Format
 from jetmill.packages import Package
 
@@ -22,7 +23,7 @@ def write(part: str | Path, output: str | Path) -> None:
     """Write a finished part as ``.pt`` (docs/output.md)."""
     torch = PACKAGE.load()
     with layout.reopen_finished(part) as file:
-        names = layout.names_of(file)
+        names = names_of(file)
         arrays = {
             "inputs": file[names.inputs][()],
             "is_default": file[names.is_default][()],

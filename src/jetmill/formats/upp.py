@@ -13,10 +13,11 @@ def write(joined: str | Path, output: str | Path, *, compression: str) -> None:
     from jetmill.files import atomic_write
     from jetmill.formats.files import layout
     from jetmill.formats.files.joining import join
+    from jetmill.formats.files.names import names_of
 
     name = called(Path(output).name)
     with layout.reopen_finished(joined) as file:
-        layout.check_parts(joined, file[layout.names_of(file).jets])
+        layout.check_parts(joined, file[names_of(file).jets])
     with atomic_write(output, directory=True) as partial:
         join([joined], partial / name, merge=True, compression=compression)
         with h5py.File(partial / name, "r+") as file:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jetmill.errors import JetmillError, nearest
 from jetmill.formats.files import layout
+from jetmill.formats.files.names import names_of
 from jetmill.scaling.moments import logarithm
 
 
@@ -150,7 +151,7 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
         If the file is not one that jetmill wrote, or a part it points to is gone.
     """
     with _readable(path) as file:
-        names = layout.names_of(file)
+        names = names_of(file)
         if names.inputs not in file:
             raise JetmillError(f"{path}: holds no '{names.inputs}'; it is not a file of finished jets")
         layout.check_parts(path, file[names.inputs])

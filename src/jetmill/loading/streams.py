@@ -15,7 +15,7 @@ from jetmill.errors import JetmillError, nearest
 from jetmill.files import open_intermediate_file
 from jetmill.formats.content.rows import Rows
 from jetmill.formats.content.scaled import scaled_rows
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.loading.batches import Arrays, in_batches
 from jetmill.loading.run import Configuration, Run, check_positive
 from jetmill.loading.sharing import batch_edges, share

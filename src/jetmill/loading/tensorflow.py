@@ -14,7 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import GLOBAL_OBJECT, JETS, OBJECTS, Names
+from jetmill.formats.files.layout import OBJECTS
+from jetmill.formats.files.names import GLOBAL_OBJECT, JETS, Names
 from jetmill.loading.streams import Stream
 
 # Files that records are drawn from together.

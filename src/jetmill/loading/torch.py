@@ -16,7 +16,8 @@ import torch.distributed as dist
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset, get_worker_info
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import check_parts, names_of, open_finished
+from jetmill.formats.files.layout import check_parts, open_finished
+from jetmill.formats.files.names import names_of
 from jetmill.loading.jets import _readable as readable
 from jetmill.loading.sharing import batch_edges, share
 from jetmill.loading.streams import Stream

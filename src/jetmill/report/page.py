@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from jetmill.files import atomic_write, read_json
-from jetmill.formats.files.layout import names_in
+from jetmill.formats.files.names import names_in
 from jetmill.formats.registry import loading
 from jetmill.report import PAGE, TEMPLATE
 from jetmill.report.warnings import kinds_of

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jetmill.files import atomic_write
-
 # Ticks are set one by one (`jetmill.report.ticks`), and labels have fixed places: finding them takes most of the time.
 COMPACT: dict[Any, Any] = {
     "axes.labelsize": 10,
@@ -59,11 +57,10 @@ def class_lines(classes: Sequence[str]) -> list[tuple[Any, str]]:
 
 
 def save(figure: Any, path: str | Path, **text: str) -> None:
-    """Write a figure as PNG, and beside it as PDF, which carries no date; under their names only when complete.
+    """Write a figure as PNG, and beside it as PDF, which carries no date.
 
     The PNG carries the text: its ``Title``, ``Description`` and ``Category``.
     """
     title = {key: value for key, value in text.items() if key == "Title"}
     for form, metadata in (("png", text), ("pdf", {**title, "CreationDate": None})):
-        with atomic_write(Path(path).with_suffix(f".{form}")) as partial:
-            figure.savefig(partial, format=form, metadata=metadata)
+        figure.savefig(Path(path).with_suffix(f".{form}"), format=form, metadata=metadata)

@@ -49,7 +49,7 @@ from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
 from jetmill.errors import JetmillError
 from jetmill.files import create_hdf5, open_intermediate_file, put
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.logs import warnings_kept
 from jetmill.randomness import selection_key
 from jetmill.settings.balance import Resampling

@@ -26,7 +26,7 @@ from jetmill.balancing.tables import (
 from jetmill.balancing.weights import class_totals, target_of_table
 from jetmill.columns.batch_list import CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.report.bars import draw_class_counts, draw_cutflow
 from jetmill.report.resampling import draw_resampling
 from jetmill.report.spectra import Table, draw_maps, draw_spectra, draw_weights

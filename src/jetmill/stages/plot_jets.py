@@ -18,7 +18,7 @@ from jetmill.formats.content.scaled import (
     read_columns,
     weights_of,
 )
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
 from jetmill.report.style import save, style

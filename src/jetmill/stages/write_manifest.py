@@ -18,7 +18,8 @@ from jetmill.balancing.tables import LIMITED, WARNINGS, cleaned_jets, of_samples
 from jetmill.columns.batch_list import CONSTITUENT_STEPS, CleanedBatch, sum_cutflows, with_dropped
 from jetmill.files import atomic_write, open_intermediate_file, origin, sha256
 from jetmill.formats.files.inspection import class_counts, sources_of
-from jetmill.formats.files.layout import datasets, names_in, reopen_finished
+from jetmill.formats.files.layout import datasets, reopen_finished
+from jetmill.formats.files.names import names_in
 from jetmill.formats.registry import format_of
 from jetmill.inputs.copies import copy_warnings
 from jetmill.scaling.scalers import read_warnings

@@ -1,7 +1,7 @@
 """Hugging Face: which Parquet files make each split."""
 
 from jetmill.formats.cards.card import Card, Results
-from jetmill.formats.files.layout import names_in
+from jetmill.formats.files.names import names_in
 
 # The names that Hugging Face gives these splits.
 SPLIT_NAMES = {"val": "validation", "val_resampled": "validation_resampled"}

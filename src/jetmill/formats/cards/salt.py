@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jetmill.formats.cards.card import Card, Results
-from jetmill.formats.files.layout import JETS, names_in
+from jetmill.formats.files.names import JETS, names_in
 from jetmill.settings.scaling import TARGETS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetmill.formats.cards.card import Card, Results
-from jetmill.formats.files.layout import names_in
+from jetmill.formats.files.names import names_in
 
 if TYPE_CHECKING:
     from jetmill.scaling.scalers import Scaler

@@ -13,6 +13,7 @@ from jetmill.columns.schema import JET, Column, Kind, constituent, constituent_l
 from jetmill.errors import JetmillError
 from jetmill.formats.content.rows import Ragged, Rows, Valid
 from jetmill.formats.files import layout
+from jetmill.formats.files.names import Names
 from jetmill.labels import NO_CLASS
 from jetmill.scaling.scalers import Scaler, scale_rows
 from jetmill.settings.content import Content
@@ -88,7 +89,7 @@ def scaled_rows(
     JetmillError
         If a scaled value does not fit into float16.
     """
-    names, of_jets = layout.Names(content.jets_name), scalers[content.jets_name]
+    names, of_jets = Names(content.jets_name), scalers[content.jets_name]
     columns = (j.read([variable(name) for name in of_jets]) for j in jets)
     inputs, is_default = _scale(columns, of_jets, sum(map(len, jets)))
     if content.precision == "float16":
@@ -131,7 +132,7 @@ def attributes(
 ) -> dict[str, dict[str, Any]]:
     """Return the attributes of the datasets and groups of the layout of arrays."""
     classes, of_jets = list(tables.classes), scalers[content.jets_name]
-    names = layout.Names(content.jets_name)
+    names = Names(content.jets_name)
     found: dict[str, dict[str, Any]] = {
         "/": names.attributes,
         names.jets: {"flavour_label": classes},
@@ -167,7 +168,7 @@ def dataset_types(content: Content) -> dict[str, str]:
     Inputs have the precision that is asked for; labels of constituents whose values have names are
     int8, others int32.
     """
-    names = layout.Names(content.jets_name)
+    names = Names(content.jets_name)
     inputs = [names.inputs, names.conditional, *map(layout.constituent_inputs, content.slots)]
     return dict.fromkeys(inputs, content.precision) | {
         layout.constituent_label(collection, label): "int8"

@@ -17,7 +17,7 @@ from jetmill.formats.content.scaled import (
     sample_numbers,
     weights_of,
 )
-from jetmill.formats.files.layout import Names
+from jetmill.formats.files.names import Names
 from jetmill.scaling.scalers import Scaler
 from jetmill.settings.content import Content
 

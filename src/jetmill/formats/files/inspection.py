@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 
 from jetmill.errors import JetmillError
-from jetmill.formats.files.layout import blocks, datasets, names_of
+from jetmill.formats.files.layout import blocks, datasets
+from jetmill.formats.files.names import names_of
 from jetmill.formats.format import Hdf5Check
 from jetmill.labels import count_classes
 
