@@ -301,7 +301,7 @@ def test_histograms_of_the_report_are_weighted(made, run, tmp_path, monkeypatch)
         )
     batches = read_batch_list(f"{run.result.out}/clean/batches.json")
     plot_balance_module.plot_balance(batches, f"{run.result.out}/balance.h5", tmp_path / "figures", FigureSettings())
-    assert not (tmp_path / "figures/maps.png").exists()  # one axis has no map
+    assert not (tmp_path / "figures/spectra_2d.png").exists()  # one axis has no map
     labels, bins = run.train["jets/labels"], run.train["jets/bins"][:, 0]
     event_weight = made.jets["target"][place(made, run.train)].astype(float)
     with h5py.File(f"{run.result.out}/balance.h5") as file:

@@ -91,7 +91,7 @@ def test_the_ends_do_not_depend_on_blocks(values, data):
 
 def test_the_warning_names_the_key_to_add():
     (text,) = warnings(np.r_[NORMAL, [-999] * 8000])
-    assert "variable 'x' of jets is exactly -999 for 8000 of 18000 values" in text
+    assert "variable 'x' of jets is exactly -999 for 8,000 of 18,000 values" in text
     assert "jets.missing.values_of: {x: [-999]}" in text
     (text,) = warnings(np.r_[NORMAL, [-999] * 8000], of="tracks")
     assert "constituents.tracks.missing.values_of: {x: [-999]}" in text
@@ -101,12 +101,12 @@ def test_the_warning_names_the_key_to_add():
 def test_more_missing_than_not():
     half = np.r_[NORMAL, [np.nan] * 10_000]
     assert warnings(half) == []
-    assert warnings(np.r_[half, [np.nan]]) == ["variable 'x' of jets is missing for 10001 of 20001 values"]
+    assert warnings(np.r_[half, [np.nan]]) == ["variable 'x' of jets is missing for 10,001 of 20,001 values"]
 
 
 def test_logarithms_that_do_not_exist():
     (text,) = warnings(np.r_[POSITIVE, 0, -0.1], log=["x"])
-    assert "variable 'x' of jets is not above 0 for 2 of 10002 values" in text
+    assert "variable 'x' of jets is not above 0 for 2 of 10,002 values" in text
     assert warnings(POSITIVE, log=["x"]) == []
 
 

@@ -12,7 +12,7 @@ import jetmill
 pytestmark = pytest.mark.workflow
 
 N_TOY_FILES = 2  # per sample
-FIGURES = [f"balance/{name}" for name in ("cutflow", "classes", "spectra", "maps", "weights")]
+FIGURES = [f"balance/{name}" for name in ("cutflow", "classes", "spectra", "spectra_2d", "weights")]
 FIGURES += ["jets/closure-jets", "jets/correlations-jets", "jets/roc"]
 FIGURES += [f"jets/variables-jets-{page:02d}" for page in range(6)]
 
@@ -64,7 +64,7 @@ def test_warnings_are_printed_and_kept(default_run, manifest):
     mass = next(text for text in manifest["warnings"] if "DeepCSV_vertexMass" in text)
     train = jetmill.load(default_run.results / "train.h5")
     n_missing = int(np.isnan(train.variable("DeepCSV_vertexMass")).sum())
-    assert mass == f"variable 'DeepCSV_vertexMass' of jets is missing for {n_missing} of {len(train)} values"
+    assert mass == f"variable 'DeepCSV_vertexMass' of jets is missing for {n_missing:,} of {len(train):,} values"
 
 
 @pytest.mark.parametrize("split", runs.SPLITS)

@@ -110,7 +110,7 @@ def _warnings(plan: Plan, trials: Sequence[Trial]) -> Iterator[str]:
             stops = f"; a run where it always is stops{strict}" if strict else ""
             yield f"variable '{name}' is missing for all jets tried{stops}"
         elif 2 * missing.sum() > len(values):
-            yield f"variable '{name}' is missing for {missing.sum()} of {len(values)} jets tried"
+            yield f"variable '{name}' is missing for {missing.sum():,} of {len(values):,} jets tried"
         elif len(values) > 1 and np.ptp(values[~missing]) == 0:
             yield f"variable '{name}' is {values[~missing][0]:g} for all jets tried"
 

@@ -32,5 +32,5 @@ def kinds_of(warnings: Sequence[str]) -> list[Kind]:
     """Return the kinds of warnings, in the order in which they first occur."""
     kinds: dict[str, list[str]] = {}
     for text in warnings:
-        kinds.setdefault(re.sub(r"\d+", "#", _NAME.sub("''", text)), []).append(text)
+        kinds.setdefault(re.sub(r"\d[\d,]*", "#", _NAME.sub("''", text)), []).append(text)
     return [Kind(texts) for texts in kinds.values()]

@@ -174,13 +174,13 @@ def _warnings(statistics: Statistics, name: str, of: str, section: str) -> list[
     n, found = m.count + statistics.missing, []
     for value, times in sentinels(statistics.ends, m.count, m.mean, m.squares):
         found.append(
-            f"{what} is exactly {value:g} for {times} of {n} values, apart from all others, and this enters its scaler."
-            f" If it means that there is none, add {section}.missing.values_of: {{{name}: [{value:g}]}}"
+            f"{what} is exactly {value:g} for {times:,} of {n:,} values, apart from all others, and this enters its"
+            f" scaler. If it means that there is none, add {section}.missing.values_of: {{{name}: [{value:g}]}}"
         )
     if statistics.missing > n / 2:
-        found.append(f"{what} is missing for {statistics.missing} of {n} values")
+        found.append(f"{what} is missing for {statistics.missing:,} of {n:,} values")
     if statistics.log_moments is not None and (lost := m.count - statistics.log_moments.count):
-        found.append(f"{what} is not above 0 for {lost} of {n} values; they have no logarithm and count as missing")
+        found.append(f"{what} is not above 0 for {lost:,} of {n:,} values; they have no logarithm and count as missing")
     quartiles = statistics.quartiles
     if quartiles is not None and quartiles[0] == quartiles[2]:
         found.append(f"{what} has equal quartiles; it keeps its unit")

@@ -104,7 +104,7 @@ def _figures(
         caption = (
             "The same in the plane of the first two axes. White: no jets of the class, or no positive sum of weights."
         )
-        yield "maps", "Bins", caption, SPECTRA, draw_maps(classes, edges, tables, settings)
+        yield "spectra_2d", "Bins", caption, SPECTRA, draw_maps(classes, edges, tables, settings)
     weights = {name: file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
     if weights:
         kept, squares = file[f"{KEPT}/train"][()], _squared_repeats(file, "train")
