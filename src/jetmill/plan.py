@@ -184,14 +184,6 @@ class Plan:
         """Numbers of the ranges, with leading zeros."""
         return [f"{number:02d}" for number in range(len(self.ranges))]
 
-    @property
-    def resampled(self) -> tuple[str, ...]:
-        """The outputs whose jets are resampled."""
-        resampling = self.config.balance.resampling
-        if not resampling.resamples:
-            return ()
-        return ("train", VAL_RESAMPLED) if resampling.validation else ("train",)
-
     def parts(self, output: str) -> list[str]:
         """Return the numbers of the parts of an output, with leading zeros."""
         by_batch = self.config.write.shuffle == "batch"

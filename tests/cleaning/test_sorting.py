@@ -5,17 +5,21 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
+import workflow_runs as runs
 from batches import clean_batch
 from stage_runs import run_stages
 
+from jetmill.balancing.selection import PartSpec
 from jetmill.cleaning.column_buffer import ColumnBuffer, Limits
 from jetmill.cleaning.sorting import sort_jets
 from jetmill.columns import schema as store
 from jetmill.columns.batch_file import write_batch
+from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.load import load
-from jetmill.stages import balance as balance_stage
-from jetmill.stages import bin_jets as bin_jets_stage
-from jetmill.stages import export as export_stage
+from jetmill.plan import Plan
+from jetmill.stages.balance import balance
+from jetmill.stages.bin_jets import bin_jets
+from jetmill.stages.export import export
 
 SPLITS = {
     "event": {"by": "event", "test": 0.3, "val": 0.2},
@@ -167,23 +171,24 @@ def test_memory_does_not_grow_with_the_batch(tmp_path):
     assert many < 20_000_000 < 200 * 2000 * 50 * 4
 
 
-def test_blocks_of_later_stages_make_no_difference(files, tmp_path, monkeypatch):
+def test_blocks_of_later_stages_make_no_difference(files, tmp_path):
     raw = config(files, tmp_path / "whole", SPLITS["event"])
-    whole = run_stages(raw)
-    for module, name in (
-        (bin_jets_stage, "BLOCK_ROWS"),
-        (balance_stage, "BLOCK_ROWS"),
-        (export_stage, "BLOCK_JETS"),
-    ):
-        monkeypatch.setattr(module, name, 17)
-    pieces = run_stages(raw | {"output_dir": str(tmp_path / "pieces")})
-    for name in ("bins/0000.h5", "balance.h5"):
-        same = [{}, {}]
-        for found, results in zip(same, (whole, pieces), strict=True):
-            with h5py.File(results / name) as file:
-                file.visititems(lambda n, i, f=found: f.update({n: i[()]} if isinstance(i, h5py.Dataset) else {}))
-        assert same[0].keys() == same[1].keys()
-        for dataset, values in same[0].items():
-            np.testing.assert_array_equal(same[1][dataset], values)
-    for name in ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml"):
-        assert (whole / name).read_text() == (pieces / name).read_text()
+    whole, plan = run_stages(raw), Plan.from_raw(raw)
+    batches = read_batch_list(whole / "clean/batches.json")
+    bin_jets(batches, tmp_path / "bins.h5", plan.bin_settings["0000"], block_rows=17)
+    balance(batches, [tmp_path / "bins.h5"], tmp_path / "balance.h5", plan.balance_settings, block_rows=17)
+    exports = ("scale_dict.json", "norm_dict.yaml", "class_dict.yaml")
+    export(
+        PartSpec.from_batches(batches, "train", (0, 1)),
+        sorted(whole.glob("scalers/*.json")),
+        *(whole / "scalers.json", tmp_path / "balance.h5", *(tmp_path / name for name in exports)),
+        labels=plan.weighted_labels,
+        block_jets=17,
+    )
+    for name, theirs in (("bins.h5", "bins/0000.h5"), ("balance.h5", "balance.h5")):
+        found, expected = runs.datasets(tmp_path / name), runs.datasets(whole / theirs)
+        assert found.keys() == expected.keys()
+        for dataset, values in expected.items():
+            np.testing.assert_array_equal(found[dataset], values)
+    for name in exports:
+        assert (whole / name).read_text() == (tmp_path / name).read_text()

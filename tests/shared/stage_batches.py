@@ -105,13 +105,13 @@ class Stages:
         """Return some batches, or all."""
         return [cleaned(name.split("/")[0], self.batches[name]) for name in names or list(self.batches)]
 
-    def scale(self, output, *, width, order=1, settings=ScalingRules(), balance_path=None):  # noqa: B008
+    def scale(self, output, *, width, order=1, settings=ScalingRules(), **options):  # noqa: B008
         paths = []
         for start in range(0, len(self.variables), width):
             paths.append(output.with_name(f"{output.stem}_{width}_{order}_{start}.json"))
             names = self.variables[start : start + width]
             of_range = FitSettings.from_rules("jets", names, settings)
-            fit_scalers(self.sources()[::order], paths[-1], of_range, balance_path=balance_path)
+            fit_scalers(self.sources()[::order], paths[-1], of_range, **options)
         merge_scalers(paths, output, MergeSettings(rules={"jets": settings}, strict=True))
 
     def balanced(self, output=None, *, order=1, weights=WEIGHTS, **resampling):

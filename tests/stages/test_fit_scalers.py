@@ -10,7 +10,6 @@ from sklearn.preprocessing import StandardScaler
 from jetmill.errors import JetmillError
 from jetmill.settings.scaling import ScalingRules
 from jetmill.settings.stages import FitSettings, MergeSettings
-from jetmill.stages import fit_scalers as fit_scalers_module
 from jetmill.stages.fit_scalers import fit_scalers
 from jetmill.stages.merge_scalers import merge_scalers
 
@@ -34,7 +33,7 @@ def test_scalers_are_those_of_standard_scaler(stages, tmp_path, width, order):
 
 
 @pytest.mark.parametrize("method", ["standard", "robust"])
-def test_width_order_and_blocks_do_not_reach_what_is_applied(stages, tmp_path, monkeypatch, method):
+def test_width_order_and_blocks_do_not_reach_what_is_applied(stages, tmp_path, method):
     settings = ScalingRules(method=method, log=["pt"], unscaled=["eta"])
 
     def applied(name, **options):
@@ -45,8 +44,7 @@ def test_width_order_and_blocks_do_not_reach_what_is_applied(stages, tmp_path, m
     found = applied("a", width=1)
     assert found == applied("b", width=4, order=-1) == applied("c", width=100)
     assert (found["pt"]["log"], found["eta"]["shift"]) == (True, 0)
-    monkeypatch.setattr(fit_scalers_module, "BLOCK_ROWS", 100)
-    assert found == applied("d", width=4)
+    assert found == applied("d", width=4, block_rows=100)
 
 
 @pytest.fixture

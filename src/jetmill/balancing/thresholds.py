@@ -19,7 +19,24 @@ LAST_KEY = np.uint64(2**64 - 1)
 DEVIATIONS = 5.0
 
 
-def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray) -> np.ndarray:
+def likely_band(wanted: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest key, uint64 (n_groups,), that the threshold of a group is likely to have.
+
+    Of n uniform numbers in [0, 1), the one that w are below has the mean p = (w + 1) / (n + 1) and a
+    variance of about p * (1 - p) / n. The term in 1 / n makes room for the skewness (Bernstein).
+    """
+    n = np.maximum(total, 1)
+    p = (wanted + 1) / (n + 1)
+    half = DEVIATIONS * np.sqrt(np.maximum(p * (1 - p), 0) / n) + DEVIATIONS**2 / 3 / n
+    return as_key(p - half), as_key(p + half)
+
+
+def selection_thresholds(
+    batches: Batches,
+    wanted: np.ndarray,
+    total: np.ndarray,
+    band: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] = likely_band,
+) -> np.ndarray:
     """Return for each group the key that exactly `wanted` keys of the group are below.
 
     One pass over the batches counts the keys below a band around ``wanted / total`` of the range of
@@ -34,6 +51,8 @@ def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray
         of shape (n_jets,), in any order.
     wanted, total : ndarray of int64, shape (n_groups,)
         Jets to take of each group; jets it has. Keys are uniform in 64 bits (or it takes more passes).
+    band
+        Returns, for `wanted` and `total`, the bands of keys in which thresholds are searched first.
 
     Returns
     -------
@@ -49,7 +68,7 @@ def selection_thresholds(batches: Batches, wanted: np.ndarray, total: np.ndarray
     found = np.where(wanted < total, np.uint64(0), LAST_KEY)
     found[wanted == 0] = 0
     open_ = (wanted > 0) & (wanted < total)
-    for low, high in (likely_band(wanted, total), (np.zeros_like(found), np.full_like(found, LAST_KEY))):
+    for low, high in (band(wanted, total), (np.zeros_like(found), np.full_like(found, LAST_KEY))):
         if not open_.any():
             return found
         # An empty band for groups that are done.
@@ -90,18 +109,6 @@ def repeat_histogram(quota: np.ndarray, total: np.ndarray) -> np.ndarray:
     np.add.at(histogram, (of_class, times), total - more)
     np.add.at(histogram, (of_class, times + 1), more)
     return histogram[:, :width]
-
-
-def likely_band(wanted: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and highest key, uint64 (n_groups,), that the threshold of a group is likely to have.
-
-    Of n uniform numbers in [0, 1), the one that w are below has the mean p = (w + 1) / (n + 1) and a
-    variance of about p * (1 - p) / n. The term in 1 / n makes room for the skewness (Bernstein).
-    """
-    n = np.maximum(total, 1)
-    p = (wanted + 1) / (n + 1)
-    half = DEVIATIONS * np.sqrt(np.maximum(p * (1 - p), 0) / n) + DEVIATIONS**2 / 3 / n
-    return as_key(p - half), as_key(p + half)
 
 
 def as_key(x: np.ndarray) -> np.ndarray:

@@ -11,36 +11,7 @@ import numpy as np
 from jetmill.errors import JetmillError, nearest
 from jetmill.formats.files import layout
 from jetmill.formats.files.names import names_of
-from jetmill.scaling.moments import logarithm
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How variables were scaled: ``input = (value - shift) / scale``, limited to minus and plus `clip`.
-
-    Attributes
-    ----------
-    shift, scale, clip : ndarray of float64, shape (n_variables,)
-    log : ndarray of bool, shape (n_variables,)
-        Where the value is the logarithm of the variable.
-    """
-
-    shift: np.ndarray
-    scale: np.ndarray
-    log: np.ndarray
-    clip: np.ndarray
-
-    def forward(self, values: np.ndarray, column: int) -> np.ndarray:
-        """Return values of a variable as inputs, float64, NaN where missing."""
-        values = logarithm(values) if self.log[column] else values
-        scaled: np.ndarray = (values.astype(np.float64) - self.shift[column]) / self.scale[column]
-        return scaled.clip(-self.clip[column], self.clip[column])
-
-    def inverse(self, inputs: np.ndarray, columns: int | slice = slice(None)) -> np.ndarray:
-        """Return inputs (..., n_variables), or some of their columns, in their own units, float64."""
-        values: np.ndarray = inputs[..., columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
-        np.exp(values, out=values, where=np.broadcast_to(self.log[columns], values.shape))
-        return values
+from jetmill.scaling.scalers import Scaling
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Scalers: from the statistics of a variable to its scaling."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,6 @@ class Scaler:
     clip: float = np.inf
     integer: bool = False
 
-    def inverse(self, scaled: np.ndarray) -> np.ndarray:
-        """Return scaled values in the unit of the variable, float64."""
-        values: np.ndarray = scaled.astype(np.float64) * self.scale + self.shift
-        return np.exp(values) if self.log else values
-
     @classmethod
     def fit(cls, statistics: Statistics, settings: ScalingRules, name: str) -> "Scaler":
         """Return the scaler of a variable; a scale of 1 where its values do not spread.
@@ -72,6 +67,34 @@ class Scaler:
     def fill(self) -> float:
         """What a missing value becomes, in the unit of the variable."""
         return float(np.exp(self.default)) if self.log else self.default
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How variables were scaled: ``input = (value - shift) / scale``, limited to minus and plus `clip`.
+
+    Attributes
+    ----------
+    shift, scale, clip : ndarray of float64, shape (n_variables,)
+    log : ndarray of bool, shape (n_variables,)
+        Where the value is the logarithm of the variable.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+    log: np.ndarray
+    clip: np.ndarray
+
+    @classmethod
+    def from_scalers(cls, scalers: Collection[Scaler]) -> "Scaling":
+        """Return the scaling of variables, given the scaler of each."""
+        return cls(*(np.array([getattr(s, field.name) for s in scalers]) for field in fields(cls)))
+
+    def inverse(self, inputs: np.ndarray, columns: int | slice = slice(None)) -> np.ndarray:
+        """Return inputs (..., n_variables), or some of their columns, in their own units, float64."""
+        values: np.ndarray = inputs[..., columns].astype(np.float64) * self.scale[columns] + self.shift[columns]
+        np.exp(values, out=values, where=np.broadcast_to(self.log[columns], values.shape))
+        return values
 
 
 def scale_rows(columns: Sequence[np.ndarray], scalers: Sequence[Scaler]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,14 +18,13 @@ from jetmill.files import create_hdf5, put
 from jetmill.settings.stages import BinSettings
 from jetmill.splitting import SPLITS, TRAIN
 
-# Jets that are counted at a time.
-BLOCK_ROWS = 2**21
-
 logger = logging.getLogger(__name__)
 
 
-def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinSettings) -> None:
-    """Write the counts of the jets of each sample, see `jetmill.balancing.tables`.
+def bin_jets(
+    batches: Sequence[CleanedBatch], output: str | Path, settings: BinSettings, *, block_rows: int = 2**21
+) -> None:
+    """Count the jets of each sample, `block_rows` at a time, and write the counts, see `jetmill.balancing.tables`.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def bin_jets(batches: Sequence[CleanedBatch], output: str | Path, settings: BinS
         used, n_inside = np.zeros(n_bins, dtype=bool), 0
         with listed.open() as batch:
             split = batch.split_codes()
-            for rows in in_blocks([slice(0, len(split))], BLOCK_ROWS):
+            for rows in in_blocks([slice(0, len(split))], block_rows):
                 bin_index, of_rows = read_bins(batch, axes, rows), split[rows]
                 group = of_rows * np.int64(n_classes) + batch.read(LABEL, rows)
                 inside = bin_index >= 0

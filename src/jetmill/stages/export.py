@@ -19,9 +19,6 @@ from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
 from jetmill.settings.scaling import TARGETS
 
-# Jets whose labels of constituents are read at a time.
-BLOCK_JETS = 2**13
-
 logger = logging.getLogger(__name__)
 
 
@@ -36,6 +33,7 @@ def export(
     *,
     labels: Mapping[str, Mapping[str, int]],
     jets_name: str = "jets",
+    block_jets: int = 2**13,
 ) -> None:
     """Write umami's scale dict and salt's ``norm_dict.yaml`` and ``class_dict.yaml``.
 
@@ -47,6 +45,8 @@ def export(
         Collection to label of constituents to its number of values.
     jets_name
         What the jets are called.
+    block_jets
+        Jets whose labels of constituents are read at a time.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def export(
     scalers.pop(TARGETS, None)
     with open_intermediate_file(balance_path) as file:
         classes, class_counts = list(file.attrs["classes"]), written_jets(file, "train")[0]
-        label_counts = _count(source, file, labels)
+        label_counts = _count(source, file, labels, block_jets)
     with atomic_write(scale_dict_path) as partial:
         partial.write_text(json.dumps(scale_dict(scalers, label_counts, jets_name), indent=4))
     with atomic_write(norm_dict_path) as partial:
@@ -74,13 +74,13 @@ def export(
 
 
 def _count(
-    source: PartSpec, balance_file: h5py.File, labels: Mapping[str, Mapping[str, int]]
+    source: PartSpec, balance_file: h5py.File, labels: Mapping[str, Mapping[str, int]], block_jets: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return how often each value of each label is written, int64 (n_values,)."""
     counts = {of: {name: np.zeros(n, dtype=np.int64) for name, n in rows.items()} for of, rows in labels.items()}
     for of, rows in counts.items():
         columns = {constituent_label(of, name): name for name in rows}
-        blocks = training_blocks(source.batches, balance_file, of, list(columns), BLOCK_JETS)
+        blocks = training_blocks(source.batches, balance_file, of, list(columns), block_jets)
         for column, values, times in blocks:
             name = columns[column]
             table, known = rows[name], values >= 0

@@ -17,8 +17,8 @@ from jetmill.scaling.moments import Accumulator, Statistics, write_statistics
 from jetmill.settings.scaling import TARGETS
 from jetmill.settings.stages import FitSettings
 
-# Jets whose values are read at a time; fewer where each has many constituents.
-BLOCK_ROWS, BLOCK_ROWS_OF_CONSTITUENTS = 2**18, 2**13
+# So many fewer jets are read at a time where each has many constituents.
+CONSTITUENTS_OF_A_JET = 2**5
 # Variables that are processed together: quartiles take up to 4 MB for each.
 TOGETHER = 64
 
@@ -31,10 +31,12 @@ def fit_scalers(
     settings: FitSettings,
     *,
     balance_path: str | Path | None = None,
+    block_rows: int = 2**18,
 ) -> None:
     """Write the statistics of some variables of the training jets (`write_statistics`), in constant memory.
 
-    With `balance_path`, every jet counts as often as it is written; without, once.
+    With `balance_path`, every jet counts as often as it is written; without, once. About `block_rows` values of a
+    variable are read at a time.
     """
     of, variables, rules = settings.of, settings.variables, settings.rules
     needs_quartiles = METHODS[rules.method].quartiles
@@ -45,10 +47,10 @@ def fit_scalers(
                 name: Accumulator(log=name in rules.log, quartiles=needs_quartiles and rules.is_scaled(name))
                 for name in variables[start : start + TOGETHER]
             }
-            for name, values, times in _blocks(batches, settings, list(together), balance_file):
+            for name, values, times in _blocks(batches, settings, list(together), balance_file, block_rows):
                 together[name].add(values, times)
             again = [name for name, statistics in together.items() if statistics.look_closer()]
-            for name, values, times in _blocks(batches, settings, again, balance_file):
+            for name, values, times in _blocks(batches, settings, again, balance_file, block_rows):
                 together[name].add_again(values, times)
             found |= {name: statistics.result() for name, statistics in together.items()}
     for name, statistics in found.items():
@@ -57,17 +59,22 @@ def fit_scalers(
 
 
 def _blocks(
-    batches: Sequence[CleanedBatch], settings: FitSettings, variables: Sequence[str], balance_file: h5py.File | None
+    batches: Sequence[CleanedBatch],
+    settings: FitSettings,
+    variables: Sequence[str],
+    balance_file: h5py.File | None,
+    block_rows: int,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield values of each variable of the training jets, block by block, and how often each counts (None: once)."""
     of = settings.of
+    collection, n_jets = None, block_rows
     if of == settings.jets_name:
-        columns, collection, n_jets = {variable(name): name for name in variables}, None, BLOCK_ROWS
+        columns = {variable(name): name for name in variables}
     elif of == TARGETS:
-        columns, collection, n_jets = {Column(Kind.ADDITIONAL_LABEL, n): n for n in variables}, None, BLOCK_ROWS
+        columns = {Column(Kind.ADDITIONAL_LABEL, name): name for name in variables}
     else:
         columns = {constituent(of, name): name for name in variables}
-        collection, n_jets = of, BLOCK_ROWS_OF_CONSTITUENTS
+        collection, n_jets = of, max(1, block_rows // CONSTITUENTS_OF_A_JET)
     for column, values, times in training_blocks(batches, balance_file, collection, list(columns), n_jets):
         # Targets are written as float32, whatever their type.
         yield columns[column], values.astype(np.float32) if of == TARGETS else values, times

@@ -22,7 +22,7 @@ from jetmill.formats.files.names import Names
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
 from jetmill.report.style import save, style
-from jetmill.scaling.scalers import Scaler, scale_rows
+from jetmill.scaling.scalers import Scaler, Scaling, scale_rows
 from jetmill.settings.content import Content
 from jetmill.settings.figures import FigureSettings
 from jetmill.splitting import TRAIN
@@ -97,5 +97,5 @@ def _variables(
     values = dict(zip(scalers, columns, strict=True))
     scaled, is_default = scale_rows(list(values.values()), list(scalers.values()))
     scaled = scaled.astype(precision)
-    restored = {name: s.inverse(scaled[:, i]) for i, (name, s) in enumerate(scalers.items())}
+    restored = dict(zip(scalers, Scaling.from_scalers(scalers.values()).inverse(scaled).T, strict=True))
     return Variables(values, scaled, is_default, restored, label, weight)
