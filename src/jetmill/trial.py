@@ -161,6 +161,7 @@ def try_batches(
 
 def _try(plan: Plan, settings: CleanSettings, variation: str, sample: str, path: str, number: int) -> Trial:
     cleaner = Cleaner(settings, sample, truth=plan.config.samples[sample].truth)
+    cleaner.keep_all_of([path])
     counts, pieces, n_entries = cleaner.no_counts, [], 0
     with cleaner.open(path, number) as file:
         for chunk, columns, of_chunk in file.chunks():

@@ -69,6 +69,7 @@ FULL = {
     "constituents": {
         "tracks": {
             "tree": {"branches": "PF", "links": "JetPF", "jet_index": "jetIdx", "index": "pfIdx"},
+            "optional": {"d0": 1},
             "units": {"d0": 0.1},
             "define": {"twice": "d0 * 2"},
             "missing": {"values": [-999], "values_of": {"d0": [1]}},
@@ -83,7 +84,11 @@ FULL = {
             "scaling": {"method": "robust", "log": ["d0"], "unscaled": ["*x*"], "defaults": {"d0": 1}, "clip": 3},
         }
     },
-    "classes": {"b": "hadronFlavour == 5", "c": {"samples": ["tt"], "cut": "hadronFlavour == 4"}, "light": "rest"},
+    "classes": {
+        "b": {"cut": "hadronFlavour == 5", "label": "$b$", "colour": "tab:blue"},
+        "c": {"samples": ["tt"], "cut": "hadronFlavour == 4"},
+        "light": "rest",
+    },
     "split": {"by": "modulo", "modulo": 5, "test": [1], "val": [2]},
     "scaling": {
         "fit_on": "cleaned",

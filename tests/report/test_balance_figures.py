@@ -7,14 +7,14 @@ from jetmill.report.bars import draw_class_counts, draw_cutflow
 from jetmill.report.resampling import draw_resampling
 from jetmill.report.spectra import Table, draw_maps, draw_spectra, draw_weights, effective_shares, shapes
 from jetmill.report.style import class_styles, style
-from jetmill.report.ticks import linear_ticks, log_ticks, tick_labels
+from jetmill.report.ticks import characters, linear_ticks, log_ticks, tick_labels
 from jetmill.report.titles import title_of
 from jetmill.settings.figures import FigureSettings
 from jetmill.settings.report import ShownVariable
 
-CLASSES = ("b", "light")
 EDGES = {"eta": np.array([-2.0, 0.0, 2.0]), "pt": np.array([20.0, 50.0, 100.0, 300.0])}
 SETTINGS = FigureSettings(label="CMS Simulation", energy="GeV")
+CLASSES = class_styles(["b", "light"], SETTINGS)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -92,7 +92,24 @@ def test_ticks_are_round_and_readable():
 
 def test_colours_of_classes_differ():
     for n in (2, 6, 7, 10, 25):
-        assert len(set(class_styles(n))) == n
+        assert len({(s.colour, s.dashes) for s in class_styles([*map(str, range(n))], SETTINGS)}) == n
+
+
+def test_classes_with_labels_and_colours_of_their_own():
+    settings = FigureSettings(
+        class_labels={"b": "$b$-jets"}, class_colours={"b": "tab:orange", "bb": "tab:orange", "tau": "#5790fd"}
+    )
+    styles = {s.label: s for s in class_styles(["b", "bb", "rest", "tau"], settings)}
+    assert list(styles) == ["$b$-jets", "bb", "rest", "tau"]
+    assert [s.colour for s in styles.values() if s.label != "rest"] == ["tab:orange", "tab:orange", "#5790fd"]
+    assert [s.dashes for s in styles.values()] == ["-", "--", "-", "-"]
+    # Neither blue nor orange, which others have.
+    assert styles["rest"].colour == "#e42536"
+
+
+def test_the_legend_of_a_formula_is_about_as_long_as_it_is_drawn():
+    assert characters("pt_btagJes") == 10
+    assert characters(r"$H \rightarrow b\bar{b}$") == len("H xbxb")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
 from jetmill.report.jets.roc import efficiencies
 from jetmill.report.jets.variables import histogram
-from jetmill.report.style import style
+from jetmill.report.style import class_styles, style
 from jetmill.settings.figures import FigureSettings
 from jetmill.settings.report import ShownVariable
 from jetmill.stages.plot_jets import number_of_ranges, plot_jets
@@ -38,7 +38,7 @@ def sample():
     restored = {"x": scaled[:, 0].astype(np.float64) * 10 + 50, "gone": np.zeros(N)}
     label = (np.arange(N) % 2).astype(np.uint8)
     variables = Variables(values, scaled, missing, restored, label, np.ones(N, dtype=np.float32))
-    return Sample(["b", "light"], {"jets": variables}, {"tagger": RNG.random(N)}, SETTINGS)
+    return Sample(class_styles(["b", "light"], SETTINGS), {"jets": variables}, {"tagger": RNG.random(N)}, SETTINGS)
 
 
 @pytest.mark.filterwarnings("error")

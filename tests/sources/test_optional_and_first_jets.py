@@ -1,6 +1,7 @@
 """Variables that some files lack, and limits for a quick trial."""
 
 import json
+import re
 
 import awkward as ak
 import h5py
@@ -115,6 +116,77 @@ def test_an_optional_field_of_hdf5(tmp_path):
         "x": [0.5] * 2,
         "flag": [True] * 2,
     }
+
+
+TRACKS = [[1.0, 2], [], [3], [4, 5]]
+
+
+def tracks_of(arrays):
+    """Return the values of each jet with valid slots, of all outputs, by rising pT."""
+    found = {}
+    for jets in arrays:
+        for pt, valid, inputs, label in zip(*jets, strict=True):
+            found[float(pt[0])] = inputs[valid].tolist(), label[valid].tolist()
+    return [found[pt] for pt in sorted(found)]
+
+
+@pytest.mark.parametrize("files_per_batch", [1, 2])
+def test_variables_of_constituents_that_a_file_lacks(tmp_path, write_root, caplog, files_per_batch):
+    whole = {"trk_pt": ak.Array(TRACKS), "trk_hits": ak.values_astype(ak.Array(TRACKS), np.uint8)}
+    whole["trk_origin"] = whole["trk_hits"]
+    files = [{"pt": np.arange(4.0), **whole}, {"pt": np.arange(4.0) + 4, "trk_pt": ak.Array(TRACKS)}]
+    raw = {
+        "output_dir": str(tmp_path / "results"),
+        "strict": False,
+        "samples": {"tt": {"files": [str(write_root(tmp_path / f"{n}.root", f)) for n, f in enumerate(files)]}},
+        "input": {"level": "jet", "jets": "", "event_id": [], "files_per_batch": files_per_batch},
+        "jets": {"variables": ["pt"]},
+        "constituents": {
+            "trk": {
+                "optional": {"hits": 7, "origin": -1},
+                "select": ["hits > 1"],
+                "variables": ["pt", "hits"],
+                "labels": ["origin"],
+                "scaling": {"unscaled": ["*"]},
+                "max": 3,
+            }
+        },
+        "classes": {"low": "pt < 2", "high": "rest"},
+        "split": {"by": "jet"},
+        "scaling": {"unscaled": ["*"]},
+    }
+    results = run_in_process(raw)
+    names = ("jets/inputs", "trk/valid", "trk/inputs", "trk/labels/origin")
+    splits = [runs.datasets(results / f"{split}.h5") for split in ("train", "val", "test")]
+    assert tracks_of([[split[name] for name in names] for split in splits]) == [
+        *(([[x, x] for x in jet if x > 1], [x for x in jet if x > 1]) for jet in TRACKS),
+        *(([[x, 7] for x in jet], [-1] * len(jet)) for jet in TRACKS),
+    ]
+    manifest = json.loads((results / "manifest.json").read_text())
+    assert [entry.get("lacks") for entry in manifest["inputs"]] == [None, "hits of trk, origin of trk"]
+    assert f"1 of {files_per_batch} files lack 'hits of trk', an optional variable; it is 7 there" in caplog.text
+    del raw["constituents"]["trk"]["optional"]["hits"]
+    with pytest.raises(JetmillError, match=r"1\.root: tree 'Events' has no branch 'trk_hits'"):
+        run_in_process(raw | {"output_dir": str(tmp_path / "again")})
+    raw["constituents"]["trk"]["optional"] = {"hit": 7}
+    expected = "constituents.trk.optional: nothing reads a variable 'hit'. Did you mean 'hits'?"
+    with pytest.raises(JetmillError, match=re.escape(expected)):
+        Plan.from_raw(raw)
+
+
+def test_an_optional_field_of_constituents_in_hdf5(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["jets"] = np.array([(1.0,), (2.0,)], dtype=[("pt", "f4")])
+        file["tracks"] = np.array(
+            [[(1.0, True), (2.0, True)], [(3.0, True), (0.0, False)]], [("d0", "f4"), ("valid", "?")]
+        )
+    tracks = {"tracks": Constituents(variables=("d0", "z0"), optional={"z0": "missing"})}
+    with open_source(str(tmp_path / "a.h5"), Input(format="hdf5", jets="jets"), tracks) as source:
+        assert source.constituent_dtypes("tracks", ["z0", "d0"]) == {"z0": np.float32, "d0": np.float32}
+        (chunk,) = source.chunks(["pt"], {"tracks": ["d0", "z0"]})
+        found = chunk.constituents("tracks", ["z0", "d0"], np.array([True, True]))
+    assert (found.counts.tolist(), found.columns["d0"].tolist()) == ([2, 1], [1, 2, 3])
+    assert np.isnan(found.columns["z0"]).tolist() == [True] * 3
 
 
 @pytest.mark.parametrize(

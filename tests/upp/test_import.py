@@ -60,9 +60,9 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
             }
         },
         "classes": {
-            "beauty": "HadronConeExclTruthLabelID == 5",
-            "charm": "HadronConeExclTruthLabelID == 4",
-            "rest": "HadronConeExclTruthLabelID in (0, 15)",
+            "beauty": {"cut": "HadronConeExclTruthLabelID == 5", "label": "$b$-jets", "colour": "tab:blue"},
+            "charm": {"cut": "HadronConeExclTruthLabelID == 4", "label": "$c$-jets", "colour": "tab:orange"},
+            "rest": {"cut": "HadronConeExclTruthLabelID in (0, 15)", "label": "other", "colour": "tab:green"},
         },
         "split": {"by": "modulo", "modulo": 10, "val": [8], "test": [9]},
         "balance": {
@@ -99,6 +99,7 @@ def test_what_it_writes(upp_directory, tmp_path, capsys):
             "compression": "lz4",
             "outputs": ["train", "test"],
             "test_per_sample": True,
+            "max_jets_test": {"zprime": {"rest": 7}},
         },
     }
     assert main(["import-upp", str(upp_directory / "upp.yaml"), "-o", str(output)]) == 2
@@ -122,6 +123,8 @@ def test_the_result_runs(upp_directory, tmp_path):
     # The numbers of the configuration of UPP.
     assert in_regions(results / "structured/train.h5") == {"low": [200, 200, 400], "high": [100, 100, 200]}
     assert in_regions(results / "structured/val_resampled.h5") == {"low": [20, 20, 40], "high": [10, 10, 20]}
+    with h5py.File(results / "structured/test_zprime.h5") as file:
+        assert np.bincount(file["jets"]["flavour_label"])[2] == 7
     with h5py.File(results / "structured/train.h5") as file:
         tracks, jets = file["tracks"][:], file["jets"]
         assert jets.attrs["flavour_label"].tolist() == ["beauty", "charm", "rest"]
@@ -336,6 +339,35 @@ def test_transforms(changed):
 def test_what_has_no_equal_is_named(changed, old, new, key):
     _, notes = translated(changed((old, new)))
     assert list(notes.without_equal) == ([] if key is None else [key])
+
+
+def test_the_number_of_test_jets(changed):
+    path = changed(
+        ("flavours: [beauty, charm], num_jets: 200", "flavours: [beauty, charm], num_jets: 200, num_jets_test: 30"),
+        ("equal_jets: false", "equal_jets: true"),
+        ("rest], num_jets: 400, num_jets_val: 40", "rest], num_jets: 400, num_jets_test: -1"),
+        ("flavours: [beauty, charm], num_jets: 100", "flavours: [beauty, charm], num_jets: 100, num_jets_test: -1"),
+    )
+    sections, notes = translated(path)
+    # Half of them of each pattern; -1 is all.
+    assert sections["write"]["max_jets_test"] == {
+        "ttbar": {"beauty": 30, "charm": 30},
+        "zprime_1": {"rest": 4},
+        "zprime_2": {"rest": 4},
+    }
+    assert list(notes.different) == ["sample zprime: equal_jets"]
+    sections, notes = translated(changed(("num_jets_test: 7", "num_jets_test: 0")))
+    assert "max_jets_test" not in sections["write"]
+    assert notes.different["components.num_jets_test"].startswith("where it is not given, or 0, all test jets are")
+
+
+def test_jets_with_another_name(changed, upp_directory, tmp_path):
+    path = changed(("jets_name: jets", "jets_name: muons"))
+    variables = tmp_path / "variables.yaml"
+    variables.write_text(variables.read_text().replace("jets:", "muons:"))
+    sections, notes = translated(path)
+    assert (sections["input"]["jets"], sections["jets"]["name"]) == ("muons", "muons")
+    assert list(notes.different) == ["components.num_jets_test"]
 
 
 def test_the_number_of_files(changed):

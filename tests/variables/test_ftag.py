@@ -7,8 +7,9 @@ import pytest
 
 from jetmill.config.load import load
 from jetmill.errors import JetmillError
+from jetmill.settings.figures import FigureSettings
 from jetmill.variables.expressions import Expression
-from jetmill.variables.ftag import all_cuts, cut_expression, flavour_expression, flavours, read_flavours
+from jetmill.variables.ftag import all_cuts, cut_expression, flavour_class, flavours, read_flavours
 
 COLUMNS = {"x": np.arange(-6, 6), "y": np.linspace(-1, 1, 12)}
 
@@ -64,7 +65,7 @@ def test_every_flavour_selects_what_the_package_selects():
             jets = np.zeros(500, dtype=[(name, "i4") for name in flavour.cuts.variables])
             for name in jets.dtype.names:
                 jets[name] = generator.choice(near, len(jets))
-            selected = Expression(flavour_expression(prefix + flavour.name))({n: jets[n] for n in jets.dtype.names})
+            selected = Expression(flavour_class(prefix + flavour.name)["cut"])({n: jets[n] for n in jets.dtype.names})
             assert np.flatnonzero(selected).tolist() == flavour.cuts(jets).idx.tolist()
 
 
@@ -82,7 +83,7 @@ def test_a_flavour_that_is_not_there(name, hint):
     pytest.importorskip("ftag")
     with pytest.raises(JetmillError) as error:
         load(config(b=name))
-    assert str(error.value).startswith("classes.b.cut: ")
+    assert str(error.value).startswith("classes.b: ")
     assert str(error.value).endswith(hint)
 
 
@@ -95,6 +96,38 @@ def test_classes_by_flavour():
         "HadronConeExclTruthLabelID == 4",
         "rest",
     ]
+
+
+@pytest.mark.readers
+def test_labels_and_colours_of_flavours():
+    pytest.importorskip("ftag")
+    given = {"b": "ftag.bjets", "c": {"cut": "ftag.cjets", "label": "charm"}, "other": "rest"}
+    found = FigureSettings.from_config(load(config(**given)))
+    assert found.class_labels == {"b": "$b$-jets", "c": "charm"}
+    assert found.class_colours == {"b": "tab:blue", "c": "tab:orange"}
+
+
+@pytest.mark.readers
+def test_every_flavour_can_be_drawn():
+    pytest.importorskip("ftag")
+    for prefix, extended in (("ftag.", False), ("ftag.extended.", True)):
+        load(config(**{name: prefix + name for name in flavours(extended)}))
+
+
+@pytest.mark.parametrize(
+    ("shown", "message"),
+    [
+        ({"label": r"$\betta$"}, r"classes.b.label: '$\betta$' is not mathematics that matplotlib can draw"),
+        ({"colour": "darkbleu"}, "classes.b.colour: 'darkbleu' is not a colour that matplotlib knows."
+         " Did you mean 'darkblue'?"),
+    ],
+)  # fmt: skip
+def test_labels_and_colours_that_cannot_be_drawn(shown, message):
+    raw = config(b={"cut": "flavour == 5", **shown}, other="rest")
+    with pytest.raises(JetmillError) as error:
+        load(raw)
+    assert str(error.value).startswith(message)
+    load(raw | {"report": {"plots": False}})
 
 
 def test_without_the_package(monkeypatch):

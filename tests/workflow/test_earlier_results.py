@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jetmill.errors import JetmillError
-from jetmill.workflow.earlier_results import check_samples
+from jetmill.workflow.earlier_results import check_samples, left_over
 
 
 @pytest.fixture
@@ -22,6 +22,18 @@ def results(tmp_path, monkeypatch):
     manifest = {"config": {"output_dir": "old"}, "inputs": inputs}
     (tmp_path / "results/manifest.json").write_text(json.dumps(manifest))
     return tmp_path / "results"
+
+
+def test_results_of_other_folds_are_named(results):
+    """A run leaves them, and says so: their files have the names that one without folds would look for."""
+    for k in range(3):
+        (results / f"fold_{k}").mkdir()
+        (results / f"fold_{k}/manifest.json").write_text("{}")
+    of_folds = ["results/fold_0", "results/fold_1"]
+    assert "those that results/manifest.json, results/fold_2/manifest.json names" in left_over("results", of_folds)
+    assert "those that results/fold_0/manifest.json" in left_over("results", ["results"])
+    (results / "manifest.json").unlink()
+    assert left_over("results", [*of_folds, "results/fold_2"]) == left_over("nowhere", ["nowhere"]) == ""
 
 
 SAME = {"top": ["data/top_0.root", "data/top_1.root"], "jj": ["root://server//jj_0.root"]}

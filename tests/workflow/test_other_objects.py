@@ -217,6 +217,8 @@ def test_events_may_have_jets_as_constituents(path, tmp_path):
     [
         ({"jets": {"name": "events"}}, "jets.name: 'event' is the position in the event, and one of input.event_id"),
         ({"jets": {"name": "tracks"}}, "constituents.tracks: a collection cannot be called 'tracks', as jets.name is"),
+        ({"jets": {"name": "balance"}}, "jets.name: 'balance' is where figures of balance are (report/balance)"),
+        ({"jets": {"name": "targets"}}, "jets.name: 'targets' are those of a regression"),
         ({"jets": {"name": "my taus"}}, "jets.name: "),
         ({"jets": {"nam": "taus"}}, "jets.nam: unknown key. Did you mean 'name'?"),
     ],

@@ -132,6 +132,39 @@ def test_at_most_so_many_test_jets(finished, ntuples, plain, of_sample, files_pe
         assert jetmill.Stream(ntuples.config | {"output_dir": str(results)}, f"test_{sample}").n_jets == 600
 
 
+def test_at_most_so_many_of_a_sample_and_class(finished, ntuples, plain):
+    most = {"top": {"b": 50, "udsg": 10**9}, "jj": 300}
+    whole = runs.datasets(finished() / "test.h5")
+    samples, classes = list(ntuples.config["samples"]), list(ntuples.config["classes"])
+    merged = runs.datasets(finished(write={"max_jets_test": most}) / "test.h5")
+    for sample in ("top", "jj"):
+        number = samples.index(sample)
+        alone = runs.datasets(finished(write={"max_jets_test": most, "test_per_sample": True}) / f"test_{sample}.h5")
+        available = whole["jets/labels"][whole["jets/sample"] == number]
+        found = merged["jets/labels"][merged["jets/sample"] == number]
+        assert sorted(alone["jets/labels"]) == sorted(found)
+        for label, name in enumerate(classes):
+            there, n = np.sum(available == label), np.sum(found == label)
+            assert sample == "jj" or n == min(there, most["top"].get(name, there))
+        assert sample == "top" or len(found) == 300
+    # Those with the smallest selection keys, as with one limit.
+    assert set(runs.numbers(finished(write={"max_jets_test": most}) / "test.h5").tolist()) < set(plain["test"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("most", "message"),
+    [
+        ({"tops": 3}, "write.max_jets_test: 'tops' is not in samples. Did you mean 'top'?"),
+        ({"top": {"udsc": 3}}, "write.max_jets_test.top: 'udsc' is not in classes. Did you mean 'udsg'?"),
+        ({"top": 0}, "write.max_jets_test.top: must be at least 1"),
+    ],
+)
+def test_limits_of_what_is_not_there(ntuples, most, message):
+    with pytest.raises(JetmillError) as error:
+        load(ntuples.config | {"write": {"max_jets_test": most}})
+    assert str(error.value).startswith(message)
+
+
 def test_fewer_test_jets_than_the_limit_are_all_there(finished, plain):
     results = finished(write={"max_jets_test": 1_000_000})
     assert np.array_equal(runs.numbers(results / "test.h5"), plain["test"])

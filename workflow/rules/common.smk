@@ -102,6 +102,8 @@ onsuccess:
     for manifest in filter(Path.exists, MANIFESTS):
         if warnings := warning_summary(manifest):
             logger.warning(warnings)
+    if others := left_over(OUTPUT, PLAN.results):
+        logger.warning(others)
     logger.info(closing_message(PLAN))
 
 

@@ -6,7 +6,7 @@ from snakemake.logging import logger
 try:
     from jetmill.config.user_code import user_code
     from jetmill.config.yaml_files import read_yaml
-    from jetmill.workflow.earlier_results import check_samples
+    from jetmill.workflow.earlier_results import check_samples, left_over
     from jetmill.errors import JetmillError
     from jetmill.workflow.made_from import passed
     from jetmill.plan import Plan

@@ -21,10 +21,14 @@ from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import KEY, LABEL
 from jetmill.errors import JetmillError
 from jetmill.files import put
+from jetmill.labels import DATA
 from jetmill.randomness import selection_key
 from jetmill.settings.balance import Resampling
-from jetmill.settings.stages import BalanceSettings
+from jetmill.settings.stages import BalanceSettings, Largest
 from jetmill.splitting import SPLITS, TEST, TEST_OF, TRAIN, split_of
+
+# More jets than any sample has.
+NO_LIMIT = 2**62
 
 logger = logging.getLogger(__name__)
 
@@ -53,42 +57,59 @@ def choose_test_jets(
     without_truth = {TEST_OF + batch.sample for batch in batches if not batch.truth}
     for name in {**settings.limits, **dict.fromkeys(sorted(without_truth))}:
         of_output = PartSpec.from_batches(batches, name, (0, 1)).batches
-        total = sum(batch.splits[TEST] for batch in of_output)
-        n_classes, n = 1 if name in without_truth else len(settings.classes), settings.limits.get(name, total)
-        if total > n:
-            _limit(file, name, of_output, n, total, n_classes, block_rows)
-        elif name in without_truth:
-            put(file, f"{KEPT}/{name}", np.array([total]))
+        classes = [DATA] if name in without_truth else settings.classes
+        if name in settings.limits:
+            _limit(file, name, of_output, settings.limits[name], classes, block_rows)
+        if name in without_truth and f"{KEPT}/{name}" not in file:
+            put(file, f"{KEPT}/{name}", np.array([sum(batch.splits[TEST] for batch in of_output)]))
 
 
 def _limit(
     file: h5py.File,
     output: str,
     batches: Sequence[CleanedBatch],
-    n: int,
-    total: int,
-    n_classes: int,
+    most: Largest,
+    classes: Sequence[str],
     block_rows: int,
 ) -> None:
-    """Choose `n` of the test jets of an output, those with the smallest selection keys."""
+    """Choose the test jets of an output, in each group those with the smallest selection keys, if they are too many."""
+    group_of, largest = _groups_with_limits(most, list(dict.fromkeys(batch.sample for batch in batches)), classes)
 
-    def jets() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield class and selection key of the jets of each batch."""
+    def jets() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield group, class and selection key of the jets of each batch."""
         for listed in batches:
             with listed.open() as batch:
                 for rows in in_blocks(batch.rows(TEST), block_rows):
-                    yield np.minimum(batch.read(LABEL, rows), n_classes - 1), selection_key(batch.read(KEY, rows))
+                    label = np.minimum(batch.read(LABEL, rows), len(classes) - 1)
+                    yield group_of[listed.sample][label], label, selection_key(batch.read(KEY, rows))
 
-    def in_one_group() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return ((np.zeros(len(key), dtype=np.int64), key) for _, key in jets())
-
-    limit = selection_thresholds(in_one_group, np.array([n]), np.array([total]))
-    put(file, f"{LIMIT}/{output}", limit)
-    kept = np.zeros(n_classes, dtype=np.int64)
-    for label, key in jets():
-        kept += np.bincount(label[key < limit], minlength=n_classes)
+    total = sum(np.bincount(group, minlength=len(largest)) for group, *_ in jets()) + np.zeros_like(largest)
+    wanted = np.minimum(largest, total)
+    if (wanted == total).all():
+        return
+    limit = selection_thresholds(lambda: ((group, key) for group, _, key in jets()), wanted, total)
+    kept = np.zeros(len(classes), dtype=np.int64)
+    for group, label, key in jets():
+        kept += np.bincount(label[key < limit[group]], minlength=len(classes))
+    for sample, groups in group_of.items():
+        put(file, f"{LIMIT}/{output}/{sample}", limit[groups])
     put(file, f"{KEPT}/{output}", kept)
-    logger.info("%12d jets in %s, of %d", n, output, total)
+    logger.info("%12d jets in %s, of %d", wanted.sum(), output, total.sum())
+
+
+def _groups_with_limits(
+    most: Largest, samples: Sequence[str], classes: Sequence[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the group of each class of each sample, int64 (n_classes,), and the largest number of each group."""
+    if isinstance(most, int):
+        return {sample: np.zeros(len(classes), dtype=np.int64) for sample in samples}, np.array([most])
+    groups, largest = {}, list[int]()
+    for sample in samples:
+        given = most.get(sample, NO_LIMIT)
+        numbers = [given] if isinstance(given, int) else [given.get(name, NO_LIMIT) for name in classes]
+        groups[sample] = len(largest) + np.broadcast_to(np.arange(len(numbers)), len(classes))
+        largest += numbers
+    return groups, np.array(largest)
 
 
 def resample(

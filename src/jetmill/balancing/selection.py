@@ -33,13 +33,13 @@ class PartSpec:
     batches
         Batches that the jets are drawn from.
     fields
-        Fields of the input to write, those that all batches of the output have.
+        Columns of fields of the input to write, those that all batches of the output have.
     """
 
     output: str
     slice_of_keys: tuple[int, int]
     batches: Sequence[CleanedBatch]
-    fields: tuple[str, ...] = ()
+    fields: tuple[Column, ...] = ()
 
     @classmethod
     def from_batch_list(
@@ -60,7 +60,7 @@ class PartSpec:
         samples = samples_of(output, {batch.sample: batch.truth for batch in listed})
         chosen = [batch for batch in listed if batch.sample in samples]
         held = [set(batch.fields) for batch in chosen if sum(batch.splits)] if split_of(output) == "test" else []
-        fields = tuple(sorted(set.intersection(*held))) if held else ()
+        fields = tuple(map(Column.from_path, sorted(set.intersection(*held)))) if held else ()
         return cls(output, slice_of_keys, chosen[batches], fields)
 
 
@@ -131,8 +131,8 @@ class SelectionTables:
         Whether the output has only jets inside the bins.
     repeats, threshold : ndarray of int64, uint64, shape (n_classes * n_bins,), or None
         As in `jetmill.balancing.tables`; None if every jet is in the output once.
-    limit
-        Selection key that the jets of the output are below; None if all jets are in it.
+    limit : ndarray of uint64, shape (n_classes,), or None
+        Selection key that the jets of each class are below; None if all jets are in the output.
     """
 
     axes: Sequence[Axis]
@@ -140,7 +140,7 @@ class SelectionTables:
     from_bins: bool
     repeats: np.ndarray | None
     threshold: np.ndarray | None
-    limit: np.uint64 | None = None
+    limit: np.ndarray | None = None
 
     @classmethod
     def read(cls, balance_file: h5py.File, output: str, sample: str) -> "SelectionTables":
@@ -148,7 +148,8 @@ class SelectionTables:
         axes = [Axis(name, balance_file[f"{EDGES}/{name}"][()]) for name in balance_file.attrs["variables"]]
         n_bins, from_bins = int(np.prod(shape(axes))), output in ("train", VAL_RESAMPLED)
         if f"{REPEATS}/{output}" not in balance_file:
-            limit = balance_file[f"{LIMIT}/{output}"][0] if f"{LIMIT}/{output}" in balance_file else None
+            name = f"{LIMIT}/{output}/{sample}"
+            limit = balance_file[name][()] if name in balance_file else None
             return cls(axes, n_bins, from_bins, None, None, limit)
         # Flat tables, indexed like bins.
         tables = (balance_file[f"{group}/{output}/{sample}"][()].reshape(-1) for group in (REPEATS, THRESHOLD))
@@ -160,7 +161,9 @@ class SelectionTables:
         bin_index = read_bins(batch, self.axes, rows)
         inside = bin_index >= 0
         if self.limit is not None:
-            return SelectedRows(key, label, bin_index, (selection_key(key) < self.limit).astype(np.int64))
+            # Jets without truth are of one class.
+            limit = self.limit[np.minimum(label, len(self.limit) - 1)]
+            return SelectedRows(key, label, bin_index, (selection_key(key) < limit).astype(np.int64))
         if self.repeats is None or self.threshold is None:
             all_once = not self.from_bins or bool(inside.all())
             return SelectedRows(key, label, bin_index, None if all_once else inside.astype(np.int64))

@@ -68,7 +68,7 @@ class ConstituentChunk:
     table
         Variables of the constituents.
     labels
-        Labels as they are in the file: numbers that mean missing in variables mean nothing in them.
+        Labels and further fields as they are in the file: numbers that mean missing in variables mean nothing in them.
     order : ndarray of int64 or None
         Constituents in their final order; None if it is that of the file.
     flow

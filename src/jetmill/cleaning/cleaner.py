@@ -1,8 +1,8 @@
 """Cleaning: chunks of input files in, columns of jets and constituents out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +19,9 @@ from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
 from jetmill.cleaning.varying import Varying
 from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, field_of_input, split_expression
-from jetmill.errors import JetmillError
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
-from jetmill.sources import Chunk, Source, open_source
+from jetmill.sources import Chunk, Source, UnreadableError, open_source
 from jetmill.sources.registry import INPUT_FORMATS
 from jetmill.variables.expressions import Expression
 from jetmill.variables.missing import pass_through
@@ -62,7 +61,6 @@ class Cleaner:
         self._collections = {name: Collection(name, settings, varying) for name in settings.constituents}
         wanted = dict.fromkeys([*self._columns.values(), *used])
         self._read = [name for name in wanted if name not in settings.made]
-        self._read_of_constituents = {name: collection.read for name, collection in self._collections.items()}
         self.own_types: dict[Column, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
         if settings.split.rule.row:
             self.own_types[ROW] = np.dtype(np.int64)
@@ -123,25 +121,30 @@ class Cleaner:
             If it does not hold what the configuration names.
         """
         settings = self.settings
-        with open_source(path, settings.input, settings.constituents) as source:
-            if settings.keep_all:
-                self._keep_all(path, source.variables())
-            types = column_types(path, source, settings, self._columns, self._read, self._read_of_constituents)
+        with self._opened(path) as source:
+            read_of_constituents = {name: collection.read for name, collection in self._collections.items()}
+            types = column_types(path, source, settings, self._columns, self._read, read_of_constituents)
+            for collection in self._collections.values():
+                types |= collection.field_types(source)
             yield CleanedFile(self, source, number, types)
 
-    def _keep_all(self, path: str, variables: list[str]) -> None:
-        """Keep the fields of the first file, or raise if another one lacks some."""
-        kept = [column.name for column in self._columns if column.kind is Kind.FIELD]
-        if lacking := sorted(set(kept).difference(variables)):
-            names = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
-            raise JetmillError(
-                f"{path}: write.keep_all: lacks {names}, which the file before it has; give it a value with"
-                " input.optional, or keep what all files have with input.files_per_batch: 1"
-            )
-        if not kept:
-            new = [name for name in variables if name not in self.settings.made]
+    def keep_all_of(self, paths: Sequence[str]) -> None:
+        """Keep the fields that all of these files have, but for unreadable ones, if ``write.keep_all`` says so."""
+        of_jets, of_constituents = list[set[str]](), {name: list[set[str]]() for name in self._collections}
+        for path in paths if self.settings.keep_all else ():
+            with suppress(UnreadableError), self._opened(path) as source:
+                for name, held in of_constituents.items():
+                    held.append(set(source.constituent_variables(name)))
+                of_jets.append(set(source.variables()))
+        if of_jets:
+            new = sorted(set.intersection(*of_jets).difference(self.settings.made))
             self._columns |= {field_of_input(name): name for name in new}
             self._read += [name for name in new if name not in self._read]
+            for name, held in of_constituents.items():
+                self._collections[name].keep_fields(set.intersection(*held))
+
+    def _opened(self, path: str) -> AbstractContextManager[Source]:
+        return open_source(path, self.settings.input, self.settings.constituents)
 
     @property
     def types_without_files(self) -> dict[Column, np.dtype]:
@@ -156,7 +159,7 @@ class Cleaner:
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """Yield the jets of an open file, some at a time, with what is needed of them."""
-        return source.chunks(self._read, self._read_of_constituents)
+        return source.chunks(self._read, {name: collection.read for name, collection in self._collections.items()})
 
     def clean(self, chunk: Chunk, number: int) -> tuple[Columns, Counts]:
         """Return the columns of the jets of a chunk that are kept, and the counts."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from jetmill.columns.batch_file import Batch
 from jetmill.columns.promotion import Types, merge
-from jetmill.columns.schema import Column, Kind
+from jetmill.columns.schema import Column
 from jetmill.files import read_json, write_json
 from jetmill.splitting import EACH_ITS_OWN, Groups
 
@@ -42,7 +42,7 @@ class CleanedBatch:
     groups
         For each split, the groups of rows that it is made of.
     fields
-        All fields of the jets in its input files, if they are kept.
+        Paths of the columns of all fields in its input files, if they are kept.
     """
 
     sample: str
@@ -125,10 +125,11 @@ def _listed(entry: dict[str, Any], groups: Mapping[str, Groups]) -> dict[str, An
 def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
     """Return the entry of a batch in the list, and the types of its columns."""
     with Batch(path) as batch:
+        types = Types.from_json(batch.attribute("types"))
         listed = {
             "sample": batch.attribute("sample"),
             "truth": batch.attribute("truth"),
-            "fields": [column.name for column in batch.columns(Kind.FIELD)],
+            "fields": [column.path for column in types.found if column.is_field],
             "path": str(path),
             "bytes": Path(path).stat().st_size,
             "splits": batch.attribute("splits").tolist(),
@@ -137,4 +138,4 @@ def _read_batch(path: str | Path) -> tuple[dict[str, Any], Types]:
             "inputs": batch.attribute("inputs"),
             "warnings": batch.attribute("warnings"),
         }
-        return listed, Types.from_json(batch.attribute("types"))
+        return listed, types

@@ -29,6 +29,7 @@ class Kind(Enum):
     OFFSETS = "constituents/{}/offsets"
     CONSTITUENT_VARIABLE = "constituents/{}/variables"
     CONSTITUENT_LABEL = "constituents/{}/labels"
+    CONSTITUENT_FIELD = "constituents/{}/fields"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Column:
     @property
     def constituents(self) -> str | None:
         """The collection whose constituents have one value each, None if jets have."""
-        of_constituents = self.kind in (Kind.CONSTITUENT_VARIABLE, Kind.CONSTITUENT_LABEL)
-        return self.collection if of_constituents else None
+        of_constituents = (Kind.CONSTITUENT_VARIABLE, Kind.CONSTITUENT_LABEL, Kind.CONSTITUENT_FIELD)
+        return self.collection if self.kind in of_constituents else None
 
     @property
     def is_variable(self) -> bool:
@@ -74,9 +75,14 @@ class Column:
         return self.kind in (Kind.VARIABLE, Kind.CONSTITUENT_VARIABLE)
 
     @property
+    def is_field(self) -> bool:
+        """Whether the column is a field of the input that test files keep as it is."""
+        return self.kind in (Kind.FIELD, Kind.CONSTITUENT_FIELD)
+
+    @property
     def keeps_type(self) -> bool:
         """Whether the column has the type of the input files."""
-        return self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL, Kind.FIELD)
+        return self.is_field or self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL)
 
 
 KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
@@ -86,10 +92,8 @@ NOT_STORED = (Kind.ROW, Kind.SPLIT_EXPRESSION, Kind.COUNTS)
 JET = Column(Kind.EVENT, "jet")
 
 
-# From a name: of a variable of jets, of a factor of the event weight, of a field of the input, of a key of ``split``
-# that is an expression.
+# From a name: of a variable of jets, of a factor of the event weight, of a key of ``split`` that is an expression.
 variable, event_weight = partial(Column, Kind.VARIABLE), partial(Column, Kind.EVENT_WEIGHT)
-field_of_input = partial(Column, Kind.FIELD)
 split_expression = partial(Column, Kind.SPLIT_EXPRESSION)
 # From a collection: constituents per jet, first constituent of each jet.
 counts, offsets = partial(Column, Kind.COUNTS, ""), partial(Column, Kind.OFFSETS, "")
@@ -103,6 +107,11 @@ def constituent(collection: str, name: str) -> Column:
 def constituent_label(collection: str, name: str) -> Column:
     """Return the column of a label of constituents."""
     return Column(Kind.CONSTITUENT_LABEL, name, collection)
+
+
+def field_of_input(name: str, collection: str | None = None) -> Column:
+    """Return the column of a field of the input, of jets or of a collection, as it is there."""
+    return Column(Kind.FIELD if collection is None else Kind.CONSTITUENT_FIELD, name, collection)
 
 
 def as_read(column: Column, values: np.ndarray, types: Mapping[Column, str]) -> np.ndarray:

@@ -12,7 +12,7 @@ TAKEN = ("input", "jets", "constituents", "classes", "scaling", "balance", "stri
 # Keys of them that may differ, as they change neither inputs, nor weights, nor labels.
 FREE = {
     "jets": ("select", "spectators", "additional_labels", "targets"),
-    "constituents": ("tree", "labels", "label_classes"),
+    "constituents": ("tree", "aliases", "optional", "labels", "label_classes"),
     "scaling": ("variables_per_range", "fit_on"),
     "balance": ("resampling", "outside"),
 }

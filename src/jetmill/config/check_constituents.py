@@ -25,6 +25,9 @@ def constituents(config: Config) -> Problems:
         roles = list(config.systematics.roles.values()) if varied and config.systematics is not None else []
         yield from twice(key, collection.made)
         read = cleaning.constituents_read(name)
+        for variable in collection.optional:
+            if variable not in [*read, *roles] and not config.write.keep_all:
+                yield f"{key}.optional", f"nothing reads a variable '{variable}'.{nearest(variable, read)}"
         for variable in collection.units:
             if variable not in [*read, *roles]:
                 hint = nearest(variable, read)

@@ -1,7 +1,7 @@
 """Mistakes that concern two sections."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jetmill.config.check_balance import balance
 from jetmill.config.check_constituents import constituents
@@ -9,6 +9,7 @@ from jetmill.config.check_inputs import inputs
 from jetmill.config.check_jets import jets
 from jetmill.config.check_systematics import systematics
 from jetmill.config.problems import Problems, among
+from jetmill.errors import nearest
 from jetmill.formats.files.names import Names
 from jetmill.formats.registry import FORMATS
 from jetmill.settings.balance import weight_name
@@ -21,7 +22,7 @@ def mismatches(config: Config) -> Problems:
     """Yield a key and what is wrong there, for each mistake."""
     checks: tuple[Callable[[Config], Problems], ...] = (
         *(inputs, jets, constituents, balance),
-        *(_classes, _write, _names, _split, systematics),
+        *(_classes, _write, _names, _split, _shown, systematics),
     )
     for check in checks:
         yield from check(config)
@@ -35,6 +36,27 @@ def _classes(config: Config) -> Problems:
                 yield f"classes.{name}.samples", f"jets of '{sample}', without truth (truth: false), have no class"
 
 
+def _shown(config: Config) -> Problems:
+    """Labels and colours that matplotlib cannot draw, which takes long to import."""
+    labels = {f"report.variables.{name}.label": shown.label for name, shown in config.report.variables.items()}
+    labels |= {f"classes.{name}.label": of.label for name, of in config.classes.items()}
+    labels = {key: label for key, label in labels.items() if "$" in label}
+    colours = {f"classes.{name}.colour": of.colour for name, of in config.classes.items() if of.colour}
+    if not config.report.plots or not (labels or colours):
+        return
+    from matplotlib.colors import CSS4_COLORS, is_color_like
+    from matplotlib.mathtext import MathTextParser
+
+    for key, label in labels.items():
+        try:
+            MathTextParser("path").parse(label)
+        except ValueError as error:
+            yield key, f"'{label}' is not mathematics that matplotlib can draw: {str(error).splitlines()[-1]}"
+    for key, colour in colours.items():
+        if not is_color_like(colour):
+            yield key, f"'{colour}' is not a colour that matplotlib knows.{nearest(colour, CSS4_COLORS)}"
+
+
 def _write(config: Config) -> Problems:
     write, variables = config.write, config.jets.variables
     yield from among("write.conditional", write.conditional, "jets.variables", variables)
@@ -42,6 +64,13 @@ def _write(config: Config) -> Problems:
         yield from among("write.concat_jet_tracks", write.concat_jet_tracks, "jets.variables", variables)
     if write.concat_jet_tracks and not config.constituents:
         yield "write.concat_jet_tracks", "there are no constituents to add variables of jets to"
+    for name, most in write.max_jets_test.items() if isinstance(write.max_jets_test, Mapping) else ():
+        key = f"write.max_jets_test.{name}"
+        yield from among("write.max_jets_test", [name], "samples", config.samples)
+        if isinstance(most, Mapping):
+            yield from among(key, most, "classes", config.classes)
+            if name in config.samples and not config.samples[name].truth:
+                yield key, "jets without truth (truth: false) have no class; give one number"
     for name in write.formats:
         yield from FORMATS[name].mistakes(config)
 
@@ -75,6 +104,8 @@ def _names(config: Config) -> Problems:
                 yield key, f"'{name}' is a column that jetmill makes; define the variable under another name"
     if jets.name == TARGETS:
         yield "jets.name", f"'{TARGETS}' are those of a regression"
+    if jets.name == "balance":
+        yield "jets.name", "'balance' is where figures of balance are (report/balance); take another name"
     one, has_position = Names(jets.name).jet, INPUT_FORMATS[config.input.format].has_events(config.input)
     if has_position and one in config.input.event_id:
         yield "jets.name", f"'{one}' is the position in the event, and one of input.event_id; take another name"

@@ -1,5 +1,6 @@
 """How mistakes in a configuration are reported: one sentence each, with the key as the user wrote it."""
 
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -23,6 +24,10 @@ def sentences(error: ValidationError, settings: type) -> list[str]:
     # Wrong entries are not counted, so a list may seem too short.
     wrong = {tuple(item["loc"][:-1]) for item in items}
     items = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
+    # Nor is what a mapping could have been instead, where one of its entries is wrong.
+    places = [_place(item) for item in items]
+    deeper = [any(place.startswith(f"{of}.") for place in places) for of in places]
+    items = [i for i, below in zip(items, deeper, strict=True) if not (below and isinstance(i["input"], Mapping))]
     problems = {_place(item): _sentence(item, settings) for item in reversed(items)}
     return list(reversed(problems.values()))
 

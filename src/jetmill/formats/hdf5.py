@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jetmill.formats.files.layout import datasets, write_rows
+from jetmill.formats.files.layout import constituent_field, datasets, write_rows
 from jetmill.formats.files.names import Names, names_of
 from jetmill.formats.format import Format, Hdf5Check
 
@@ -27,6 +27,9 @@ def write(part: "Part", output: str | Path, *, compression: str) -> None:
     known = part.tables, part.scalers, part.content
     fields = Names(part.content.jets_name).fields
     rows = scaled_rows(part.jets, *known) | {f"{fields}/{name}": values for name, values in part.fields.items()}
+    for collection in part.content.slots:
+        kept = part.constituent_fields(collection)
+        rows |= {constituent_field(collection, name): values for name, values in kept.items()}
     write_rows(output, rows, part.order, attributes(*known), dataset_types(part.content), compression)
 
 

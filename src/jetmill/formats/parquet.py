@@ -13,6 +13,7 @@ from jetmill.packages import Package
 
 if TYPE_CHECKING:
     from jetmill.formats.content.part import Part
+    from jetmill.formats.content.rows import Ragged
 
 PACKAGE = Package("write.formats: parquet", "pyarrow", ("pyarrow",), "pyarrow")
 # Jets that are written at a time, and in a row group: readers that take a few rows here and there read whole groups.
@@ -34,18 +35,18 @@ def write(part: "Part", output: str | Path) -> None:
     flavour = jets[FLAVOUR]
     jets = {name: signed(name, values) for name, values in (part.fields | jets).items()}
     jets |= {f"label_{name}": flavour == number for number, name in enumerate(part.tables.classes)}
-    ragged = {
-        f"{collection}_{name}": rows
-        for collection in part.content.slots
-        for name, rows in constituent_fields(part.jets, collection, part.scalers[collection], part.content).items()
-    }
+    ragged: dict[str, Ragged] = {}
+    for collection in part.content.slots:
+        of_each = constituent_fields(part.jets, collection, part.scalers[collection], part.content)
+        of_each = part.constituent_fields(collection) | of_each
+        ragged |= {f"{collection}_{name}": rows for name, rows in of_each.items()}
     order = part.order
 
     def table(rows: np.ndarray) -> Any:
         columns = {name: pa.array(values.take(rows)) for name, values in jets.items()}
         for name, values in ragged.items():
             ends = np.concatenate([[0], np.cumsum(values.counts[rows])]).astype(np.int32)
-            columns[name] = pa.ListArray.from_arrays(ends, pa.array(values.take_ragged(rows)))
+            columns[name] = pa.ListArray.from_arrays(ends, pa.array(signed(name, values.take_ragged(rows))))
         return pa.table(columns)
 
     schema = table(order[:0]).schema

@@ -47,7 +47,9 @@ def write(part: "Part", output: str | Path, *, compression: str, native_types: b
         fields = constituent_fields(part.jets, collection, part.scalers[collection], content)
         counts = next(iter(fields.values())).counts
         in_use = np.arange(counts.sum() + 1) < counts.sum()
-        values = records({name: typed(collection, name, f.values) for name, f in fields.items()} | {"valid": in_use})
+        values_of = {name: f.values for name, f in part.constituent_fields(collection).items()}
+        values_of |= {name: typed(collection, name, f.values) for name, f in fields.items()}
+        values = records(values_of | {"valid": in_use})
         rows[collection] = Ragged(values, counts, length)
     of_file = {f"unique_{names.jets}": part.unique, f"{names.jet}_counts": json.dumps(part.written)}
     of_file |= {"dsids": json.dumps([])} | names.attributes

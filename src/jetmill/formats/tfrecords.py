@@ -49,8 +49,7 @@ def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
     yield f"Y_{names.jets}", file[names.one_hot]
     yield "Weights", file[names.weight]
     for name in file.get(names.fields, ()):
-        field = file[f"{names.fields}/{name}"]
-        yield f"fields/{name}", field.astype("f4") if field.dtype == "f8" else field
+        yield f"fields/{name}", _single(file[f"{names.fields}/{name}"])
     if names.conditional in file:
         yield "X_Add_Vars", file[names.conditional]
     for collection in layout.collections(file):
@@ -58,6 +57,13 @@ def _features(file: "h5py.File") -> Iterator[tuple[str, Any]]:
         yield f"{collection}/valid", file[layout.valid(collection)]
         for name in layout.constituent_labels(file, collection):
             yield f"{collection}/labels/{name}", file[layout.constituent_label(collection, name)]
+        for name in layout.constituent_fields(file, collection):
+            yield f"{collection}/fields/{name}", _single(file[layout.constituent_field(collection, name)])
+
+
+def _single(field: "h5py.Dataset") -> Any:
+    """Return a field, double precision as single."""
+    return field.astype("f4") if field.dtype == "f8" else field
 
 
 def _metadata(file: "h5py.File") -> dict[str, Any]:

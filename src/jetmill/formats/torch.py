@@ -65,6 +65,8 @@ def write(part: str | Path, output: str | Path) -> None:
             for label in layout.constituent_labels(file, collection):
                 values = file[layout.constituent_label(collection, label)][()]
                 arrays[f"{collection}_labels_{label}"] = values if values.dtype.kind == "f" else values.astype(np.int64)
+            for name in layout.constituent_fields(file, collection):
+                arrays[f"{collection}_fields_{name}"] = file[layout.constituent_field(collection, name)][()]
             lists[f"{collection}_variables"] = inputs.attrs["variables"]
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
     # Given a path, torch would store its name in the file.

@@ -26,6 +26,8 @@ class Constituents:
         Slots in use; they are in front.
     labels : dict of ndarray of integers, shape (n_jets, slots)
         Truth of each constituent, -1 (0 if unsigned) in empty slots.
+    fields : dict of ndarray, shape (n_jets, slots)
+        Fields as they are in the input (``write.keep_all``), 0 in empty slots.
     variables : tuple of str
         Names, in the order of the columns; ``jet_<name>`` is a variable of the jet.
     scaling
@@ -35,6 +37,7 @@ class Constituents:
     inputs: np.ndarray
     valid: np.ndarray
     labels: dict[str, np.ndarray]
+    fields: dict[str, np.ndarray]
     variables: tuple[str, ...]
     scaling: Scaling
 
@@ -60,8 +63,8 @@ class Jets:
         ``weight`` and one per further table, as ``weight_flat``.
     bins : ndarray of int8 to int32, shape (n_jets, n_axes)
         Bin along each of `bin_variables`; -1 along all of them for a jet outside.
-    spectators, additional_labels, event : dict of ndarray, shape (n_jets,)
-        Outputs of existing taggers; further truth; identity of the event.
+    spectators, additional_labels, event, fields : dict of ndarray, shape (n_jets,)
+        Outputs of existing taggers; further truth; identity of the event; fields as in the input (``write.keep_all``).
     targets : ndarray of float32, shape (n_jets, n), or None
         Targets of a regression, NaN where missing.
     conditional : ndarray, shape (n_jets, n), or None
@@ -84,6 +87,7 @@ class Jets:
     targets: np.ndarray | None
     conditional: np.ndarray | None
     event: dict[str, np.ndarray]
+    fields: dict[str, np.ndarray]
     constituents: dict[str, Constituents]
     variables: tuple[str, ...]
     classes: tuple[str, ...]
@@ -150,11 +154,13 @@ def load(path: str | Path, rows: slice = slice(None)) -> Jets:
             targets=file[names.targets][rows] if names.targets in file else None,
             conditional=file[names.conditional][rows] if names.conditional in file else None,
             event=columns(names.event),
+            fields=columns(names.fields),
             constituents={
                 name: Constituents(
                     inputs=file[layout.constituent_inputs(name)][rows],
                     valid=file[layout.valid(name)][rows],
                     labels=columns(f"{name}/labels"),
+                    fields=columns(f"{name}/fields"),
                     variables=listed(layout.constituent_inputs(name), "variables"),
                     scaling=scaling(layout.constituent_inputs(name)),
                 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.plots import grid
-from jetmill.report.style import class_lines, class_styles
+from jetmill.report.style import ClassStyle, class_lines
 from jetmill.report.ticks import nice_range, set_ticks
 
 # Inches of a character of small type.
@@ -41,16 +41,18 @@ def draw_cutflow(flows: Mapping[str, Sequence[tuple[str, int]]], label: str, of:
     return drawn.figure
 
 
-def draw_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[float] | np.ndarray], label: str) -> Any:
+def draw_class_counts(
+    classes: Sequence[ClassStyle], counts: Mapping[str, Sequence[float] | np.ndarray], label: str
+) -> Any:
     """Draw the number of jets of each class, a group of bars for each entry of `counts`."""
-    styles, width = class_styles(len(classes)), 0.86 / len(classes)
+    width = 0.86 / len(classes)
     size = (max(6.0, 0.24 * len(classes) * len(counts)), 2.9)
     drawn = grid(label, 1, 1, size, legend=class_lines(classes), margins=(0.8, 0.2, 0.45, 0.1))
     axes, values = drawn.plots[0, 0], np.array(list(counts.values()), dtype=float)
-    for k, (colour, dashes) in enumerate(styles):
+    for k, style in enumerate(classes):
         places = np.arange(len(counts)) + (k + 0.5) * width - 0.43
-        hatch = None if dashes == "-" else "//"
-        bars = axes.bar(places, values[:, k], width=0.92 * width, color=colour, hatch=hatch)
+        hatch = None if style.dashes == "-" else "//"
+        bars = axes.bar(places, values[:, k], width=0.92 * width, color=style.colour, hatch=hatch)
         axes.bar_label(bars, [f"{v:,.0f}" for v in values[:, k]], fontsize=7, padding=2, rotation=90)
     low, high = nice_range(values, log=True)
     # Room for the numbers, which stand upright.

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jetmill.report.style import class_styles
+from jetmill.report.style import ClassStyle
+from jetmill.report.ticks import characters
 
 # What mathematical text would read as a command.
 MATHS = str.maketrans({character: f"\\{character}" for character in "\\$_^{}%#&~"})
@@ -52,7 +53,7 @@ def grid(
     width = left + columns * size[0] + (columns - 1) * gaps[0] + right
     # As many columns of the legend as fit beside the label.
     room = width - left - right - 0.1 - 0.1 * len(label)
-    entry = 0.45 + 0.085 * max((len(text) for _, text in legend), default=0)
+    entry = 0.45 + 0.085 * max((characters(text) for _, text in legend), default=0)
     n_columns = min(max(int(room / entry), 1), max(len(legend), 1))
     above = 0.12 + 0.19 * max(-(-len(legend) // n_columns), 1)
     height = above + top + rows * (size[1] + ratio) + (rows - 1) * gaps[1] + bottom
@@ -87,15 +88,16 @@ def _experiment(label: str) -> tuple[str, dict[str, Any]]:
     return rf"$\mathbf{{{name}}}$ {rest.translate(MATHS)}", {"style": "italic"}
 
 
-def draw_classes(axes: Any, edges: np.ndarray, values: np.ndarray, errors: np.ndarray | None = None) -> None:
+def draw_classes(
+    axes: Any, classes: Sequence[ClassStyle], edges: np.ndarray, values: np.ndarray, errors: np.ndarray | None = None
+) -> None:
     """Draw a histogram of each class as steps, with its errors as a band; nothing where a value is NaN.
 
     `values` and `errors` are (n_classes, n_bins). Two artists draw all of it, without asking for their limits.
     """
     from matplotlib.collections import LineCollection, PolyCollection
 
-    styles, x = class_styles(len(values)), np.repeat(edges, 2)[1:-1]
-    colours = [colour for colour, _ in styles]
+    x, colours = np.repeat(edges, 2)[1:-1], [style.colour for style in classes]
 
     def steps(of: np.ndarray) -> np.ndarray:
         return np.stack([np.broadcast_to(x, (len(of), len(x))), np.repeat(of, 2, axis=1)], axis=2)
@@ -106,6 +108,6 @@ def draw_classes(axes: Any, edges: np.ndarray, values: np.ndarray, errors: np.nd
         bands = list(np.concatenate([up, down[:, ::-1]], axis=1))
         axes.add_collection(PolyCollection(bands, facecolors=colours, alpha=0.25, linewidths=0), autolim=False)
     lines = LineCollection(
-        list(steps(values)), colors=colours, linestyles=[dashes for _, dashes in styles], linewidths=1.2, zorder=2
+        list(steps(values)), colors=colours, linestyles=[style.dashes for style in classes], linewidths=1.2, zorder=2
     )
     axes.add_collection(lines, autolim=False)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.plots import draw_classes, grid
-from jetmill.report.style import class_lines, class_styles
+from jetmill.report.style import ClassStyle, class_lines
 from jetmill.report.ticks import nice_range, set_ticks
 
 
 def draw_resampling(
-    classes: Sequence[str], written: Mapping[str, np.ndarray], repeats: Mapping[str, np.ndarray], label: str
+    classes: Sequence[ClassStyle], written: Mapping[str, np.ndarray], repeats: Mapping[str, np.ndarray], label: str
 ) -> Any:
     """Draw how often jets are repeated, and which shares are used and unique, a row for each output.
 
@@ -32,7 +32,7 @@ def draw_resampling(
         histogram = repeats[output]
         repeated = histogram[:, 1:].astype(float)
         edges = np.arange(repeated.shape[1] + 1) + 0.5
-        draw_classes(times, edges, repeated)
+        draw_classes(times, classes, edges, repeated)
         set_ticks(times, "y", *nice_range(repeated, log=True), log=True, most=5)
         many = edges[-1] > 30
         if many:
@@ -46,13 +46,13 @@ def draw_resampling(
         unique = repeated.sum(axis=1)
         for offset, of in ((-0.2, histogram.sum(axis=1)), (0.2, n_written)):
             values = unique / np.maximum(of, 1)
-            for k, (colour, _) in enumerate(class_styles(len(classes))):
-                face = colour if offset < 0 else "none"
-                shares.bar(k + offset, values[k], width=0.36, facecolor=face, edgecolor=colour)
+            for k, style in enumerate(classes):
+                face = style.colour if offset < 0 else "none"
+                shares.bar(k + offset, values[k], width=0.36, facecolor=face, edgecolor=style.colour)
                 shares.text(k + offset, values[k] + 0.02, f"{values[k]:.0%}", ha="center", fontsize=7)
         set_ticks(shares, "y", 0, 1.15)
         shares.set_xlim(-0.6, len(classes) - 0.4)
-        shares.set_xticks(range(len(classes)), classes)
+        shares.set_xticks(range(len(classes)), [style.label for style in classes])
         shares.tick_params(axis="x", length=0)
         shares.set_ylabel("share of jets")
         shares.set_title(output, loc="right")

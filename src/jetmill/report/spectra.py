@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jetmill.report.plots import draw_classes, grid
-from jetmill.report.style import class_lines, class_styles
+from jetmill.report.style import ClassStyle, class_lines
 from jetmill.report.ticks import is_steep, log_ticks, nice_range, ratio_range, set_ticks, tick_labels
 from jetmill.report.titles import title_of, unit_of
 from jetmill.settings.figures import FigureSettings
@@ -47,7 +47,7 @@ def shapes(table: np.ndarray, squares: np.ndarray | None, axis: int, edges: np.n
 
 
 def draw_spectra(
-    classes: Sequence[str], edges: Mapping[str, np.ndarray], tables: Sequence[Table], settings: FigureSettings
+    classes: Sequence[ClassStyle], edges: Mapping[str, np.ndarray], tables: Sequence[Table], settings: FigureSettings
 ) -> Any:
     """Draw the spectrum of each class along each axis, a column of plots for each table.
 
@@ -73,7 +73,7 @@ def draw_spectra(
                 main.stairs(aim, edge, color="black", linewidth=3, alpha=0.3)
             else:
                 aim = values[0]
-            draw_classes(main, edge, values, errors)
+            draw_classes(main, classes, edge, values, errors)
             steep = is_steep(values)
             low, high = nice_range(values, log=steep)
             set_ticks(main, "y", max(low, high / 10**DECADES) if steep else low, high, log=steep, most=5)
@@ -81,14 +81,14 @@ def draw_spectra(
                 ratio = np.where(aim > 0, values / aim, np.nan)
                 error = None if errors is None else np.where(aim > 0, errors / aim, np.nan)
             reach = ratio_range(ratio)
-            draw_classes(below, edge, ratio, error)
+            draw_classes(below, classes, edge, ratio, error)
             below.axhline(1, color="grey", linewidth=0.8, zorder=1)
             # Without ticks at the ends, whose labels would touch those above.
             set_ticks(below, "y", 1 - 0.98 * reach, 1 + 0.98 * reach, most=4)
             for axes in (main, below):
                 set_ticks(axes, "x", edge[0], edge[-1], log=log, labels=axes is below)
             below.set_xlabel(title_of(name, settings))
-            below.set_ylabel(f"ratio to {'target' if table.target is not None else classes[0]}", fontsize=7)
+            below.set_ylabel(f"ratio to {'target' if table.target is not None else classes[0].label}", fontsize=7)
             if row == 0:
                 main.set_title(table.title, loc="right")
             if column == 0:
@@ -98,7 +98,7 @@ def draw_spectra(
 
 
 def draw_maps(
-    classes: Sequence[str], edges: Mapping[str, np.ndarray], tables: Sequence[Table], settings: FigureSettings
+    classes: Sequence[ClassStyle], edges: Mapping[str, np.ndarray], tables: Sequence[Table], settings: FigureSettings
 ) -> Any:
     """Draw each class in the plane of the first two axes, a row for each table (see `draw_spectra`).
 
@@ -120,11 +120,11 @@ def draw_maps(
         density = np.ma.masked_less_equal(plane, 0) / area
         low, high = (density.min(), density.max()) if density.count() else (1, 10)
         high = max(high, low * 1.001)
-        for column, (axes, name) in enumerate(zip(plots, classes, strict=True)):
+        for column, (axes, style) in enumerate(zip(plots, classes, strict=True)):
             image = axes.pcolormesh(x, y, density[column].T, norm=mpl.colors.LogNorm(low, high), rasterized=True)
             set_ticks(axes, "x", x[0], x[-1], log=_is_log(x), most=5, labels=row == len(tables) - 1)
             set_ticks(axes, "y", y[0], y[-1], log=_is_log(y), most=6, labels=column == 0)
-            axes.set_title(f"{name}, {table.title}", fontsize=8)
+            axes.set_title(f"{style.label}, {table.title}", fontsize=8)
         place = plots[-1].get_position()
         bar = drawn.figure.add_axes((place.x1 + 0.12 / drawn.figure.get_figwidth(), place.y0, 0.012, place.height))
         drawn.figure.colorbar(image, cax=bar)
@@ -139,7 +139,11 @@ def draw_maps(
 
 
 def draw_weights(
-    classes: Sequence[str], weights: Mapping[str, np.ndarray], counts: np.ndarray, squares: np.ndarray, label: str
+    classes: Sequence[ClassStyle],
+    weights: Mapping[str, np.ndarray],
+    counts: np.ndarray,
+    squares: np.ndarray,
+    label: str,
 ) -> Any:
     """Draw how many written training jets of each class have which weight, a plot for each table.
 
@@ -160,7 +164,7 @@ def draw_weights(
             np.stack([np.histogram(w[t], edges, weights=n[t])[0] for w, t, n in zip(table, there, of, strict=True)])
             for of in (counts, squares)
         )
-        draw_classes(axes, edges, values, np.sqrt(errors))
+        draw_classes(axes, classes, edges, values, np.sqrt(errors))
         low_y, high_y = nice_range(values, log=True)
         # Room for the shares.
         set_ticks(axes, "y", low_y, high_y * (high_y / low_y) ** 0.5, log=True)
@@ -169,9 +173,10 @@ def draw_weights(
         axes.set_title(f"weights {name}", loc="right")
         shares = effective_shares(counts, squares, table)
         axes.text(0.97, 0.95, "effective share of jets", transform=axes.transAxes, ha="right", va="top", fontsize=7)
-        for k, (share, (colour, _)) in enumerate(zip(shares, class_styles(len(classes)), strict=True)):
+        for k, (share, style) in enumerate(zip(shares, classes, strict=True)):
             place = (0.97 - 0.14 * (k % 6), 0.88 - 0.07 * (k // 6))
-            axes.text(*place, f"{share:.0%}", transform=axes.transAxes, ha="right", va="top", fontsize=8, color=colour)
+            text = {"fontsize": 8, "color": style.colour}
+            axes.text(*place, f"{share:.0%}", transform=axes.transAxes, ha="right", va="top", **text)
     return drawn.figure
 
 

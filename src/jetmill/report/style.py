@@ -1,9 +1,15 @@
 """The style of all figures: type, colours of classes, and how figures are saved."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from math import dist
 from pathlib import Path
 from typing import Any
+
+from jetmill.settings.figures import FigureSettings
 
 # Ticks are set one by one (`jetmill.report.ticks`), and labels have fixed places: finding them takes most of the time.
 COMPACT: dict[Any, Any] = {
@@ -28,6 +34,8 @@ COMPACT: dict[Any, Any] = {
 SIX = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
 TEN = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.")
+# Colours of a palette that are closer in RGB to one that is taken are not used beside it.
+NEAR = 0.35
 
 
 @contextmanager
@@ -40,19 +48,40 @@ def style() -> Iterator[None]:
         yield
 
 
-def class_styles(n_classes: int) -> list[tuple[str, Any]]:
-    """Return colour and dashes of each class, the same in all figures of a run."""
-    colours = SIX if n_classes <= len(SIX) else TEN
-    return [(colours[k % len(colours)], DASHES[k // len(colours) % len(DASHES)]) for k in range(n_classes)]
+@dataclass(frozen=True)
+class ClassStyle:
+    """How a class is drawn."""
+
+    label: str
+    colour: str
+    dashes: Any
 
 
-def class_lines(classes: Sequence[str]) -> list[tuple[Any, str]]:
+def class_styles(classes: Sequence[str], settings: FigureSettings) -> list[ClassStyle]:
+    """Return how each class is drawn, the same in all figures of a run.
+
+    Classes without a colour of their own share those of the palette that are not near to one of the others.
+    """
+    from matplotlib.colors import to_rgb
+
+    labels, colours = settings.class_labels, settings.class_colours
+    palette, taken = SIX if len(classes) <= len(SIX) else TEN, [to_rgb(colour) for colour in colours.values()]
+    free = cycle([c for c in palette if all(dist(to_rgb(c), other) > NEAR for other in taken)] or palette)
+    styles: list[ClassStyle] = []
+    times: Counter[str] = Counter()
+    for name in classes:
+        colour = colours.get(name) or next(free)
+        styles.append(ClassStyle(labels.get(name, name), colour, DASHES[times[colour] % len(DASHES)]))
+        times[colour] += 1
+    return styles
+
+
+def class_lines(classes: Sequence[ClassStyle]) -> list[tuple[Any, str]]:
     """Return the entries of the legend for classes."""
     from matplotlib.lines import Line2D
 
     return [
-        (Line2D([], [], color=colour, linestyle=dashes, linewidth=1.5), name)
-        for name, (colour, dashes) in zip(classes, class_styles(len(classes)), strict=True)
+        (Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=1.5), style.label) for style in classes
     ]
 
 

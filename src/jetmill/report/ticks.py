@@ -1,5 +1,6 @@
 """Ticks and limits of axes, set at once: matplotlib looks for them again and again while it draws."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,9 +69,14 @@ def name_rows(axes: Any, which: str, names: Sequence[str], size: float) -> None:
             )
 
 
+def characters(text: str) -> int:
+    """Return about how many characters a text is long, of which mathematics takes up less than it is written with."""
+    return len(re.sub(r"[${}^]", "", re.sub(r"\\[A-Za-z]+ ?", "x", text)))
+
+
 def length_of(names: Sequence[str], size: float) -> float:
     """Return about how long the longest name is, inches."""
-    return max((len(name.replace("$", "")) for name in names), default=0) * 0.5 * size / 72
+    return max(map(characters, names), default=0) * 0.5 * size / 72
 
 
 def linear_ticks(low: float, high: float, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from jetmill.settings.labels import Labels, sources
 from jetmill.settings.scaling import ScalingRules
 from jetmill.settings.steps import MissingValues, Steps
-from jetmill.settings.types import Expr, Factor, Name, Names, Text, no_repeats, section
+from jetmill.settings.types import Expr, Factor, Name, Names, Optional, Text, no_repeats, section
 from jetmill.variables.expressions import Expression
 from jetmill.variables.transforms import TRANSFORMS
 
@@ -57,6 +57,8 @@ class Constituents:
     """Where the constituents are in the tree (format root)."""
     aliases: dict[Name, Text] = field(default_factory=dict)
     """Names for variables that have other names in the file, as input.aliases: {pt: constPt}."""
+    optional: Optional = field(default_factory=dict)
+    """Variables that some files lack, and their value there, as input.optional: {lostHits: 0}, or missing."""
     units: dict[Name, Factor] = field(default_factory=dict)
     """Factors that variables are multiplied by when they are read."""
     define: dict[Name, Expr] = field(default_factory=dict)

@@ -23,6 +23,7 @@ class FigureSettings:
     """Settings of all figures: the experiment's label, and what is known of the titles of axes.
 
     `factors` are those that variables are multiplied by, 0 for what the configuration computes: its unit is unknown.
+    `class_labels` and `class_colours` are those of classes that have one.
     """
 
     label: str = ""
@@ -30,6 +31,8 @@ class FigureSettings:
     energy: str = ""
     length: str = ""
     factors: Mapping[str, float] = field(default_factory=dict)
+    class_labels: Mapping[str, str] = field(default_factory=dict)
+    class_colours: Mapping[str, str] = field(default_factory=dict)
     # What captions call the jets.
     jets: str = "jets"
 
@@ -51,6 +54,8 @@ class FigureSettings:
             variables=config.report.variables,
             energy=energy,
             length=length,
+            class_labels={name: of.label for name, of in config.classes.items() if of.label},
+            class_colours={name: of.colour for name, of in config.classes.items() if of.colour},
             jets=config.jets.name,
             factors=factors | dict.fromkeys(made, 0.0),
         )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Name, NumberOfJets, OneOf, Text, Value, section
+from jetmill.settings.types import Name, NumberOfJets, OneOf, Optional, Text, section
 
 FORMAT = OneOf("jetmill.sources.registry", "INPUT_FORMATS")
 
@@ -49,7 +49,7 @@ class Input:
     event_id: tuple[Name, ...] = ("run", "luminosityBlock", "event")
     """Integer variables that identify an event, the event number last. May be empty; eventNumber by default for format
     hdf5."""
-    optional: dict[Name, bool | int | Value | Literal["missing"]] = field(default_factory=dict)
+    optional: Optional = field(default_factory=dict)
     """Variables of jets or events that some files lack, and their value there: {HLT_x: false}, or missing. Log and
     manifest say which files lack them."""
     max_files: Annotated[int, Ge(1)] | None = field(default=None, repr=False)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from jetmill.settings.config import Config
 
 
+Largest = int | Mapping[str, int | Mapping[str, int]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BinSettings:
     """Settings of bin_jets; `batches` are the first of the listed batches to count, and the one after the last."""
@@ -52,13 +55,13 @@ class BalanceSettings:
     event_weights: tuple[str, ...] = ()
     resampling: Resampling
     strict: bool
-    # Output to the largest number of its jets.
-    limits: Mapping[str, int] = field(default_factory=dict)
+    # Output to the largest number of its jets, or of those of a sample, or of a sample and class.
+    limits: Mapping[str, Largest] = field(default_factory=dict)
     applied: str | None = None
     jets_name: str = "jets"
 
     @classmethod
-    def from_config(cls, config: "Config", limits: Mapping[str, int]) -> "BalanceSettings":
+    def from_config(cls, config: "Config", limits: Mapping[str, Largest]) -> "BalanceSettings":
         """Return those of a configuration; `limits` are the largest numbers of jets of outputs that have one."""
         balance = config.balance
         return cls(

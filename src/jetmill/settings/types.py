@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from os.path import normpath
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 from annotated_types import Ge, Le, Lt, MaxLen, MinLen
 
@@ -193,6 +193,8 @@ Value = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
 Factor = Annotated[Value, After(_is_factor)]
 Numbers = Annotated[tuple[float, ...], MaxLen(100)]
 Ratio = Annotated[float, Ge(1e-6), Le(1e6)]
+# Variables that some files lack, and their value there.
+Optional = dict[Name, bool | int | Value | Literal["missing"]]
 NumberOfJets = Annotated[int, Ge(1), Le(10**12)]
 # Each is made by a job of its own.
 NumberOfFiles = Annotated[int, Ge(1), Le(99_999)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from jetmill.settings.types import Names, NumberOfFiles, NumberOfJets, OneOf, no_repeats, section
+from jetmill.settings.types import Name, Names, NumberOfFiles, NumberOfJets, OneOf, no_repeats, section
 
 
 @section
@@ -30,8 +30,9 @@ class Write:
     """Splits to write, train among them."""
     test_per_sample: bool = False
     """Whether to write the test jets of each sample to a file of its own, test_<sample>, instead of test."""
-    max_jets_test: NumberOfJets | None = None
-    """Largest number of test jets to write (of each sample with test_per_sample), chosen at random."""
+    max_jets_test: NumberOfJets | dict[Name, NumberOfJets | dict[Name, NumberOfJets]] | None = None
+    """Largest number of test jets to write (of each sample with test_per_sample), chosen at random; or that of single
+    samples and classes: {ttbar: {bjets: 2_000_000, cjets: 2_000_000}, zprime: 500_000}."""
     parts: Parts = Parts()
     """Number of files per split (shuffle: global)."""
     precision: Literal["float16", "float32"] = "float32"
@@ -44,8 +45,8 @@ class Write:
     """Whether records (format structured) keep variables that are booleans or integers of 8 or 16 bits in all files and
     never missing, in the types of the files instead of float32."""
     keep_all: bool = False
-    """Whether test files also hold all numbers that the input files have for each jet, in the types of the files
-    (docs/output.md)."""
+    """Whether test files also hold all numbers that the input files have for each jet and each of its constituents, in
+    the types of the files (docs/output.md)."""
     conditional: Names = ()
     """Inputs of jets that a model is conditioned on, as a dataset of their own."""
     merge: bool = False

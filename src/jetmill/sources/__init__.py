@@ -22,6 +22,7 @@ def open_source(path: str, settings: Input, constituents: Mapping[str, Constitue
     from jetmill.sources.registry import INPUT_FORMATS
 
     with INPUT_FORMATS[settings.format].open(path, settings, constituents or {}) as source:
-        if settings.optional:
-            source = WithOptional(source, settings.optional)
+        of_constituents = {name: c.optional for name, c in (constituents or {}).items()}
+        if settings.optional or any(of_constituents.values()):
+            source = WithOptional(source, settings.optional, of_constituents)
         yield source if settings.max_jets_per_file is None else FirstJets(source, settings.max_jets_per_file)

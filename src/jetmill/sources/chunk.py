@@ -64,6 +64,9 @@ class Source(Protocol):
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets in the file, or raise for the first that is not there."""
 
+    def constituent_variables(self, collection: str) -> list[str]:
+        """Return the names of all variables of a collection that are numbers, sorted; none if these are not known."""
+
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of a collection, or raise for the first that is not there."""
 

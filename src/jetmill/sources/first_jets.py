@@ -49,6 +49,10 @@ class FirstJets:
         """Return the type of each variable of jets in the file, or raise for the first that is not there."""
         return self._source.dtypes(names)
 
+    def constituent_variables(self, collection: str) -> list[str]:
+        """Return the names of all variables of a collection that are numbers, sorted."""
+        return self._source.constituent_variables(collection)
+
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of a collection, or raise for the first that is not there."""
         return self._source.constituent_dtypes(collection, names)

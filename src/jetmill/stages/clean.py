@@ -42,6 +42,7 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
     cleaner = Cleaner(settings, batch.sample, truth=batch.truth)
     counts, inputs = cleaner.no_counts, []
     before = {path: _state(path) for path in batch.files}
+    cleaner.keep_all_of(batch.files)
     with (
         unwritable_named(Path(output)),
         ColumnBuffer(Path(output).parent, cleaner.own_types, limits) as buffer,
@@ -65,8 +66,11 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
                 logger.info("%s: %d jets read, %d kept", path, read, kept)
         lacking = Counter(name for entry in inputs for name in str(entry.get("lacks", "")).split(", ") if name)
         for name, n in lacking.items():
-            what = f"'{name}', an optional variable; it is {settings.input.optional[name]} there"
-            logger.warning("%d of %d files lack %s", n, len(inputs), what)
+            variable, _, of = name.partition(" of ")
+            value = (settings.constituents[of] if of else settings.input).optional[variable]
+            logger.warning(
+                "%d of %d files lack '%s', an optional variable; it is %s there", n, len(inputs), name, value
+            )
         if skipped := sum("skipped" in entry for entry in inputs):
             logger.warning("%d of %d files skipped", skipped, len(inputs))
         if skipped == len(inputs):

@@ -30,7 +30,7 @@ from jetmill.formats.files.names import Names
 from jetmill.report.bars import draw_class_counts, draw_cutflow
 from jetmill.report.resampling import draw_resampling
 from jetmill.report.spectra import Table, draw_maps, draw_spectra, draw_weights
-from jetmill.report.style import save, style
+from jetmill.report.style import class_styles, save, style
 from jetmill.settings.figures import FigureSettings
 from jetmill.splitting import SPLITS, TRAIN, split_of
 
@@ -86,11 +86,12 @@ def _figures(
     by_split = {split: n for split, n in zip(SPLITS, cleaned_jets(file), strict=True) if n.any()}
     # Runs that a finished one is applied to may have jets for testing only.
     tables = list(_tables(file, classes, edges)) if "train" in by_split else []
+    styles = class_styles(classes, settings)
     counts = by_split | {table.title: class_totals(table.counts) for table in tables if table.title != CLEANED}
     caption = "Cleaned jets of each split, and training jets as they are written: resampled, or sums of their weights."
     if not counts:
         return
-    yield "classes", "Classes", caption, CLASSES, draw_class_counts(classes, counts, settings.label)
+    yield "classes", "Classes", caption, CLASSES, draw_class_counts(styles, counts, settings.label)
     if not tables:
         return
     errors = "Bands are statistical errors. " if tables[0].squares is not None else ""
@@ -99,12 +100,12 @@ def _figures(
             "Training jets of each class along the axes of the bins, before and after balancing; each class has area 1."
             f" {errors}Below: ratio to the spectrum that all classes are to have, or to the first class."
         )
-        yield "spectra", "Spectra", caption, SPECTRA, draw_spectra(classes, edges, tables, settings)
+        yield "spectra", "Spectra", caption, SPECTRA, draw_spectra(styles, edges, tables, settings)
     if len(edges) > 1:
         caption = (
             "The same in the plane of the first two axes. White: no jets of the class, or no positive sum of weights."
         )
-        yield "spectra_2d", "Bins", caption, SPECTRA, draw_maps(classes, edges, tables, settings)
+        yield "spectra_2d", "Bins", caption, SPECTRA, draw_maps(styles, edges, tables, settings)
     weights = {name: file[f"{WEIGHTS}/{name}"][()] for name in file.attrs["weights"]}
     if weights:
         kept, squares = file[f"{KEPT}/train"][()], _squared_repeats(file, "train")
@@ -112,7 +113,7 @@ def _figures(
             "Weights of the written training jets, without event weights. The effective number of jets is"
             " (sum of weights)² / sum of squared weights; percentages are its share of the jets of each class."
         )
-        yield "weights", "Weights", caption, SPECTRA, draw_weights(classes, weights, kept, squares, settings.label)
+        yield "weights", "Weights", caption, SPECTRA, draw_weights(styles, weights, kept, squares, settings.label)
     if REPEAT_HISTOGRAM in file:
         repeats = of_samples(file, REPEAT_HISTOGRAM)
         written = {output: written_jets(file, output)[0] for output in repeats}
@@ -125,7 +126,7 @@ def _figures(
             "Resampling",
             caption,
             RESAMPLING,
-            draw_resampling(classes, written, repeats, settings.label),
+            draw_resampling(styles, written, repeats, settings.label),
         )
 
 

@@ -21,7 +21,7 @@ from jetmill.formats.content.scaled import (
 from jetmill.formats.files.names import Names
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
-from jetmill.report.style import save, style
+from jetmill.report.style import class_styles, save, style
 from jetmill.scaling.scalers import Scaler, Scaling, scale_rows
 from jetmill.settings.content import Content
 from jetmill.settings.figures import FigureSettings
@@ -88,7 +88,8 @@ def sample_of(part: Part, settings: FigureSettings) -> Sample:
         columns = [np.concatenate(c) for c in zip(*constituent_columns(jets, collection, list(scalers)), strict=True)]
         of_jet = np.repeat(np.arange(len(label)), counts)
         variables[collection] = _variables(columns, scalers, label[of_jet], weight[of_jet], part.content.precision)
-    return Sample(list(part.tables.classes), variables, passed_through(jets, Kind.SPECTATOR), settings)
+    classes = class_styles(part.tables.classes, settings)
+    return Sample(classes, variables, passed_through(jets, Kind.SPECTATOR), settings)
 
 
 def _variables(

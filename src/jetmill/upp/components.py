@@ -18,7 +18,10 @@ SPLITS = {"train": "num_jets", "val": "num_jets_validation"}
 
 @dataclass(frozen=True)
 class Part:
-    """A component of UPP: a class of a sample in a region; ``numbers`` of jets by split are -1 for all, or auto."""
+    """A component of UPP: a class of a sample in a region; ``numbers`` of jets by split are -1 for all, or auto.
+
+    Without one for test, UPP takes a tenth of those for training.
+    """
 
     region: str
     sample: str
@@ -66,9 +69,14 @@ class Components:
             samples[sample["name"]] = sample
             train = component["num_global_objects"]
             val = component.get("num_global_objects_val", train if train == AUTO else train // 10)
-            if "num_global_objects_test" in component:
-                notes.differs("components.num_jets_test", "all test jets are written")
             numbers = {"train": train, "val": val}
+            if component.get("num_global_objects_test"):
+                numbers["test"] = component["num_global_objects_test"]
+            else:
+                sentence = (
+                    "where it is not given, or 0, all test jets are written; UPP takes a tenth of num_jets, or none"
+                )
+                notes.differs("components.num_jets_test", sentence)
             parts += [Part(region["name"], sample["name"], name, numbers) for name in component["classes"]]
         if len({part.numbers["train"] == AUTO for part in parts}) > 1:
             raise JetmillError("components: some numbers of jets are auto; UPP requires all or none of them to be")
@@ -94,6 +102,18 @@ class Components:
         """Return the number of jets of a split, 0 if it is not given."""
         numbers = [part.numbers[split] for part in self.parts]
         return 0 if any(n == AUTO or n < 0 for n in numbers) else sum(numbers)
+
+    @property
+    def test_jets(self) -> dict[str, dict[str, int]]:
+        """Sample to the largest number of test jets of each class that has one."""
+        found: dict[str, dict[str, int]] = {}
+        for part in self.parts:
+            pieces = self.pieces[part.sample]
+            if isinstance(n := part.numbers.get("test"), int) and n > 0:
+                for piece in pieces:
+                    of_class = found.setdefault(piece, {})
+                    of_class[part.flavour] = of_class.get(part.flavour, 0) + -(-n // len(pieces))
+        return found
 
     def samples_of_class(self, flavour: str, notes: Notes) -> list[str]:
         """Return the samples that a class must be restricted to, or none if components do so."""

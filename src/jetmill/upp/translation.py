@@ -13,7 +13,7 @@ from jetmill.upp.notes import Notes
 from jetmill.upp.reading import SECTIONS
 from jetmill.upp.splits import EVENT, split_cuts, split_section
 from jetmill.upp.variables import constituents, jets
-from jetmill.variables.ftag import EXTENDED, PREFIX, all_cuts, cut_expression, read_flavours
+from jetmill.variables.ftag import EXTENDED, PREFIX, as_class, cut_expression, read_flavours
 
 WEIGHTS = ("mean", "min", "max", "uniform")
 # What jetmill finds out by itself, or does in another way.
@@ -22,7 +22,7 @@ NOT_NEEDED = {
     *(f"num_global_objects_estimate{end}" for end in ("", "_available", "_hist", "_norm", "_plotting")),
 }
 RESAMPLING = ("variables", "target", "sampling_fraction", "method", "upscale_pdf")
-ORDER_OF_JETS = ("define", "select", "variables", "additional_labels")
+ORDER_OF_JETS = ("name", "define", "select", "variables", "additional_labels")
 USED = {
     *("base_dir", "ntuple_dir", "out_dir", "global_name", "class_config", "class_category", "merge_test_samples"),
     "num_global_objects_per_output_file",
@@ -58,6 +58,8 @@ def translate(upp: Mapping[str, Any]) -> Translated:
     ]
     split, dropped = split_section(splits, by="event" if has_event else "jet", notes=notes)
     of_jets["select"] = [*map(_selection, [*common, *axes.common]), *dropped]
+    if (name := settings.get("global_name", "jets")) != "jets":
+        of_jets["name"] = name
     # It is written anyhow.
     of_jets["additional_labels"] = [label for label in of_jets["additional_labels"] if label != EVENT]
     balance = _balance(upp, components, axes, notes)
@@ -87,8 +89,6 @@ def _unused(upp: Mapping[str, Any], notes: Notes) -> None:
     notes.unknown("resampling", upp.get("resampling") or {}, RESAMPLING)
     # What anchors refer to has a name; the rest is nothing that UPP reads.
     notes.unknown("", {key: value for key, value in upp.items() if not _is_anchored(value)}, SECTIONS)
-    if (name := upp["global"].get("global_name", "jets")) != "jets":
-        notes.differs("global.jets_name", f"the dataset of {name} is called jets in the output")
     if "umami" in upp:
         notes.missing("umami", "is not read; write.formats: [hdf5] makes its arrays, tfrecords its records")
 
@@ -123,13 +123,14 @@ def _classes(settings: Mapping[str, Any], components: Components, notes: Notes) 
     classes: dict[str, Any] = {}
     for name in components.flavours:
         if given is None:
-            cut = group + name
+            found: dict[str, Any] = {"cut": group + name}
         elif name in given:
-            cut = all_cuts(given[name]["cuts"])
+            found = as_class(given[name])
         else:
             raise JetmillError(f"components: class '{name}' is not in {file}.{nearest(name, given)}")
-        restricted = components.samples_of_class(name, notes)
-        classes[name] = {"samples": restricted, "cut": cut} if restricted else cut
+        if restricted := components.samples_of_class(name, notes):
+            found = {"samples": restricted, **found}
+        classes[name] = found if len(found) > 1 else found["cut"]
     return classes
 
 
@@ -197,4 +198,6 @@ def _write(upp: Mapping[str, Any], components: Components, notes: Notes, *, resa
             notes.missing("global.num_jets_per_output_file", "give the number of files in write.parts")
     if not settings.get("merge_test_samples", False):
         section["test_per_sample"] = True
+    if most := components.test_jets:
+        section["max_jets_test"] = most
     return section

@@ -83,8 +83,8 @@ def flavours(extended: bool = False) -> dict[str, dict[str, Any]]:
     return read_flavours(path, LEFT_OUT[EXTENDED if extended else ""])
 
 
-def flavour_expression(name: str) -> str:
-    """Return the expression of a flavour: ``ftag.bjets``, or ``ftag.extended.bbjets`` of the extended ones.
+def flavour_class(name: str) -> dict[str, str]:
+    """Return the class of a flavour: ``ftag.bjets``, or ``ftag.extended.bbjets`` of the extended ones.
 
     Raises
     ------
@@ -98,7 +98,13 @@ def flavour_expression(name: str) -> str:
         hint = f" Did you mean '{bare}'?" if is_extended else nearest(bare, known)
         full = PREFIX + EXTENDED if is_extended else group
         raise JetmillError(f"atlas-ftag-tools has no flavour '{name}'." + hint.replace(" '", f" '{full}"))
-    return all_cuts(known[bare]["cuts"])
+    return as_class(known[bare])
+
+
+def as_class(flavour: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ``cut``, ``label`` and ``colour`` of a flavour as it is listed."""
+    shown = {key: str(flavour[key]) for key in ("label", "colour") if flavour.get(key)}
+    return {"cut": all_cuts(flavour["cuts"]), **shown}
 
 
 def _value(value: Any) -> Any:

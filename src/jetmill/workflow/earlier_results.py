@@ -1,7 +1,7 @@
 """Results that already exist in an output directory, and whether a run may replace them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os.path import normpath, realpath
 from pathlib import Path
 
@@ -27,6 +27,19 @@ def check_samples(output_dir: str | Path, files: Files) -> None:
             f"output_dir: {output_dir} holds results of other samples: {_named(earlier, others)}; this run has"
             f" {_named(files, files)}. Choose another output_dir, or add `--config replace=true` to replace them"
         )
+
+
+def left_over(output_dir: str | Path, results: Collection[str]) -> str:
+    """Return a warning of finished results in a directory beside those of this run, as with other folds; "" if none."""
+    found = [Path(output_dir), *sorted(path.parent for path in Path(output_dir).glob("fold_*/manifest.json"))]
+    ours = {Path(path) for path in results}
+    others = [f"{path}/manifest.json" for path in found if path not in ours and (path / "manifest.json").exists()]
+    if not others:
+        return ""
+    return (
+        f"{output_dir} also holds finished files of an earlier run, with other folds or none: those that"
+        f" {', '.join(others)} names. They are not of this run; remove them, or choose another output_dir"
+    )
 
 
 def _samples(output_dir: Path) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """A part of an output: its jets, and what is needed to turn their cleaned columns into rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,10 @@ import numpy as np
 
 from jetmill.balancing.selection import PartSpec, SelectedJets, final_order, select_jets
 from jetmill.balancing.tables import written_jets
-from jetmill.columns.schema import field_of_input
+from jetmill.columns.schema import Column
 from jetmill.files import open_intermediate_file
-from jetmill.formats.content.scaled import Tables, read_columns
+from jetmill.formats.content.rows import Ragged
+from jetmill.formats.content.scaled import Tables, constituent_counts
 from jetmill.labels import DATA, count_classes
 from jetmill.scaling.scalers import Scaler, read_scalers
 from jetmill.settings.content import Content
@@ -32,7 +33,7 @@ class Part:
     unique
         How many of them are unique jets.
     fields_kept
-        Fields of the input to write as they are there.
+        Columns of fields of the input to write as they are there.
     """
 
     jets: Sequence[SelectedJets]
@@ -41,7 +42,7 @@ class Part:
     content: Content
     written: Mapping[str, int]
     unique: int
-    fields_kept: Sequence[str] = ()
+    fields_kept: Sequence[Column] = ()
 
     @classmethod
     def read(cls, spec: PartSpec, balance_path: str | Path, scalers_path: str | Path, content: Content) -> "Part":
@@ -60,11 +61,23 @@ class Part:
     @property
     def fields(self) -> dict[str, np.ndarray]:
         """The fields of the input by name, each (n_jets,), in the types of the files."""
-        columns = list(map(field_of_input, self.fields_kept))
+        return self._fields_of(None, lambda jets, columns: jets.read(columns))
+
+    def constituent_fields(self, collection: str) -> dict[str, Ragged]:
+        """Return the fields of constituents of the input by name, in the types of the files, 0 in empty slots."""
+        fields = self._fields_of(collection, lambda jets, columns: jets.read_constituents(collection, columns)[1])
+        counts, length = constituent_counts(self.jets, collection), self.content.slots[collection]
+        return {name: Ragged.of(values, counts, length) for name, values in fields.items()}
+
+    def _fields_of(
+        self, collection: str | None, read: Callable[[SelectedJets, Sequence[Column]], list[np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        columns = [column for column in self.fields_kept if column.constituents == collection]
         # A batch without jets may have no file that could be read.
-        if jets := [jets for jets in self.jets if len(jets)]:
-            return {column.name: values for column, values in read_columns(jets, columns).items()}
-        return {column.name: np.empty(0, self.jets[0].batch.types[column]) for column in columns}
+        parts = [read(jets, columns) for jets in self.jets if len(jets)]
+        types = self.jets[0].batch.types
+        found = zip(*parts, strict=True) if parts else ([np.empty(0, types[column])] for column in columns)
+        return {column.name: np.concatenate(values) for column, values in zip(columns, found, strict=True)}
 
     @cached_property
     def order(self) -> np.ndarray:

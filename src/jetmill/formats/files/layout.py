@@ -39,6 +39,11 @@ def constituent_label(collection: str, label: str) -> str:
     return f"{collection}/labels/{label}"
 
 
+def constituent_field(collection: str, name: str) -> str:
+    """Return the dataset of a field of constituents that is kept as in the input."""
+    return f"{collection}/fields/{name}"
+
+
 def open_finished(path: str | Path) -> "h5py.File":
     """Open a finished file for reading, whatever its compression."""
     import h5py
@@ -71,6 +76,11 @@ def collections(file: "h5py.File") -> list[str]:
 def constituent_labels(file: "h5py.File", collection: str) -> list[str]:
     """Return the labels of a collection in a file."""
     return list(file.get(f"{collection}/labels", ()))
+
+
+def constituent_fields(file: "h5py.File", collection: str) -> list[str]:
+    """Return the fields of a collection that a file keeps."""
+    return list(file.get(f"{collection}/fields", ()))
 
 
 def datasets(file: "h5py.File") -> "dict[str, h5py.Dataset]":

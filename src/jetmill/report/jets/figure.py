@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jetmill.report.style import ClassStyle
 from jetmill.report.titles import label_of, title_of, unit_of
 from jetmill.settings.figures import FigureSettings
 
@@ -44,7 +45,7 @@ class Sample:
     Attributes
     ----------
     classes
-        Names of the classes, in the order of the labels.
+        How the classes are drawn, in the order of the labels.
     variables
         Those of ``jets``, and of each collection of constituents.
     spectators
@@ -53,7 +54,7 @@ class Sample:
         The experiment's label, and what is known of the titles of axes.
     """
 
-    classes: Sequence[str]
+    classes: Sequence[ClassStyle]
     variables: Mapping[str, Variables]
     spectators: Mapping[str, np.ndarray]
     settings: FigureSettings

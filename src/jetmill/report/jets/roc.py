@@ -7,7 +7,7 @@ import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample
 from jetmill.report.plots import grid
-from jetmill.report.style import class_lines, class_styles
+from jetmill.report.style import class_lines
 from jetmill.report.ticks import set_ticks
 
 # Of a curve, as drawn.
@@ -37,18 +37,18 @@ def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
         finite = np.isfinite(score)
         # A tagger of another class tags the first one by small values.
         rises = np.mean(score[finite & (label == 0)]) >= np.mean(score[finite & (label > 0)]) if finite.any() else True
-        for k, other in enumerate(others, 1):
+        for k in range(1, len(sample.classes)):
             used = finite & np.isin(label, (0, k))
             if np.unique(label[used]).size == 2 and np.ptp(score[used]) > 0:
                 sign = 1 if rises else -1
                 other_weights = weight[used & (label == k)].astype(np.float64)
                 n_effective = other_weights.sum() ** 2 / (other_weights**2).sum()
-                curves[name, other] = *efficiencies(sign * score[used], label[used] == 0, weight[used]), n_effective
+                curves[name, k] = *efficiencies(sign * score[used], label[used] == 0, weight[used]), n_effective
     names = list(dict.fromkeys(name for name, _ in curves))
     if not names:
         return
     columns = min(3, len(names))
-    styles, legend = class_styles(len(sample.classes)), class_lines(sample.classes)[1:]
+    legend = class_lines(others)
     drawn = grid(
         sample.settings.label,
         -(-len(names) // columns),
@@ -63,14 +63,14 @@ def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
     for axes, name in zip(plots, names, strict=False):
         areas = []
         for k, other in enumerate(others, 1):
-            if (name, other) in curves:
-                efficiency, mistag, n_effective = curves[name, other]
-                areas.append((np.trapezoid(efficiency, mistag), styles[k][0]))
+            if (name, k) in curves:
+                efficiency, mistag, n_effective = curves[name, k]
+                areas.append((np.trapezoid(efficiency, mistag), other.colour))
                 points = np.unique(np.searchsorted(efficiency, np.linspace(0, 1, POINTS)))
                 x, y = efficiency[points], mistag[points]
                 error = np.sqrt(y * (1 - y) / n_effective)
-                axes.plot(x, y, color=styles[k][0], linestyle=styles[k][1], linewidth=1.3)
-                axes.fill_between(x, y - error, y + error, color=styles[k][0], alpha=0.25, linewidth=0)
+                axes.plot(x, y, color=other.colour, linestyle=other.dashes, linewidth=1.3)
+                axes.fill_between(x, y - error, y + error, color=other.colour, alpha=0.25, linewidth=0)
         axes.text(0.97, 0.05 + 0.07 * len(areas), "AUC", transform=axes.transAxes, ha="right", fontsize=8)
         for i, (area, colour) in enumerate(reversed(areas)):
             axes.text(
@@ -78,7 +78,7 @@ def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
             )
         set_ticks(axes, "y", 1e-4, 1, log=True)
         set_ticks(axes, "x", 0, 1)
-        axes.set_xlabel(f"efficiency of {signal}")
+        axes.set_xlabel(f"efficiency of {signal.label}")
         axes.set_ylabel("misidentification")
         axes.set_title(sample.label(name), loc="right")
     yield "", drawn.figure

@@ -71,7 +71,7 @@ def _draw(axes: Any, sample: Sample, values: np.ndarray, shown: np.ndarray, vari
     total = content.sum(axis=1, keepdims=True)
     total = np.where(total > 0, total, 1)
     shares = content / total
-    draw_classes(axes, edges, shares, np.sqrt(squares) / total)
+    draw_classes(axes, sample.classes, edges, shares, np.sqrt(squares) / total)
     log = is_steep(shares)
     low, high = nice_range(shares, log=log)
     set_ticks(axes, "y", max(low, high / 10**DECADES) if log else low, high, log=log, most=4)

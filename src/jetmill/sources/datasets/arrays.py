@@ -60,6 +60,10 @@ class ArrayFile(OpenFile):
         found = {key.removeprefix(start) for key in numbers if key.startswith(start)}
         return sorted(name for name in found if NAME.fullmatch(name))
 
+    def constituent_variables(self, collection: str) -> list[str]:  # noqa: ARG002
+        """Return none: which slots are in use depends on the variables that are read."""
+        return []
+
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of jets."""
         return self._dtypes(self.jets, names, ("jets",))

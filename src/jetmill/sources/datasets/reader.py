@@ -60,7 +60,14 @@ class Hdf5Dump(OpenFile):
 
     def variables(self) -> list[str]:
         """Return the names of all fields of jets that are numbers, sorted."""
-        fields = (self.dataset(self.jets).dtype.fields or {}).items()
+        return self._numbers(self.jets)
+
+    def constituent_variables(self, collection: str) -> list[str]:
+        """Return the names of all fields of constituents that are numbers, sorted."""
+        return [name for name in self._numbers(collection) if name != VALID]
+
+    def _numbers(self, dataset: str) -> list[str]:
+        fields = (self.dataset(dataset).dtype.fields or {}).items()
         return sorted(name for name, (t, *_) in fields if NAME.fullmatch(name) and t.kind in "fiub" and not t.shape)
 
     def dtypes(self, names: Sequence[str]) -> dict[str, np.dtype]:

@@ -72,16 +72,27 @@ class Layout:
 
     def variables(self) -> list[str]:
         """Return the names of all variables in the table of jets that have a place, sorted."""
-        starts = names_in_table(self._settings.jets, "") or [""]
-        spelled = {s.removeprefix(start) for s in self._tree.spellings for start in starts if s.startswith(start)}
-        return sorted(name for name in spelled if NAME.fullmatch(name) and self._has_place(name))
+        return self._names_in([self._settings.jets], self.place)
 
-    def _has_place(self, name: str) -> bool:
-        try:
-            self.place(name)
-        except JetmillError:
-            return False
-        return True
+    def constituent_variables(self, collection: str) -> list[str]:
+        """Return the names of all variables of a collection and of its table of links that have a place, sorted."""
+        origin = self._collections[collection].tree
+        tables = [origin.branches or collection, *([origin.links] if origin.links else [])]
+        return self._names_in(tables, lambda name: self.constituent_dtypes(collection, [name]))
+
+    def _names_in(self, tables: Sequence[str], find: Callable[[str], object]) -> list[str]:
+        """Return the names in some tables for which `find` raises no error, sorted."""
+        starts = [start for table in tables for start in names_in_table(table, "") or [""]]
+        spelled = {s.removeprefix(start) for s in self._tree.spellings for start in starts if s.startswith(start)}
+
+        def is_found(name: str) -> bool:
+            try:
+                find(name)
+            except JetmillError:
+                return False
+            return True
+
+        return sorted(name for name in spelled if NAME.fullmatch(name) and is_found(name))
 
     def link(self, collection: str, names: Sequence[str]) -> tuple[dict[str, Column], Link]:
         """Return the column of each variable of a collection, and the link between jets and constituents."""

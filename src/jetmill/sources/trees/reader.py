@@ -56,6 +56,11 @@ class TreeOfJets:
         with self._damage_named():
             return {name: self._layout.place(name).dtype for name in names}
 
+    def constituent_variables(self, collection: str) -> list[str]:
+        """Return the names of all variables of a collection that are numbers, sorted."""
+        with self._damage_named():
+            return self._layout.constituent_variables(collection)
+
     def constituent_dtypes(self, collection: str, names: Sequence[str]) -> dict[str, np.dtype]:
         """Return the type of each variable of constituents; raises JetmillError for a branch that is not there."""
         with self._damage_named():
