@@ -315,6 +315,12 @@ def test_histograms_of_the_report_are_weighted(made, run, tmp_path, monkeypatch)
     spectra = {table.title: table.counts for table in drawn["draw_spectra"]}
     written = f"train, {'as cleaned' if run.kind in ('none', 'outside') else 'resampled'}, event weights"
     np.testing.assert_allclose(spectra[written], table(event_weight), rtol=1e-12, atol=1e-6)
+    squared = np.zeros((3, n_bins))
+    _, first, times = np.unique(place(made, run.train), return_index=True, return_counts=True)
+    for row, n in zip(first, times, strict=True):  # a jet that is written n times is one event of n times the weight
+        squared[labels[row], bins[row]] += (n * event_weight[row]) ** 2
+    (squares,) = (table.squares for table in drawn["draw_spectra"] if table.title == written)
+    np.testing.assert_allclose(squares, squared, rtol=3e-3)
     for title, name in zip(("average", "flat", "reference_c"), NAMES, strict=True):
         expected = table(run.train[f"jets/{name}"].astype(float))
         np.testing.assert_allclose(spectra[f"weights {title}"], expected, rtol=1e-5, atol=1e-3)

@@ -10,6 +10,7 @@ import yaml
 from jetmill.config.load import as_json, load
 from jetmill.errors import JetmillError, nearest
 from jetmill.settings.balance import weight_name
+from jetmill.settings.report import ShownVariable
 
 ROOT = Path(__file__).parents[2]
 
@@ -394,6 +395,31 @@ def test_slots_name_the_nearest_variable(raw_config):
     message = refusal(raw_config, **{"jets.variables": ["track_{0..2}"], "jets.missing.slots": {"n": ["trak"]}})
     assert "'trak_0'" in message
     assert "Did you mean 'track_" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jet $p_{T$", "its mathematics is wrong at its end"),
+        (r"$\alfa_s$", r"its mathematics is wrong at '\\alfa_s'"),
+        ("$p_T", "has a $ too many or too few"),
+    ],
+)
+@pytest.mark.parametrize("key", ["label", "unit"])
+def test_titles_that_cannot_be_drawn(raw_config, key, text, message):
+    found = refusal(raw_config, **{"report.variables": {"pt": {key: text}}})
+    assert found.startswith(f"report.variables.pt.{key}: {message}")
+
+
+def test_titles_that_can_be_drawn(raw_config):
+    titles = {"label": r"jet $p_T$ in \$", "unit": r"$\mathrm{GeV}^{-1}$"}
+    put(raw_config, "report.variables", {"pt": titles})
+    assert load(raw_config).report.variables["pt"] == ShownVariable(**titles)
+
+
+def test_a_title_of_a_variable_that_no_figure_shows(raw_config):
+    message = refusal(raw_config, **{"report.variables": {"ptt": {"unit": "GeV"}}})
+    assert message == "report.variables: no figure shows a variable 'ptt'. Did you mean 'pt'?"
 
 
 def test_all_problems_are_reported_at_once(raw_config):

@@ -63,6 +63,18 @@ def test_figures_of_the_bins_can_be_drawn_with_empty_ones(tmp_path):
     saved(draw_resampling(CLASSES, {"train": np.array([40, 40])}, repeats, ""), tmp_path)
 
 
+def test_spectra_of_many_tables_are_in_rows_of_three():
+    tables = [Table(str(number), np.full((2, 2, 3), 1 + number), np.ones((2, 2, 3))) for number in range(5)]
+    figure = draw_spectra(CLASSES, EDGES, tables, SETTINGS)
+    plots = [axes for axes in figure.axes if axes.get_position().height > 0.1]
+    assert len(plots) == 5 * len(EDGES)
+    titled = {axes.get_title(loc="right"): axes.get_position() for axes in plots if axes.get_title(loc="right")}
+    for number in range(5):
+        place, first = titled[str(number)], titled["0"]
+        assert place.x0 == pytest.approx(titled[str(number % 3)].x0)
+        assert (place.y0 < first.y0) == (number >= 3)
+
+
 def test_maps_of_many_bins_are_drawn_coarser(tmp_path):
     edges = {"eta": np.linspace(-2.5, 2.5, 1001), "pt": np.geomspace(20, 1000, 151)}
     table = np.random.default_rng(1).poisson(0.1, (2, 1000, 150))

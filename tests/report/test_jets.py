@@ -16,7 +16,7 @@ from jetmill.report.jets.correlations import correlations
 from jetmill.report.jets.figure import Sample, Variables
 from jetmill.report.jets.registry import FIGURES
 from jetmill.report.jets.roc import efficiencies
-from jetmill.report.jets.variables import histogram
+from jetmill.report.jets.variables import histogram, missing_shares
 from jetmill.report.style import class_styles, style
 from jetmill.settings.figures import FigureSettings
 from jetmill.settings.report import ShownVariable
@@ -31,7 +31,7 @@ N = 400
 def sample():
     """Two variables: one missing for some jets, and one without any value."""
     x = RNG.normal(50, 10, N)
-    x[:40] = np.nan
+    x[:48:2] = x[1:33:2] = np.nan
     values = {"x": x, "gone": np.full(N, np.nan)}
     scaled = np.stack([np.where(np.isnan(x), -9, (x - 50) / 10), np.zeros(N)], axis=1).astype(np.float32)
     missing = np.stack([np.isnan(c) for c in values.values()], axis=1)
@@ -50,7 +50,8 @@ def test_every_figure_can_be_drawn(sample, tmp_path):
     assert set(drawn) == {("variables", "jets-00"), ("correlations", "jets"), ("roc", ""), ("closure", "jets")}
     x, scaled, gone, *_ = drawn["variables", "jets-00"].axes
     assert x.get_xlabel() == "jet $x$ [GeV]"
-    assert x.get_title(loc="right") == "10.0% missing"
+    written = [text.get_text() for text in x.texts]
+    assert written[written.index("missing") :] == ["missing", "12%", "8.0%"]
     assert scaled.get_xlabel() == "scaled, with defaults"
     assert gone.texts[0].get_text() == "missing everywhere"
 
@@ -66,6 +67,13 @@ def test_histograms_count_each_class_with_its_error():
             inside = [w for v, w, c in jets if edges[b] <= v < edges[b + 1] and c == k]
             assert found.values()[b, k] == pytest.approx(sum(inside))
             assert found.variances()[b, k] == pytest.approx(sum(w**2 for w in inside))
+
+
+def test_missing_shares_are_those_of_each_class():
+    missing, label = RNG.random(300) < 0.2, RNG.integers(0, 3, 300)
+    of_each = [[m for m, k in zip(missing, label, strict=True) if k == c] for c in range(3)]
+    assert missing_shares(missing, label, 4)[:3].tolist() == [sum(of) / len(of) for of in of_each]
+    assert np.isnan(missing_shares(missing, label, 4)[3])
 
 
 def test_small_integers_have_a_bin_each():

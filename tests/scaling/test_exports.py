@@ -9,7 +9,7 @@ from blocks import statistics_of
 
 from jetmill.balancing.selection import PartSpec
 from jetmill.errors import JetmillError
-from jetmill.scaling.exports import class_dict, class_weights, norm_dict, scale_dict
+from jetmill.scaling.exports import class_dict, class_weights, label_warnings, norm_dict, scale_dict
 from jetmill.scaling.moments import write_statistics
 from jetmill.scaling.scalers import fit_all, write_scalers
 from jetmill.settings.scaling import ScalingRules
@@ -138,7 +138,8 @@ def test_the_stage_writes_all_three(tmp_path, inputs, scalers, known, caplog):
     assert found == [norm_dict(scalers, known), class_dict(np.array([5, 1, 10]), counts)]
     assert [(of, list(rows)) for of, rows in found[0].items()] == [(of, list(rows)) for of, rows in VALUES.items()]
     (warning,) = [r.message for r in caplog.records if r.levelname == "WARNING"]
-    assert warning == "no tracks with origin of 3; weight 0"
+    assert warning == "no tracks with 'origin' of 3 in training; their class weight is 0"
+    assert label_warnings(found[1]) == [warning]  # as the manifest finds it
 
 
 def test_without_labels_no_batch_is_read(tmp_path, inputs, scalers):

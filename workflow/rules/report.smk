@@ -59,6 +59,7 @@ rule write_manifest:
         parts=[*paths.data_files(PLAN), *paths.cards(PLAN)],
         joined=paths.all_joined_files(PLAN),
         tables=[paths.SCALERS, *paths.exports(PLAN)],
+        class_weights=paths.class_weights(PLAN),
     output:
         paths.MANIFEST,
     log:

@@ -12,6 +12,7 @@ with job(snakemake):
         snakemake.output[0],
         config=snakemake.params.settings.config,
         scalers=snakemake.input.tables[0],
+        class_weights=next(iter(snakemake.input.class_weights), None),
         joined=snakemake.input.joined,
         tables=[*snakemake.input.tables, snakemake.input.balance],
         fold=snakemake.params.fold,

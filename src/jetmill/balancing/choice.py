@@ -14,7 +14,17 @@ from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.quotas import Component, component_of_bins, quotas
 from jetmill.balancing.resampling import FLAT_PER_UNIT, target_spectrum
 from jetmill.balancing.selection import PartSpec, SelectionTables, event_weights, read_bins
-from jetmill.balancing.tables import KEPT, LIMIT, REPEAT_HISTOGRAM, REPEATS, TARGET, THRESHOLD, write_table
+from jetmill.balancing.tables import (
+    KEPT,
+    LIMIT,
+    REPEAT_HISTOGRAM,
+    REPEATS,
+    SQUARES,
+    SUMS,
+    TARGET,
+    THRESHOLD,
+    write_table,
+)
 from jetmill.balancing.thresholds import repeat_histogram, selection_thresholds
 from jetmill.columns.batch_file import in_blocks
 from jetmill.columns.batch_list import CleanedBatch
@@ -231,9 +241,13 @@ def _by_sample(
 
 def weights_of_written(
     file: h5py.File, batches: Sequence[CleanedBatch], names: Sequence[str], block_rows: int
-) -> np.ndarray:
-    """Return the sums of the event weights of the training jets that are written, float64 (n_classes * n_bins,)."""
-    sums = ExactSums(file[f"{KEPT}/train"].size)
+) -> dict[str, np.ndarray]:
+    """Return the sums of event weights, and of squares, of the training jets that are written.
+
+    Both, by `SUMS` and `SQUARES`, are float64 (n_classes * n_bins,).
+    """
+    n_groups = file[f"{KEPT}/train"].size
+    sums, squares = ExactSums(n_groups), ExactSums.of_squares(n_groups)
     for listed in batches:
         tables = SelectionTables.read(file, "train", listed.sample)
         with listed.open() as batch:
@@ -242,6 +256,7 @@ def weights_of_written(
                 times = np.ones(len(found.key), dtype=np.int64) if found.times is None else found.times
                 used = times > 0
                 weight = event_weights(batch, names, rows, used)
-                group = found.label * np.int64(tables.n_bins) + found.bin_index
-                sums.add(group[used], weight, times[used])
-    return sums.result()
+                group = (found.label * np.int64(tables.n_bins) + found.bin_index)[used]
+                sums.add(group, weight, times[used])
+                squares.add(group, weight.astype(np.float64) ** 2, times[used] ** 2)
+    return {SUMS: sums.result(), SQUARES: squares.result()}

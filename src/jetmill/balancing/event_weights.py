@@ -6,11 +6,6 @@ import numpy as np
 
 from jetmill.errors import JetmillError
 
-# Numbers whose exponents are within this range are added in one table of 64-bit integers.
-WIDTH = 8
-# Bits of the significand of a float32.
-SIGNIFICAND = 24
-
 
 def product(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the event weight of each jet, float32 (n_jets,): the product of at least one column, float32 (n_jets,).
@@ -45,20 +40,30 @@ class ExactSums:
     ----------
     n_groups
         Groups are numbered from 0.
+    bits
+        Each number is rounded to so many: 24 of a float32.
+    width
+        Numbers whose exponents are within this range are added in one table of 64-bit integers.
     levels
         Level to sums, int64 (n_groups,), for the levels that occur.
     """
 
-    def __init__(self, n_groups: int, levels: Mapping[int, np.ndarray] | None = None):
-        self.n_groups, self.levels = n_groups, dict(levels or {})
+    def __init__(self, n_groups: int, bits: int = 24, width: int = 8):
+        self.n_groups, self.bits, self.width = n_groups, bits, width
+        self.levels: dict[int, np.ndarray] = {}
+
+    @classmethod
+    def of_squares(cls, n_groups: int) -> "ExactSums":
+        """Return those of squares, for errors: 8 bits do, and few levels; exact for 2**39 numbers in a group."""
+        return cls(n_groups, bits=8, width=16)
 
     def add(self, group: np.ndarray, values: np.ndarray, times: np.ndarray | None = None) -> None:
-        """Add numbers, float32 (n,), to their groups, each once or `times` (n,) integers."""
+        """Add numbers, float32 or float64 (n,), to their groups, each once or `times` (n,) integers."""
         fraction, exponent = np.frexp(values)
-        whole = np.ldexp(fraction, SIGNIFICAND).astype(np.int64)
+        whole = np.rint(np.ldexp(fraction, self.bits)).astype(np.int64)
         if times is not None:
             whole *= times
-        level, shift = np.divmod(exponent, WIDTH)
+        level, shift = np.divmod(exponent, self.width)
         for k in np.unique(level[whole != 0]).tolist():
             here = level == k
             np.add.at(self._level(k), group[here], whole[here] << shift[here])
@@ -70,7 +75,7 @@ class ExactSums:
     def result(self) -> np.ndarray:
         """Return the sums, float64 (n_groups,)."""
         # Smallest first, always in the same order.
-        unit = {k: 2.0 ** (WIDTH * k - SIGNIFICAND) for k in sorted(self.levels)}
+        unit = {k: 2.0 ** (self.width * k - self.bits) for k in sorted(self.levels)}
         return sum((self.levels[k] * unit[k] for k in unit), start=np.zeros(self.n_groups))
 
     def _level(self, k: int) -> np.ndarray:

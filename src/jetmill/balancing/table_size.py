@@ -10,8 +10,8 @@ from math import prod
 # In the tables of all samples and components: `balance` then asks for 16 GB.
 MAX_NUMBERS = 100_000_000
 MEGABYTES = 8e-6
-# Tables of exact sums of event weights that reach over ten orders of magnitude.
-EVENT_WEIGHTS = 5
+# Tables of exact sums of event weights that reach over ten orders of magnitude, and of their squares.
+EVENT_WEIGHTS = 10
 
 
 def table_numbers(bins: Mapping[str, Sequence[tuple[float, float, int]]], n_classes: int) -> int:
@@ -26,7 +26,7 @@ def bin_megabytes(numbers: int, n_samples: int, *, event_weights: bool = False) 
 
 def balance_megabytes(numbers: int, n_samples: int, n_components: int, *, event_weights: bool = False) -> float:
     """Return the memory for deciding weights and quotas; 0 components without resampling."""
-    return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components + 2 * EVENT_WEIGHTS * event_weights)
+    return MEGABYTES * numbers * (12 + 6 * n_samples + 20 * n_components + EVENT_WEIGHTS * event_weights)
 
 
 def lookup_megabytes(numbers: int, n_weights: int) -> float:

@@ -5,6 +5,7 @@
 | ``counts/<sample>`` | int64 (n_splits, n_classes, *bins) | jets of the batches |
 | ``outside/<sample>`` | int64 (n_splits, n_classes) | jets outside the bins |
 | ``sums/<sample>/<level>`` | int64 (n_classes, *bins) | event weights of training jets, as `ExactSums` |
+| ``squares/<sample>/<level>`` | int64 (n_classes, *bins) | and their squares |
 
 | balance.h5 | shape | content |
 |---|---|---|
@@ -19,10 +20,11 @@
 | ``weights/<name>`` | float64 (n_classes, *bins) | mean 1 over the written training jets, but for ``max_weight`` |
 | ``limited/<name>`` | int64 (n_classes,) | jets whose weight ``max_weight`` has lowered; absent if none |
 | ``sums/cleaned``, ``sums/train`` | float64 (n_classes, *bins) | event weights of training jets, and of those written |
+| ``squares/cleaned``, ``squares/train`` | float64 (n_classes, *bins) | squares of what each jet adds to these |
 | ``edges/<variable>`` | float64 (n_bins + 1,) | bin edges |
 
-Sums are there if there are event weights. Without ``balance.bins`` there are no axes, and ``*bins`` is nothing.
-Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order;
+Sums and squares are there if there are event weights. Without ``balance.bins`` there are no axes, and ``*bins`` is
+nothing. Attributes of balance.h5: ``classes``, ``variables`` of the bins and names of the ``weights``, in their order;
 ``warnings`` as JSON.
 """
 
@@ -34,7 +36,7 @@ import numpy as np
 from jetmill.files import put
 from jetmill.splitting import SPLITS, samples_of, split_of
 
-COUNTS, OUTSIDE, SUMS = "counts", "outside", "sums"
+COUNTS, OUTSIDE, SUMS, SQUARES = "counts", "outside", "sums", "squares"
 KEPT, REPEATS, THRESHOLD, REPEAT_HISTOGRAM = "kept", "repeats", "threshold", "repeat_histogram"
 WEIGHTS, LIMITED, TARGET, EDGES, LIMIT = "weights", "limited", "target", "edges", "limit"
 WARNINGS = "warnings"

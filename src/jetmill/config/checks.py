@@ -37,21 +37,17 @@ def _classes(config: Config) -> Problems:
 
 
 def _shown(config: Config) -> Problems:
-    """Labels and colours that matplotlib cannot draw, which takes long to import."""
-    labels = {f"report.variables.{name}.label": shown.label for name, shown in config.report.variables.items()}
-    labels |= {f"classes.{name}.label": of.label for name, of in config.classes.items()}
-    labels = {key: label for key, label in labels.items() if "$" in label}
+    """Titles that no figure shows, and colours that matplotlib, which takes long to import, does not know."""
+    drawn = [*config.jets.variables, *config.jets.spectators, *config.balance.bins]
+    drawn += [name for collection in config.constituents.values() for name in collection.variables]
+    for name in config.report.variables:
+        if name not in drawn:
+            yield "report.variables", f"no figure shows a variable '{name}'.{nearest(name, drawn)}"
     colours = {f"classes.{name}.colour": of.colour for name, of in config.classes.items() if of.colour}
-    if not config.report.plots or not (labels or colours):
+    if not config.report.plots or not colours:
         return
     from matplotlib.colors import CSS4_COLORS, is_color_like
-    from matplotlib.mathtext import MathTextParser
 
-    for key, label in labels.items():
-        try:
-            MathTextParser("path").parse(label)
-        except ValueError as error:
-            yield key, f"'{label}' is not mathematics that matplotlib can draw: {str(error).splitlines()[-1]}"
     for key, colour in colours.items():
         if not is_color_like(colour):
             yield key, f"'{colour}' is not a colour that matplotlib knows.{nearest(colour, CSS4_COLORS)}"

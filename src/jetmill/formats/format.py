@@ -47,7 +47,8 @@ class Format:
         Called with what it is made from (a `jetmill.formats.content.part.Part`, or the path of a file of the format in
         `made_from`), the path to write, and the `options` by keyword.
     title, loading
-        Shown at the end of a run: what it is, and in a line how to load ``{output}`` below ``{results}``.
+        Shown at the end of a run and in its report: what it is, and in a line or more how to load ``{output}`` below
+        ``{results}``.
     suffix
         Of the file of a part; "" if an output is one directory.
     main

@@ -46,7 +46,7 @@ FORMAT = Format(
     description="scaled arrays, as umami writes them",
     write=write,
     title="Scaled arrays",
-    loading='import jetmill; {output} = jetmill.load("{results}/{output}.h5")',
+    loading='import jetmill\n{output} = jetmill.load("{results}/{output}.h5")',
     suffix="h5",
     options=("compression",),
     joined="",

@@ -110,8 +110,8 @@ FORMAT = Format(
     write=write,
     title="TFRecords",
     loading=(
-        "from jetmill.loading.tensorflow import record_dataset;"
-        ' {output} = record_dataset("{results}/tfrecords/{output}", batch_size=1000)'
+        "from jetmill.loading.tensorflow import record_dataset\n"
+        '{output} = record_dataset("{results}/tfrecords/{output}", batch_size=1000)'
     ),
     made_from="hdf5",
     options=("records_per_file",),

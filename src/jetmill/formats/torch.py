@@ -80,7 +80,7 @@ FORMAT = Format(
     description="the arrays of each part as a .pt file",
     write=write,
     title="Tensors of each part",
-    loading='torch.load("{results}/torch/{output}/part_0000.pt", weights_only=True)',
+    loading='import torch\n{output} = torch.load("{results}/torch/{output}/part_0000.pt", weights_only=True)',
     suffix="pt",
     made_from="hdf5",
     package=PACKAGE,

@@ -82,7 +82,7 @@ def _experiment(label: str) -> tuple[str, dict[str, Any]]:
     first, _, rest = label.partition(" ")
     name = first.translate(MATHS)
     if not rest:
-        return label, {"style": "italic"}
+        return label.replace("$", r"\$"), {"style": "italic"}
     if first == "ATLAS":
         return rf"$\mathbfit{{{name}}}$ {rest.translate(MATHS)}", {}
     return rf"$\mathbf{{{name}}}$ {rest.translate(MATHS)}", {"style": "italic"}

@@ -14,6 +14,8 @@ from jetmill.settings.figures import FigureSettings
 
 # A map is 2.3 inches wide.
 MAP_PIXELS = 200
+# Spectra of so many tables are readable on a page.
+SIDE_BY_SIDE = 3
 # A logarithmic axis shows at most so many decades below the top.
 DECADES = 7
 
@@ -49,7 +51,7 @@ def shapes(table: np.ndarray, squares: np.ndarray | None, axis: int, edges: np.n
 def draw_spectra(
     classes: Sequence[ClassStyle], edges: Mapping[str, np.ndarray], tables: Sequence[Table], settings: FigureSettings
 ) -> Any:
-    """Draw the spectrum of each class along each axis, a column of plots for each table.
+    """Draw the spectrum of each class along each axis, a column of plots for each table, at most three side by side.
 
     Below each is the ratio to the target, or to the first class where there is none. `edges` is variable to the edges
     of its bins, in the order of the axes.
@@ -59,17 +61,28 @@ def draw_spectra(
     legend = class_lines(classes)
     if any(table.target is not None for table in tables):
         legend.append((Line2D([], [], color="black", linewidth=3, alpha=0.3), "target"))
-    size, margins = (3.0, 2.1), (0.75, 0.2, 0.55, 0.25)
+    n_blocks = -(-len(tables) // SIDE_BY_SIDE)
+    columns = -(-len(tables) // n_blocks)
     drawn = grid(
-        settings.label, len(edges), len(tables), size, legend=legend, ratio=0.8, margins=margins, gaps=(0.75, 0.7)
+        settings.label,
+        n_blocks * len(edges),
+        columns,
+        (3.0, 2.1),
+        legend=legend,
+        ratio=0.8,
+        margins=(0.75, 0.2, 0.55, 0.25),
+        gaps=(0.75, 0.7),
     )
-    for column, table in enumerate(tables):
-        for row, (name, edge) in enumerate(edges.items()):
-            main, below = drawn.plots[row, column]
-            values, errors = shapes(table.counts, table.squares, row, edge)
+    # Table, axis, and one above its ratio.
+    plots = drawn.plots.reshape(n_blocks, len(edges), columns, 2).swapaxes(1, 2).reshape(-1, len(edges), 2)
+    for axes in plots[len(tables) :].ravel():
+        axes.remove()
+    for number, (table, of_table) in enumerate(zip(tables, plots, strict=False)):
+        for axis, ((name, edge), (main, below)) in enumerate(zip(edges.items(), of_table, strict=True)):
+            values, errors = shapes(table.counts, table.squares, axis, edge)
             log = _is_log(edge)
             if table.target is not None:
-                ((aim,), _) = shapes(table.target[None], None, row, edge)
+                ((aim,), _) = shapes(table.target[None], None, axis, edge)
                 main.stairs(aim, edge, color="black", linewidth=3, alpha=0.3)
             else:
                 aim = values[0]
@@ -89,9 +102,9 @@ def draw_spectra(
                 set_ticks(axes, "x", edge[0], edge[-1], log=log, labels=axes is below)
             below.set_xlabel(title_of(name, settings))
             below.set_ylabel(f"ratio to {'target' if table.target is not None else classes[0].label}", fontsize=7)
-            if row == 0:
+            if axis == 0:
                 main.set_title(table.title, loc="right")
-            if column == 0:
+            if number % columns == 0:
                 unit = unit_of(name, settings)
                 main.set_ylabel(f"share of jets / {unit}" if unit else "share of jets / unit")
     return drawn.figure

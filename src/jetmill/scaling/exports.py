@@ -1,6 +1,6 @@
 """Scalers and class weights for other programs: umami's scale dict, salt's two dictionaries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,3 +71,13 @@ def class_weights(counts: np.ndarray) -> list[float]:
     """
     largest = counts.max(initial=0)
     return [round(float(largest / n), 4) if n else 0.0 for n in counts]
+
+
+def label_warnings(classes: Mapping[str, Mapping[str, Sequence[float]]], jets_name: str = "jets") -> list[str]:
+    """Return a sentence for each label of constituents in `class_dict` that has values which none has in training."""
+    return [
+        f"no {of} with '{label}' of {', '.join(missing)} in training; their class weight is 0"
+        for of, rows in classes.items()
+        for label, weights in rows.items()
+        if of != jets_name and (missing := [str(value) for value, weight in enumerate(weights) if not weight])
+    ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 
 from jetmill.errors import JetmillError
+from jetmill.settings.report import Drawn
 from jetmill.settings.types import REST, Before, Expr, Name, Text, section
 from jetmill.variables.ftag import PREFIX, flavour_class
 
@@ -20,7 +21,7 @@ class Class:
     cut: Expr = REST
     """Expression that is true for the jets of this class; rest stands for all other jets. ftag.bjets stands for that of
     a flavour of atlas-ftag-tools, ftag.extended.bbjets for that of an extended one."""
-    label: Text = field(default="", repr=False)
+    label: Drawn = field(default="", repr=False)
     """What figures call it, with mathematics between dollars: $b$-jets. By default the label of its flavour of
     atlas-ftag-tools, or its name."""
     colour: Text = field(default="", repr=False)

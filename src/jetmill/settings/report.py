@@ -1,20 +1,41 @@
 """Section ``report``: plots."""
 
+import re
 from dataclasses import field
 from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from jetmill.settings.types import Name, Text, section
+from jetmill.settings.types import After, Name, Text, section
+
+
+def drawable(text: str) -> str:
+    """Return a text that matplotlib can draw; raise ValueError for mathematics that it cannot."""
+    dollars = len(re.findall(r"(?<!\\)\$", text))
+    if dollars % 2:
+        raise ValueError("has a $ too many or too few: mathematics stands between two, and \\$ is the sign")
+    if dollars:
+        from matplotlib.mathtext import MathTextParser  # takes a moment
+
+        try:
+            MathTextParser("path").parse(text, 72)
+        except ValueError as error:
+            at = re.search(r"at char (\d+)\)", str(error))
+            wrong = str(error).splitlines()[1][int(at[1]) :] if at else ""
+            raise ValueError(f"its mathematics is wrong at {repr(wrong) if wrong else 'its end'}") from None
+    return text
+
+
+Drawn = Annotated[Text, After(drawable)]
 
 
 @section
 class ShownVariable:
     """How figures name a variable."""
 
-    label: Text = ""
+    label: Drawn = ""
     """Label, with mathematics between dollars: jet $p_T$."""
-    unit: Text | None = None
+    unit: Drawn | None = None
     """Its unit, after scaling by units, in brackets behind the label."""
 
 

@@ -21,6 +21,7 @@ from jetmill.balancing.tables import (
     KEPT,
     LIMITED,
     OUTSIDE,
+    SQUARES,
     SUMS,
     WARNINGS,
     WEIGHTS,
@@ -105,11 +106,17 @@ def balance(
         if weights or resampling.method != "none":
             _warn(empty_bin_warnings(classes, available))
         if settings.event_weights:
-            sums = _add_up_weights(counted, kept.shape)
-            write_table(file, f"{SUMS}/cleaned", sums)
+            added = {
+                SUMS: _add_up_weights(counted, SUMS, ExactSums(kept.size)),
+                SQUARES: _add_up_weights(counted, SQUARES, ExactSums.of_squares(kept.size)),
+            }
+            for kind, table in added.items():
+                write_table(file, f"{kind}/cleaned", table.reshape(kept.shape))
             if resampling.resamples:
-                sums = weights_of_written(file, batches, settings.event_weights, block_rows).reshape(kept.shape)
-            write_table(file, f"{SUMS}/train", sums)
+                added = weights_of_written(file, batches, settings.event_weights, block_rows)
+            for kind, table in added.items():
+                write_table(file, f"{kind}/train", table.reshape(kept.shape))
+            sums = added[SUMS].reshape(kept.shape)
         weighed = (
             _positive(sums, kept, classes, weights, settings.strict) if settings.event_weights and weights else kept
         )
@@ -174,15 +181,14 @@ def _add_up(paths: Sequence[str | Path], samples: Sequence[str], group: str, tab
     return counts
 
 
-def _add_up_weights(paths: Sequence[str | Path], table: tuple[int, ...]) -> np.ndarray:
-    """Return the sums of the event weights of all training jets inside the bins, float64 (*table)."""
-    sums = ExactSums(int(np.prod(table)))
+def _add_up_weights(paths: Sequence[str | Path], kind: str, sums: ExactSums) -> np.ndarray:
+    """Return the sums of one kind of all training jets inside the bins, float64 (n_classes * n_bins,)."""
     for path in paths:
         with open_intermediate_file(path) as file:
-            for sample in file.get(SUMS, ()):
-                for level, found in of_samples(file, f"{SUMS}/{sample}").items():
+            for sample in file.get(kind, ()):
+                for level, found in of_samples(file, f"{kind}/{sample}").items():
                     sums.add_sums(int(level), found.reshape(-1))
-    return sums.result().reshape(table)
+    return sums.result()
 
 
 def _positive(

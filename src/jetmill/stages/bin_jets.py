@@ -9,7 +9,7 @@ import numpy as np
 from jetmill.balancing.binning import Axis, axes_of, refuse_outside, shape
 from jetmill.balancing.event_weights import ExactSums
 from jetmill.balancing.selection import event_weights, read_bins
-from jetmill.balancing.tables import COUNTS, OUTSIDE, SUMS, write_table
+from jetmill.balancing.tables import COUNTS, OUTSIDE, SQUARES, SUMS, write_table
 from jetmill.columns.batch_file import Batch, in_blocks
 from jetmill.columns.batch_list import CleanedBatch
 from jetmill.columns.schema import LABEL, variable
@@ -35,12 +35,13 @@ def bin_jets(
     n_bins, n_groups = int(np.prod(shape(axes))), len(SPLITS) * n_classes
     counts: dict[str, np.ndarray] = {}
     lost: dict[str, np.ndarray] = {}
-    sums: dict[str, ExactSums] = {}
+    sums: dict[str, dict[str, ExactSums]] = {SUMS: {}, SQUARES: {}}
     for listed in batches:
         sample = listed.sample
         table = counts.setdefault(sample, np.zeros(n_groups * n_bins, dtype=np.int64))
         table_outside = lost.setdefault(sample, np.zeros(n_groups, dtype=np.int64))
-        weights = sums.setdefault(sample, ExactSums(n_classes * n_bins))
+        weights = sums[SUMS].setdefault(sample, ExactSums(n_classes * n_bins))
+        squares = sums[SQUARES].setdefault(sample, ExactSums.of_squares(n_classes * n_bins))
         if not listed.truth:
             continue
         used, n_inside = np.zeros(n_bins, dtype=bool), 0
@@ -60,15 +61,18 @@ def bin_jets(
                     # Training is the first split, so that a group of it is a class.
                     of_train = inside & (of_rows == TRAIN)
                     weight = event_weights(batch, settings.event_weights, rows, of_train)
-                    weights.add(group[of_train] * n_bins + bin_index[of_train], weight)
+                    place = group[of_train] * n_bins + bin_index[of_train]
+                    weights.add(place, weight)
+                    squares.add(place, weight.astype(np.float64) ** 2)
         logger.info("%12d jets in %d of %d bins  %s", n_inside, used.sum(), n_bins, listed.path)
     with create_hdf5(output) as file:
         for sample, found in counts.items():
             write_table(file, f"{COUNTS}/{sample}", found.reshape(len(SPLITS), n_classes, *shape(axes)))
             put(file, f"{OUTSIDE}/{sample}", lost[sample].reshape(len(SPLITS), n_classes))
-        for sample, of_sample in sums.items():
-            for level, table in of_sample.levels.items():
-                write_table(file, f"{SUMS}/{sample}/{level}", table.reshape(n_classes, *shape(axes)))
+        for kind, of_samples in sums.items():
+            for sample, of_sample in of_samples.items():
+                for level, table in of_sample.levels.items():
+                    write_table(file, f"{kind}/{sample}/{level}", table.reshape(n_classes, *shape(axes)))
 
 
 def _refuse(batch: Batch, axes: Sequence[Axis]) -> None:

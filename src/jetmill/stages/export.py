@@ -14,7 +14,7 @@ from jetmill.balancing.tables import written_jets
 from jetmill.columns.schema import constituent_label
 from jetmill.files import atomic_write, open_intermediate_file
 from jetmill.formats.content.scaled import check_label
-from jetmill.scaling.exports import class_dict, norm_dict, scale_dict
+from jetmill.scaling.exports import class_dict, label_warnings, norm_dict, scale_dict
 from jetmill.scaling.moments import read_statistics
 from jetmill.scaling.scalers import read_scalers
 from jetmill.settings.scaling import TARGETS
@@ -62,15 +62,16 @@ def export(
         partial.write_text(json.dumps(scale_dict(scalers, label_counts, jets_name), indent=4))
     with atomic_write(norm_dict_path) as partial:
         partial.write_text(yaml.safe_dump(norm_dict(scalers, statistics), sort_keys=False))
+    weights = class_dict(class_counts, label_counts, jets_name)
     with atomic_write(class_dict_path) as partial:
-        partial.write_text(yaml.safe_dump(class_dict(class_counts, label_counts, jets_name), sort_keys=False))
+        partial.write_text(yaml.safe_dump(weights, sort_keys=False))
     for name, n in zip(classes, class_counts, strict=True):
         logger.info("%12d training jets of class %s", n, name)
     for of, rows in label_counts.items():
         for name, counts in rows.items():
             logger.info("%12d %s with %s: %s", counts.sum(), of, name, ", ".join(map(str, counts)))
-            if missing := [str(value) for value, n in enumerate(counts) if not n]:
-                logger.warning("no %s with %s of %s; weight 0", of, name, ", ".join(missing))
+    for sentence in label_warnings(weights, jets_name):
+        logger.warning("%s", sentence)
 
 
 def _count(

@@ -15,6 +15,7 @@ from jetmill.balancing.tables import (
     OUTSIDE,
     REPEAT_HISTOGRAM,
     REPEATS,
+    SQUARES,
     SUMS,
     TARGET,
     THRESHOLD,
@@ -94,11 +95,11 @@ def _figures(
     yield "classes", "Classes", caption, CLASSES, draw_class_counts(styles, counts, settings.label)
     if not tables:
         return
-    errors = "Bands are statistical errors. " if tables[0].squares is not None else ""
     if edges:
         caption = (
             "Training jets of each class along the axes of the bins, before and after balancing; each class has area 1."
-            f" {errors}Below: ratio to the spectrum that all classes are to have, or to the first class."
+            " Bands are statistical errors. Below: ratio to the spectrum that all classes are to have, or to the first"
+            " class."
         )
         yield "spectra", "Spectra", caption, SPECTRA, draw_spectra(styles, edges, tables, settings)
     if len(edges) > 1:
@@ -148,9 +149,8 @@ def _tables(file: h5py.File, classes: Sequence[str], edges: Mapping[str, np.ndar
     kept, sums = file[f"{KEPT}/train"][()], SUMS in file
     cleaned, written = (file[f"{SUMS}/{of}"][()] for of in ("cleaned", "train")) if sums else (counts, kept)
     suffix = ", event weights" if sums else ""
-    # Sums of squared event weights are not counted.
-    yield Table(CLEANED + suffix, cleaned, None if sums else counts)
-    squares = None if sums else _squared_repeats(file, "train")
+    yield Table(CLEANED + suffix, cleaned, file[f"{SQUARES}/cleaned"][()] if sums else counts)
+    squares = file[f"{SQUARES}/train"][()] if sums else _squared_repeats(file, "train")
     if not np.array_equal(kept, counts) or REPEATS in file:
         yield Table(f"train, resampled{suffix}", written, squares, _target(file, "train"))
     for output in of_samples(file, REPEAT_HISTOGRAM) if REPEAT_HISTOGRAM in file else ():
@@ -160,7 +160,7 @@ def _tables(file: h5py.File, classes: Sequence[str], edges: Mapping[str, np.ndar
     for name in file.attrs["weights"]:
         weight = file[f"{WEIGHTS}/{name}"][()]
         aim = target_of_table(np.maximum(written, 0), name, classes, size)
-        yield Table(f"weights {name}", written * weight, None if squares is None else squares * weight**2, aim)
+        yield Table(f"weights {name}", written * weight, squares * weight**2, aim)
 
 
 def _target(file: h5py.File, output: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 import jetmill
 from jetmill.balancing.tables import LIMITED, WARNINGS, cleaned_jets, of_samples, outside_jets, written_jets
@@ -22,6 +23,7 @@ from jetmill.formats.files.layout import datasets, reopen_finished
 from jetmill.formats.files.names import names_in
 from jetmill.formats.registry import format_of
 from jetmill.inputs.copies import copy_warnings
+from jetmill.scaling.exports import label_warnings
 from jetmill.scaling.scalers import read_warnings
 from jetmill.splitting import SPLITS, TRAIN
 
@@ -38,6 +40,7 @@ def write_manifest(
     *,
     config: Mapping[str, Any],
     scalers: str | Path | None = None,
+    class_weights: str | Path | None = None,
     joined: Sequence[str | Path] = (),
     tables: Sequence[str | Path] = (),
     user_files: Mapping[str, str] | None = None,
@@ -56,6 +59,8 @@ def write_manifest(
         The configuration with all its defaults.
     scalers
         ``scalers.json``, for its warnings.
+    class_weights
+        ``class_dict.yaml``, for labels of constituents that do not occur.
     joined
         Files that join parts, such as ``train.h5``.
     tables
@@ -76,7 +81,9 @@ def write_manifest(
     warnings = [*(w for batch in batches for w in batch.warnings), *copy_warnings(batches), *of_balance]
     if scalers is not None:
         warnings += read_warnings(scalers)
-    say = names_in(config).say
+    names = names_in(config)
+    if class_weights is not None:
+        warnings += label_warnings(yaml.safe_load(Path(class_weights).read_text()), names.jets)
     base = Path(output).parent
     files = [file for path in map(Path, parts) for file in _content(path, base)]
     with ThreadPoolExecutor(threads) as pool:
@@ -111,7 +118,7 @@ def write_manifest(
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
-        "warnings": [*map(say, warnings)],
+        "warnings": [*map(names.say, warnings)],
         "jets": {
             "read": cutflow[0][1],
             "cutflow": cutflow,

@@ -167,6 +167,7 @@ def _write_manifest(plan: Plan, results: str) -> None:
         _at(plan, results, paths.MANIFEST),
         config=plan.manifest_settings.config,
         scalers=scalers,
+        class_weights=next(iter(_all_at(plan, results, paths.class_weights(plan))), None),
         joined=_all_at(plan, results, paths.all_joined_files(plan)),
         tables=[scalers, *_all_at(plan, results, paths.exports(plan)), tables],
         user_files=plan.manifest_settings.user_files,

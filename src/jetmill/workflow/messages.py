@@ -45,7 +45,10 @@ def closing_message(plan: Plan) -> str:
     return "\n".join(
         [
             f"Done: {written(json.loads(manifests[0].read_text()))} jets in {results}/{folds}",
-            *(f"{title}: {how}" for title, how in loading(plan.config.write.formats, results, plan.outputs[0])),
+            *(
+                f"{title}: {'; '.join(how.splitlines())}"
+                for title, how in loading(plan.config.write.formats, results, plan.outputs[0])
+            ),
             *([f"Report: {results}/{PAGE}"] if plan.config.report.plots else []),
             f"Check of the files, at any time: jetmill verify {output_dir}",
         ]

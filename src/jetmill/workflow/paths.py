@@ -55,6 +55,11 @@ def exports(plan: Plan) -> list[str]:
     return [] if plan.config.apply is not None else list(EXPORTS.values())
 
 
+def class_weights(plan: Plan) -> list[str]:
+    """Return the file of class weights that the run makes, if it makes one."""
+    return [] if plan.config.apply is not None else [EXPORTS["class_dict"]]
+
+
 def part_files(plan: Plan, format_name: str, *outputs: str, variation: str = "") -> list[str]:
     """Return the files of all parts of some outputs, or of all, in a format; directories if it has no parts."""
     found = FORMATS[format_name]

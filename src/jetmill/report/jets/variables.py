@@ -1,18 +1,20 @@
 """Each variable per class, in its own unit and scaled."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from jetmill.report.jets.figure import Figure, Sample, Variables
 from jetmill.report.plots import draw_classes, grid
-from jetmill.report.style import class_lines
+from jetmill.report.style import ClassStyle, class_lines
 from jetmill.report.ticks import is_steep, nice_range, set_ticks
 
 ON_A_PAGE, COLUMNS, BINS = 12, 4, 40
 # A logarithmic axis shows at most so many decades below the top.
 DECADES = 5
+# The most classes whose shares missing fit above a plot.
+MOST_SHARES = 10
 
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
@@ -52,12 +54,34 @@ def _page(sample: Sample, variables: Variables, names: list[str], first: int) ->
         plots[2 * i].set_xlabel(sample.title(name), fontsize=8)
         plots[2 * i + 1].set_xlabel("scaled, with defaults" if default.any() else "scaled", fontsize=8)
         if default.any():
-            plots[2 * i].set_title(f"{default.mean():.1%} missing", fontsize=7, loc="right", pad=2)
+            _write_missing(plots[2 * i], missing_shares(default, variables.label, len(sample.classes)), sample.classes)
     for axes in plots[2 * len(names) :]:
         axes.remove()
     for axes in drawn.plots[:, 0]:
         axes.set_ylabel("share / bin", fontsize=8)
     return drawn.figure
+
+
+def missing_shares(is_default: np.ndarray, label: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the share of each class that misses a variable, float64 (n_classes,), NaN without any of the class."""
+    of_class = (np.bincount(which, minlength=n_classes) for which in (label[is_default], label))
+    with np.errstate(invalid="ignore"):
+        found: np.ndarray = np.divide(*of_class)
+    return found
+
+
+def _write_missing(axes: Any, shares: np.ndarray, classes: Sequence[ClassStyle]) -> None:
+    """Write the share missing of each class above a plot, in the colour and order of the classes."""
+    if len(shares) > MOST_SHARES:
+        axes.set_title(f"{np.nanmin(shares):.1%} to {np.nanmax(shares):.1%} missing", fontsize=7, loc="right", pad=2)
+        return
+    step = min(0.12, 0.8 / len(shares))
+    place = {"y": 1.02, "transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": 6}
+    axes.text(x=1 - step * len(shares), s="missing", **place)
+    for k, (share, style) in enumerate(zip(shares, classes, strict=True)):
+        if np.isfinite(share):
+            text = f"{share:.0%}" if share >= 0.0995 or not share else f"{share:.1%}"
+            axes.text(x=1 - step * (len(shares) - 1 - k), s=text, color=style.colour, **place)
 
 
 def _draw(axes: Any, sample: Sample, values: np.ndarray, shown: np.ndarray, variables: Variables) -> None:
@@ -82,7 +106,7 @@ FIGURE = Figure(
     name="variables",
     title="Variables",
     caption="Each class has area 1; bands are statistical errors. Left in the variable's own unit, without missing"
-    " values; right as the network sees it, where defaults stand for missing values. Axes hold 99 % of the jets or"
-    " constituents.",
+    " values, and above it the share missing of each class; right as the network sees it, where defaults stand for"
+    " missing values. Axes hold 99 % of the jets or constituents.",
     draw=draw,
 )
