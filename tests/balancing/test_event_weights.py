@@ -320,7 +320,7 @@ def test_histograms_of_the_report_are_weighted(made, run, tmp_path, monkeypatch)
     for row, n in zip(first, times, strict=True):  # a jet that is written n times is one event of n times the weight
         squared[labels[row], bins[row]] += (n * event_weight[row]) ** 2
     (squares,) = (table.squares for table in drawn["draw_spectra"] if table.title == written)
-    np.testing.assert_allclose(squares, squared, rtol=3e-3)
+    np.testing.assert_allclose(squares, squared, rtol=2**-8)
     for title, name in zip(("average", "flat", "reference_c"), NAMES, strict=True):
         expected = table(run.train[f"jets/{name}"].astype(float))
         np.testing.assert_allclose(spectra[f"weights {title}"], expected, rtol=1e-5, atol=1e-3)

@@ -93,7 +93,8 @@ def draw_classes(
 ) -> None:
     """Draw a histogram of each class as steps, with its errors as a band; nothing where a value is NaN.
 
-    `values` and `errors` are (n_classes, n_bins). Two artists draw all of it, without asking for their limits.
+    `values` and `errors` are (n_classes, n_bins). Later classes have thinner lines, so that equal ones all show. Two
+    artists draw all of it, without asking for their limits.
     """
     from matplotlib.collections import LineCollection, PolyCollection
 
@@ -108,6 +109,10 @@ def draw_classes(
         bands = list(np.concatenate([up, down[:, ::-1]], axis=1))
         axes.add_collection(PolyCollection(bands, facecolors=colours, alpha=0.25, linewidths=0), autolim=False)
     lines = LineCollection(
-        list(steps(values)), colors=colours, linestyles=[style.dashes for style in classes], linewidths=1.2, zorder=2
+        list(steps(values)),
+        colors=colours,
+        linestyles=[style.dashes for style in classes],
+        linewidths=np.linspace(0.9 + 0.6 * min(len(values) - 1, 4), 0.9, len(values)),
+        zorder=2,
     )
     axes.add_collection(lines, autolim=False)

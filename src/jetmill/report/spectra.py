@@ -88,16 +88,19 @@ def draw_spectra(
                 aim = values[0]
             draw_classes(main, classes, edge, values, errors)
             steep = is_steep(values)
-            low, high = nice_range(values, log=steep)
+            # Errors of the highest bins count, those of nearly empty ones do not.
+            low, high = nice_range(
+                values if steep or errors is None else np.stack([values, values + errors]), log=steep
+            )
             set_ticks(main, "y", max(low, high / 10**DECADES) if steep else low, high, log=steep, most=5)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(aim > 0, values / aim, np.nan)
                 error = None if errors is None else np.where(aim > 0, errors / aim, np.nan)
-            reach = ratio_range(ratio)
+            reach = ratio_range(ratio, error)
             draw_classes(below, classes, edge, ratio, error)
             below.axhline(1, color="grey", linewidth=0.8, zorder=1)
             # Without ticks at the ends, whose labels would touch those above.
-            set_ticks(below, "y", 1 - 0.98 * reach, 1 + 0.98 * reach, most=4)
+            set_ticks(below, "y", 1 - 0.98 * reach, 1 + 0.98 * reach, most=5)
             for axes in (main, below):
                 set_ticks(axes, "x", edge[0], edge[-1], log=log, labels=axes is below)
             below.set_xlabel(title_of(name, settings))

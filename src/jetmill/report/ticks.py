@@ -144,12 +144,14 @@ def nice_range(values: np.ndarray, *, log: bool) -> tuple[float, float]:
     low, high = float(found.min()), float(found.max())
     if log:
         return min(low / 1.5, high / 10), high * 2
-    room = 0.08 * (high - low) or 0.5
+    room = 0.08 * (high - min(low, 0)) or 0.5
     return low - room if low < 0 else 0, high + room
 
 
-def ratio_range(ratios: np.ndarray) -> float:
-    """Return how far an axis of ratios goes from 1 on both sides: the least of some that holds nearly all of them."""
+def ratio_range(ratios: np.ndarray, errors: np.ndarray | None = None) -> float:
+    """Return how far an axis of ratios goes from 1 on both sides: the least of some that holds most of them."""
     away = np.abs(ratios[np.isfinite(ratios)] - 1)
     wanted = np.percentile(away, 95) if away.size else 0
+    if errors is not None and np.isfinite(errors).any():
+        wanted = max(wanted, np.nanmedian(errors))
     return next((reach for reach in (0.05, 0.1, 0.2, 0.5) if wanted <= 0.9 * reach), 1.0)
