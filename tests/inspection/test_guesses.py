@@ -119,7 +119,7 @@ def test_no_jets(tmp_path, write_root):
 
 def test_what_is_no_such_file(tmp_path):
     (tmp_path / "text.root").write_text("nothing")
-    with pytest.raises(UnreadableError, match="neither a ROOT file nor an HDF5 file"):
+    with pytest.raises(UnreadableError, match="not a ROOT or HDF5 file that can be read"):
         guessed(tmp_path / "text.root")
     with pytest.raises(UnreadableError, match="no such file"):
         guessed(tmp_path / "gone.root")

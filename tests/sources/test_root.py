@@ -217,14 +217,22 @@ def test_no_such_file(tmp_path):
     assert refusal(tmp_path / "gone.root").endswith("gone.root: no such file")
 
 
-@pytest.mark.parametrize("content", [b"", b"run,event\n1,2\n" * 100, b"root"])
-def test_not_a_root_file(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b"run,event\n1", "it begins with 'run,even'"),
+        (b"run,event\n1,2\n" * 100, ""),
+        (b"root", "it is cut short"),
+    ],
+)
+def test_not_a_root_file(tmp_path, content, why):
     (tmp_path / "f.root").write_bytes(content)
-    assert "not a readable ROOT file" in refusal(tmp_path / "f.root")
+    assert f"not a readable ROOT file ({why}" in refusal(tmp_path / "f.root")
 
 
 def test_a_directory(tmp_path):
-    assert "not a readable ROOT file" in refusal(tmp_path)
+    assert refusal(tmp_path).endswith("not a readable ROOT file (it is a directory)")
 
 
 COMPRESSIONS = {"zstd": uproot.ZSTD(1), "zlib": uproot.ZLIB(1), "lz4": uproot.LZ4(1), "lzma": uproot.LZMA(1)}

@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
         raise JetmillError(f"{there[0]}: already exists; choose another directory")
     files = [path if is_remote(path) else str(Path(path).absolute()) for path in options.files]
     if gone := [path for path in files if not (is_remote(path) or Path(path).is_file())]:
-        raise JetmillError(f"{gone[0]}: no such file")
+        what = "is a directory; give its files" if Path(gone[0]).is_dir() else "no such file"
+        raise JetmillError(f"{gone[0]}: {what}")
     with open_tables(files[0]) as tables:
         found = guess(tables)
         if found is None:

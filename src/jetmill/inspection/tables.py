@@ -105,7 +105,8 @@ def open_tables(path: str) -> Iterator[list[Table]]:
         If it is not there, or neither.
     """
     with ExitStack() as stack:
-        with damage_named(path, "neither a ROOT file nor an HDF5 file that can be read"):
+        what = "cannot be opened, or is no ROOT file" if is_remote(path) else "not a ROOT or HDF5 file that can be read"
+        with damage_named(path, what):
             tables = list(_open(path, stack))
         yield tables
 
