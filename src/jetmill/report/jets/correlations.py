@@ -29,8 +29,10 @@ def correlations(scaled: np.ndarray, is_default: np.ndarray) -> np.ndarray:
 
 
 def draw(sample: Sample) -> Iterator[tuple[str, Any]]:
-    """Draw a matrix for the jets and for each collection."""
+    """Draw a matrix for the jets and for each collection, of two variables or more."""
     for of, variables in sample.variables.items():
+        if len(variables.values) < 2:
+            continue
         names = [sample.label(name) for name in variables.values]
         matrix = correlations(variables.scaled, variables.is_default)
         size, text = 2.0 + 0.13 * len(names), 6 if len(names) > 20 else 8

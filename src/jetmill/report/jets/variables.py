@@ -75,8 +75,8 @@ def _write_missing(axes: Any, shares: np.ndarray, classes: Sequence[ClassStyle])
     if len(shares) > MOST_SHARES:
         axes.set_title(f"{np.nanmin(shares):.1%} to {np.nanmax(shares):.1%} missing", fontsize=7, loc="right", pad=2)
         return
-    step = min(0.12, 0.8 / len(shares))
-    place = {"y": 1.02, "transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": 6}
+    step, size = min(0.13, 0.8 / len(shares)), 7 if len(shares) < 8 else 6
+    place = {"y": 1.02, "transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": size}
     axes.text(x=1 - step * len(shares), s="missing", **place)
     for k, (share, style) in enumerate(zip(shares, classes, strict=True)):
         if np.isfinite(share):
