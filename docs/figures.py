@@ -8,7 +8,7 @@ import numpy as np
 from jetmill.balancing.resampling import Pool, largest
 from jetmill.balancing.weights import mean_one, target_of_table, weight_table
 from jetmill.report.spectra import Table, draw_spectra
-from jetmill.report.style import style
+from jetmill.report.style import class_styles, style
 from jetmill.settings.figures import FigureSettings
 
 IMAGES = Path(__file__).parent / "images"
@@ -42,7 +42,7 @@ def save(tables: Sequence[Table], name: str) -> None:
     """Draw the spectra of tables as the report of a run does."""
     settings = FigureSettings(label="Simulation", energy="GeV")
     with style():
-        figure = draw_spectra(CLASSES, {"pt": EDGES}, tables, settings)
+        figure = draw_spectra(class_styles(CLASSES, settings), {"pt": EDGES}, tables, settings)
         figure.savefig(IMAGES / f"{name}.png", dpi=120, metadata={"Software": None})
 
 
