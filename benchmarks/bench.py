@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import floors
+import growth
 
 ROOT = Path(__file__).resolve().parents[1]
 # By how much a figure may be worse than recorded, as a share of it.
@@ -106,6 +107,24 @@ def of_program(program: str, *options: str, pattern: str) -> Callable[[Path], Fi
     return measure
 
 
+def of_growth(what: str, figure: str) -> Callable[[Path], Figure]:
+    """Return how time or memory at so many times the jets, files or constituents is compared with once."""
+
+    def measure(directory: Path) -> Figure:
+        once, more = growth.growth(directory.parent / "growth", what)
+        of_once, of_more = getattr(once, figure), getattr(more, figure)
+        return Figure(more.cpu, once.cpu, of_more / of_once, more.memory)
+
+    return measure
+
+
+def memory(directory: Path) -> Figure:
+    """Return the peak memory of any job, in MB, for batches of 1 to 50 files with 50 and 200 constituents a jet."""
+    found = [usage for _, usage in growth.memory(directory.parent / "growth")]
+    peak = max(usage.memory for usage in found)
+    return Figure(sum(usage.cpu for usage in found), None, peak, peak)
+
+
 STUDY = r"jetmill +([\d.]+) s.*study +([\d.]+) s"
 
 
@@ -119,6 +138,8 @@ GOALS = [
     Goal("S1 clean of event trees", of_floor("S1", 0), 1.5, 2.0),
     Goal("S2 clean of 50 constituents a jet", of_floor("S2", 0), 2.0, 3.0),
     Goal("S2 clean of 200 constituents a jet", of_floor("S2", 1), 2.0, 3.0),
+    Goal("S3 write of 67 variables", of_floor("S3", 0), 2.0, 5.0),
+    Goal("S3 write of 40 x 19 constituents", of_floor("S3", 1), 2.0, 5.0),
     Goal("S4 chain of the default, s", chain, 2.5, 5.0),
     Goal("S5 CMS study, 2 M jets", of_program("cms_study.py", pattern=STUDY), 8, 5.0, of_peer=True),
     Goal("S10 snakemake -n, batches of 50, s", dry_run(50), 3, 4.0),
@@ -130,6 +151,12 @@ GOALS = [
         6.5,
         of_peer=True,
         full=True,
+    ),
+    Goal("S8 memory of any job, MB", memory, 1024, 1024, full=True),
+    *(
+        Goal(f"S9 {name}, {growth.TIMES} times the {what}", of_growth(what, figure), wanted, wanted, full=True)
+        for what in growth.GROWTH
+        for name, figure, wanted in (("time", "cpu", 8.5), ("memory", "memory", 1.1))
     ),
 ]
 

@@ -1,10 +1,12 @@
 """Time single jobs against the least that their work can take.
 
-    python benchmarks/floors.py --directory bench S1 S2
+    python benchmarks/floors.py --directory bench S1 S2 S3
 
 - S1: `clean` of a tree of events with 77 branches, against reading these with uproot into numpy in chunks of the same
   size.
 - S2: `clean` of trees of jets with 50 and 200 constituents (config/root2hdf5.yaml), against the same.
+- S3: `write` of a part of 67 variables (config/cms-deepcsv.yaml) and of 40 x 19 constituents (config/atlas-tdd.yaml),
+  scaled arrays without compression, against h5py writing the same arrays from mapped files.
 
 Each job and each floor is a process of its own, imports included, in turns; what counts is CPU time, of the kernel too,
 the median of some runs.
@@ -76,9 +78,20 @@ def clean_of_constituents(directory: Path, repeat: int = 3) -> Iterator[Result]:
         yield versus(f"clean of {n} constituents a jet", repeat, ["clean", config], ["read", config])
 
 
+def write_of_a_part(directory: Path, repeat: int = 3) -> Iterator[Result]:
+    """S3."""
+    for what, config in (
+        ("67 variables", cms_config(directory, [events(directory, 0)])),
+        ("40 x 19 constituents", tracks_config(directory)),
+    ):
+        prepare_write(config)
+        yield versus(f"write of {what}", repeat, ["write", config], ["save", config])
+
+
 GOALS: dict[str, Callable[[Path, int], Iterator[Result]]] = {
     "S1": clean_of_events,
     "S2": clean_of_constituents,
+    "S3": write_of_a_part,
 }
 
 
@@ -125,7 +138,60 @@ def read(config: str) -> None:
                         ak.to_numpy(ak.num(entries[name]))
 
 
-JOBS = {"clean": clean, "read": read}
+def prepare_write(config: str) -> None:
+    """Run a configuration as far as `write`, and note what its first training part is made of; write it once."""
+    import h5py
+
+    from jetmill.balancing.selection import PartSpec
+    from jetmill.plan import Plan
+    from jetmill.workflow.in_process import run_in_process
+
+    raw = yaml.safe_load(Path(config).read_text())
+    raw["write"] |= {"formats": ["hdf5"], "compression": "none", "parts": {"train": 1}}
+    results, plan = run_in_process(raw, last="merge_scalers"), Plan.from_raw(raw)
+    spec = PartSpec.from_batch_list(results / "clean/batches.json", "train", (0, 1))
+    of_part = spec, results / "balance.h5", results / "scalers.json", plan.config.content
+    Path(config).with_suffix(".part").write_bytes(pickle.dumps(of_part))
+    run("write", config)
+    arrays: dict[str, np.ndarray] = {}
+    with h5py.File(Path(config).with_suffix(".part.done")) as file:
+        file.visititems(lambda name, x: arrays.update({name: x[()]} if isinstance(x, h5py.Dataset) else {}))
+    directory = Path(config).with_suffix(".arrays")
+    directory.mkdir(exist_ok=True)
+    for number, values in enumerate(arrays.values()):
+        np.save(directory / f"{number}.npy", values)
+
+
+def write(config: str) -> None:
+    """Write a part as scaled arrays."""
+    from jetmill.formats.content.part import Part
+    from jetmill.stages.write import write as write_part
+
+    output = Path(config).with_suffix(".part.h5")
+    of_part = pickle.loads(Path(config).with_suffix(".part").read_bytes())
+    write_part("hdf5", Part.read(*of_part), output, {"compression": "none"})
+    output.rename(output.with_suffix(".done"))
+
+
+def save(config: str) -> None:
+    """Write the arrays of a part with h5py."""
+    import h5py
+
+    output = Path(config).with_suffix(".saved.h5")
+    output.unlink(missing_ok=True)
+    with h5py.File(output, "w") as file:
+        for path in Path(config).with_suffix(".arrays").iterdir():
+            file[path.stem] = np.load(path, mmap_mode="r")
+
+
+def stage(config: str, name: str) -> None:
+    """Run the jobs of a rule."""
+    from jetmill.workflow.in_process import run_in_process
+
+    run_in_process(yaml.safe_load(Path(config).read_text()), first=name, last=name)
+
+
+JOBS: dict[str, Callable[..., None]] = {"clean": clean, "read": read, "write": write, "save": save, "stage": stage}
 
 
 def events(directory: Path, number: int, n_jets: int = JETS) -> Path:
@@ -181,14 +247,26 @@ def clusters_config(directory: Path, files: list[Path], n: int) -> str:
     )
 
 
+def tracks_config(directory: Path) -> str:
+    """Write the configuration of an ATLAS study for toy dumps."""
+    config = yaml.safe_load((ROOT / "config/atlas-tdd.yaml").read_text())
+    config["samples"] = {
+        name: {"toy": {"process": name, "files": 1, "jets": JETS // 4}} for name in ("ttbar", "zprime")
+    }
+    config["output_dir"] = str(directory / "tracks")
+    path = directory / "atlas-tdd.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return str(path)
+
+
 def _write_config(
     directory: Path, name: str, sample: str, files: list[Path], tree: str, branches: list[str], n: int | None = None
 ) -> str:
     config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config["samples"] = {sample: {"files": list(map(str, files))}}
-    config["output_dir"] = str(directory / "results")
+    config["output_dir"] = str(directory / f"results_{name}_{n}_{len(files)}")
     config["input"]["files_per_batch"] = len(files)
-    if n == 200:
+    if n is not None and n > 80:
         config["constituents"]["clusters"]["max"] = 250
     if name == "root2hdf5":
         config["classes"], config["balance"] = {"signal": {"samples": [sample]}}, {}
@@ -197,6 +275,7 @@ def _write_config(
 
     plan = Plan.from_raw(config)
     path.with_suffix(".pickle").write_bytes(pickle.dumps((plan.batches[0], plan.cleaning[""])))
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     path.with_suffix(".batch.h5").unlink(missing_ok=True)
     about = {"files": list(map(str, files)), "tree": tree, "branches": branches}
     path.with_suffix(".branches").write_text(json.dumps(about))

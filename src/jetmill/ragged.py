@@ -57,26 +57,30 @@ def sort_in_jet(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
         # The complement reverses the order of integers and booleans, signed or not.
         return np.lexsort((-key if key.dtype.kind == "f" else ~key, jet_of(counts)))
     # One number for jet, key and place: sorting numbers is ten times faster than sorting places by two keys.
-    # A merge sort finds the jets in their order and is three times faster than a quicksort.
-    number = jet_of(counts).astype(np.uint64) << np.uint64(32 + length)
+    number = np.repeat(np.arange(len(counts), dtype=np.uint64) << np.uint64(32 + length), counts)
     number |= falling.astype(np.uint64) << np.uint64(length)
-    number |= position_in_jet(counts).astype(np.uint64)
-    number.sort(kind="stable")
-    return np.repeat(starts_of(counts), counts) + (number & np.uint64(2**length - 1)).astype(np.int64)
+    number |= position_in_jet(counts).view(np.uint64)
+    number.sort()
+    number &= np.uint64(2**length - 1)
+    order = number.view(np.int64)
+    order += np.repeat(starts_of(counts), counts)
+    return order
 
 
 def _falling_bits(key: np.ndarray) -> np.ndarray | None:
     """Return uint32 that rise where `key` falls, the largest for NaN; None if 32 bits do not hold the keys."""
     with np.errstate(over="ignore", invalid="ignore"):
-        single = key.astype(np.float32)
-    if not ((single == key) | np.isnan(single)).all() or (
-        key.dtype.kind != "f" and np.abs(single).max(initial=0) >= 2**24
+        single = key.astype(np.float32, copy=False)
+    if single is not key and (
+        not ((single == key) | np.isnan(single)).all()
+        or (key.dtype.kind != "f" and np.abs(single).max(initial=0) >= 2**24)
     ):
         return None
-    # Adding 0 makes a 0 of -0.
-    bits = (single + np.float32(0)).view(np.uint32)
-    rising = np.where(bits >> 31, ~bits, bits | np.uint32(2**31))
-    return np.where(np.isnan(single), np.uint32(2**32 - 1), ~rising)
+    # Adding 0 makes a 0 of -0. The bits of negative numbers fall by themselves, below the sign bit of all others.
+    bits = (single + np.float32(0)).view(np.int32)
+    bits ^= ~(bits >> 31) & np.int32(2**31 - 1)
+    bits[np.isnan(single)] = -1
+    return bits.view(np.uint32)
 
 
 def valid_slots(counts: np.ndarray, length: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from batches import at, clean_batch
+from batches import at, clean_batch, columns_of
 from scipy import stats
 from sklearn.model_selection import train_test_split
 
@@ -73,9 +73,9 @@ def cleaned(files, output, *, sample="tt", first_file=0, limits=LIMITS, **change
             "label",
             *(c.path for kind in (Kind.VARIABLE, Kind.SPECTATOR, Kind.EVENT) for c in batch.columns(kind)),
         ]
-        columns = {name: batch.read(at(name)) for name in names} | {"split": batch.split_codes()}
         attributes = {k: batch.attribute(k) for k in ("sample", "splits", "class_counts", "cutflow", "inputs")}
-    return columns, attributes
+    whole, split = columns_of(output), np.repeat(range(len(attributes["splits"])), attributes["splits"])
+    return {name: whole[name] for name in names} | {"split": split}, attributes
 
 
 def expected(files):

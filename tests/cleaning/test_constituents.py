@@ -3,13 +3,13 @@
 import h5py
 import numpy as np
 import pytest
-from batches import at, clean_batch, cleaned
+from batches import at, clean_batch, cleaned, columns_of
 
 from jetmill.balancing.selection import SelectedJets
-from jetmill.cleaning.column_buffer import ColumnBuffer
-from jetmill.columns.batch_file import Batch
+from jetmill.cleaning.column_buffer import ColumnBuffer, Limits
+from jetmill.columns.batch_file import Batch, create_batch
 from jetmill.columns.batch_list import write_batch_lists
-from jetmill.columns.schema import KEY, constituent_label
+from jetmill.columns.schema import KEY, LABEL, Column, Kind, constituent_label, counts
 from jetmill.config.load import load as load_config
 from jetmill.errors import JetmillError
 
@@ -268,24 +268,41 @@ def test_a_small_integer_of_another_type_in_another_file(tmp_path, later, stored
             np.testing.assert_array_equal(batch.read(at(hits)), file[hits][()])
 
 
-def test_rows_are_forgotten_with_their_types(tmp_path):
-    hits, own = constituent_label("tracks", "hits"), {KEY: np.dtype(np.uint64)}
-    with ColumnBuffer(tmp_path, own) as buffer:
-        buffer.expect({hits: np.dtype(np.uint8)}, "a.h5")
-        buffer.append({hits: np.array([1, 2, 3], dtype=np.uint8), KEY: np.array([5, 6, 7], dtype=np.uint64)})
+@pytest.mark.parametrize("limits", [Limits(), Limits(run_bytes=0)], ids=["in memory", "in the file"])
+def test_rows_are_forgotten_with_their_types(tmp_path, limits):
+    hits, event = constituent_label("tracks", "hits"), Column(Kind.EVENT, "eventNumber")
+    of_files = {counts("tracks"): np.dtype(np.uint16), event: np.dtype(np.uint64)}
+    own = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
+
+    def columns(keys, values):
+        n = len(keys)
+        found = {hits: values, counts("tracks"): np.ones(n, np.uint16), event: np.zeros(n, np.uint64)}
+        return found | {KEY: np.array(keys, dtype=np.uint64), LABEL: np.zeros(n, np.uint8)}
+
+    with create_batch(tmp_path / "batch.h5") as writer:
+        buffer = ColumnBuffer(writer, load_config(config()).cleaning, own, limits)
+        buffer.expect(of_files | {hits: np.dtype(np.uint8)}, "a.h5")
+        buffer.append(columns([5, 6, 7], np.array([1, 2, 3], dtype=np.uint8)))
         buffer.mark()
-        buffer.expect({hits: np.dtype(np.int16)}, "b.h5")
-        buffer.append({hits: np.array([-4], dtype=np.int16), KEY: np.array([4], dtype=np.uint64)})
+        buffer.expect(of_files | {hits: np.dtype(np.int16)}, "b.h5")
+        buffer.append(columns([4], np.array([-4], dtype=np.int16)))
         buffer.roll_back()
-        buffer.expect({hits: np.dtype(np.uint8)}, "c.h5")
-        buffer.append({hits: np.array([9], dtype=np.uint8), KEY: np.array([1], dtype=np.uint64)})
-        (block,) = buffer.blocks()
-        assert block.read(KEY).tolist() == [5, 6, 7, 1]
-        assert buffer.seen.found == {hits: {"uint8": "a.h5"}}
+        buffer.expect(of_files | {hits: np.dtype(np.uint8)}, "c.h5")
+        buffer.append(columns([1], np.array([9], dtype=np.uint8)))
+        described, jets = buffer.finish()
+        writer.finish(described, {"runs": jets.sum(axis=2)})
+    assert described[hits] == (4, np.uint8)
+    assert jets.sum() == 4
+    assert buffer.seen.found[hits] == {"uint8": "a.h5"}
+    found = columns_of(tmp_path / "batch.h5")
+    assert found["key"].tolist() == [1, 5, 6, 7]
+    assert found[hits.path].tolist() == [9, 1, 2, 3]
+    assert found[hits.path].dtype == np.uint8
 
 
 def test_floats_are_not_truncated_to_integers_unseen(tmp_path):
-    with ColumnBuffer(tmp_path, {}) as buffer:
+    with create_batch(tmp_path / "batch.h5") as writer:
+        buffer = ColumnBuffer(writer, load_config(config()).cleaning, {})
         buffer.expect({constituent_label("tracks", "hits"): np.dtype(np.uint8)}, "a.h5")
         with pytest.raises(TypeError, match="'hits' of tracks: float32 for a column of uint8"):
             buffer.append({constituent_label("tracks", "hits"): np.array([1.5], dtype=np.float32)})

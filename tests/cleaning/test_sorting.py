@@ -6,14 +6,13 @@ import h5py
 import numpy as np
 import pytest
 import workflow_runs as runs
-from batches import clean_batch
+from batches import clean_batch, columns_of
 from stage_runs import run_stages
 
 from jetmill.balancing.selection import PartSpec
 from jetmill.cleaning.column_buffer import ColumnBuffer, Limits
-from jetmill.cleaning.sorting import sort_jets
 from jetmill.columns import schema as store
-from jetmill.columns.batch_file import write_batch
+from jetmill.columns.batch_file import create_batch
 from jetmill.columns.batch_list import read_batch_list
 from jetmill.config.load import load
 from jetmill.plan import Plan
@@ -30,10 +29,8 @@ SPLITS = {
 LIMITS = {
     "runs": Limits(run_bytes=1),
     "short runs": Limits(run_values=30),
-    "blocks": Limits(block_jets=40),
-    "blocks by values": Limits(block_values=90),
-    "both": Limits(2000, 100, 25, 60),
-    "a jet at a time": Limits(1, 1, 1, 1),
+    "both": Limits(2000, 100),
+    "a chunk at a time": Limits(1, 1),
 }
 
 
@@ -82,10 +79,8 @@ def files(tmp_path_factory):
 
 
 def stored(path):
-    found = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
-        return found | {key: file.attrs[key] for key in ("splits", "class_counts", "types")}
+        return columns_of(path) | {key: file.attrs[key] for key in ("splits", "class_counts", "types")}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -109,7 +104,7 @@ def test_the_order_is_that_of_a_plain_sort(files, tmp_path):
     """Grouped by split, sorted by key, and each jet with its own constituents."""
     raw = config(files, tmp_path, SPLITS["modulo"])
     clean_batch(
-        files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0, limits=Limits(block_jets=30)
+        files, tmp_path / "c.h5", settings=load(raw).cleaning, sample="a", first_file=0, limits=Limits(run_values=100)
     )
     made = stored(tmp_path / "c.h5")
     truth = {}
@@ -133,7 +128,7 @@ def test_the_order_is_that_of_a_plain_sort(files, tmp_path):
 
 def test_memory_does_not_grow_with_the_batch(tmp_path):
     """Peaks of four times as many constituents are the same, and far below a single column of them."""
-    limits = Limits(run_bytes=4_000_000, run_values=2**18, block_jets=2**16, block_values=2**18)
+    limits = Limits(run_bytes=4_000_000, run_values=2**18)
     settings = load(config([write_dump(tmp_path / "a.h5", 0)], tmp_path, SPLITS["modulo"])).cleaning
     of_tracks = [store.constituent("tracks", name) for name in ("d0", "hits")] + [
         store.constituent_label("tracks", "origin")
@@ -147,7 +142,8 @@ def test_memory_does_not_grow_with_the_batch(tmp_path):
     def peak(n_chunks):
         rng = np.random.default_rng(0)
         tracemalloc.start()
-        with ColumnBuffer(tmp_path, own, limits) as jets:
+        with create_batch(tmp_path / "b.h5") as writer:
+            jets = ColumnBuffer(writer, settings, own, limits)
             jets.expect(types, "a.h5")
             for _ in range(n_chunks):
                 counts = rng.integers(0, 101, 2000).astype(np.uint16)
@@ -159,9 +155,8 @@ def test_memory_does_not_grow_with_the_batch(tmp_path):
                     EVENT: key >> np.uint64(9),
                 }
                 jets.append(made | of_jets | {store.counts("tracks"): counts})
-            result = sort_jets(jets, settings)
-            path = tmp_path / "b.h5"
-            write_batch(path, result.columns, result.pieces, {"splits": result.class_counts.sum(axis=1)})
+            columns, of_runs = jets.finish()
+            writer.finish(columns, {"runs": of_runs.sum(axis=2)})
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found

@@ -6,8 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from batches import write_batch
 
-from jetmill.columns.batch_file import Batch, write_batch
+from jetmill.columns.batch_file import Batch
 from jetmill.columns.mapped_batch import MappedBatch, fletcher32
 from jetmill.columns.schema import KEY, Column, Kind, variable
 from jetmill.errors import JetmillError
@@ -26,9 +27,8 @@ def write(path, seed=0):
         FLAG: rng.random(N) < 0.5,
         variable("none"): np.empty(0, np.float32),
     }
-    described = {column: (len(values), values.dtype) for column, values in columns.items()}
-    pieces = ((column, 0, values) for column, values in columns.items())
-    write_batch(path, described, pieces, {"splits": np.array([N - 10, 10, 0])})
+    by_path = ((column.path, values) for column, values in columns.items())
+    write_batch(path, by_path, {"splits": np.array([N - 10, 10, 0])})
     return columns
 
 

@@ -6,7 +6,6 @@ import pytest
 from jetmill.columns.schema import (
     KEY,
     LABEL,
-    ROW,
     Column,
     Kind,
     as_read,
@@ -21,7 +20,6 @@ from jetmill.columns.schema import (
 PATHS = {
     "key": KEY,
     "label": LABEL,
-    "row": ROW,
     "split/test": split_expression("test"),
     "variables/pt": variable("pt"),
     "spectators/score": Column(Kind.SPECTATOR, "score"),
@@ -32,6 +30,7 @@ PATHS = {
     "constituents/tracks/counts": counts("tracks"),
     "constituents/tracks/offsets": offsets("tracks"),
     "constituents/tracks/variables/label": constituent("tracks", "label"),
+    "constituents/tracks/fields/d0": field_of_input("d0", "tracks"),
     "constituents/variables/labels/key": Column(Kind.CONSTITUENT_LABEL, "key", "variables"),
 }
 

@@ -4,7 +4,7 @@ import awkward as ak
 import h5py
 import numpy as np
 import uproot
-from batches import clean_batch
+from batches import clean_batch, columns_of
 
 from jetmill.cleaning.column_buffer import LIMITS
 from jetmill.columns.batch_file import Batch
@@ -102,12 +102,9 @@ def cleaned(kind, files, output, *, first_file=0, limits=LIMITS, **options):
 
 def content(path):
     """Return all datasets and attributes of a column file."""
-    with h5py.File(path) as file:
-        columns = {}
-        file.visititems(lambda name, item: columns.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
     with Batch(path) as batch:
         names = ("cutflow", "constituents", "splits", "class_counts", "inputs")
-        return columns, {name: batch.attribute(name) for name in names}
+        return columns_of(path), {name: batch.attribute(name) for name in names}
 
 
 def equal(one, other):

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from batches import write_batch
 
-from jetmill.columns.batch_file import Batch, write_batch
-from jetmill.columns.schema import KEY
+from jetmill.columns.batch_file import Batch
 from jetmill.errors import JetmillError
 from jetmill.files import atomic_write, read_json, write_json
 from jetmill.workflow import made_from
@@ -232,9 +232,9 @@ def test_an_input_made_from_something_else_is_refused_by_name():
 
 
 def test_a_batch_made_from_something_else_is_refused_where_it_is_opened():
-    columns, pieces = {KEY: (1, np.dtype(np.uint64))}, [(KEY, 0, np.array([1], dtype=np.uint64))]
     record(**{"results/clean/tt/batch_0000.h5": "cc"})
-    write_batch("results/clean/tt/batch_0000.h5", columns, pieces, {"splits": np.array([1, 0, 0])})
+    columns = {"key": np.array([1], dtype=np.uint64)}
+    write_batch("results/clean/tt/batch_0000.h5", columns.items(), {"splits": np.array([1, 0, 0])})
     with Batch("results/clean/tt/batch_0000.h5"):
         pass
     with pytest.raises(JetmillError, match=r"batch_0000\.h5: made from other settings"):

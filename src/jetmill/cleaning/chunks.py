@@ -105,4 +105,4 @@ class ConstituentChunk:
 
     def final(self, values: np.ndarray) -> np.ndarray:
         """Return the values of the constituents that are kept, in their final order."""
-        return values if self.order is None else values[self.order]
+        return values if self.order is None else values.take(self.order)

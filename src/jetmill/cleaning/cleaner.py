@@ -18,7 +18,7 @@ from jetmill.cleaning.cuts import where
 from jetmill.cleaning.table import Table, new_values
 from jetmill.cleaning.transforms import load_steps
 from jetmill.cleaning.varying import Varying
-from jetmill.columns.schema import JET, KEY, LABEL, ROW, Column, Kind, field_of_input, split_expression
+from jetmill.columns.schema import JET, KEY, LABEL, Column, Kind, field_of_input, split_expression
 from jetmill.randomness import keys
 from jetmill.settings.clean import CleanSettings
 from jetmill.sources import Chunk, Source, UnreadableError, open_source
@@ -62,8 +62,6 @@ class Cleaner:
         wanted = dict.fromkeys([*self._columns.values(), *used])
         self._read = [name for name in wanted if name not in settings.made]
         self.own_types: dict[Column, np.dtype] = {KEY: np.dtype(np.uint64), LABEL: np.dtype(np.uint8)}
-        if settings.split.rule.row:
-            self.own_types[ROW] = np.dtype(np.int64)
         self.own_types |= {split_expression(key): np.dtype(bool) for key in settings.split.conditions}
         self.own_types |= {split_expression(key): np.dtype(np.uint8) for key in settings.split.remainders}
         if INPUT_FORMATS[settings.input.format].has_events(settings.input):

@@ -1,284 +1,201 @@
-"""A buffer for the columns of a batch that returns its jets in ranges of their keys, in bounded memory.
+"""The columns of a batch on their way into its file.
 
-Up to `Limits.run_bytes` stay in memory. Beyond that, the jets in memory are sorted by key, and their columns are
-appended to an unnamed file: a run. Since keys are uniform, a range of keys has a predictable number of jets and is
-contiguous in each column of each run.
+They are in memory until they are too many. Then the jets in memory are sorted and appended to the file: a run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
 
 import numpy as np
 
+from jetmill.cleaning.sorting import Scratch, group_codes, in_order
+from jetmill.columns.batch_file import BatchWriter
 from jetmill.columns.promotion import Types, merge
-from jetmill.columns.schema import KEY, ROW, Column, Kind
-from jetmill.ragged import values_of
+from jetmill.columns.schema import KEY, LABEL, NOT_STORED, Column, Kind, offsets
+from jetmill.settings.clean import CleanSettings
 
 Columns = Mapping[Column, np.ndarray]
+# Numbers of rows: of the jets, under None, and of the constituents of each collection.
+Rows = Mapping[str | None, int]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is in memory at once.
+    """How much is in memory at once: bytes of all columns, and values of the longest one."""
 
-    Attributes
-    ----------
-    run_bytes, run_values
-        Of the columns in memory: bytes of all, and values of the longest one.
-    block_jets, block_values
-        Of a block, which is sorted in memory.
-    """
-
-    run_bytes: int = 64_000_000
-    run_values: int = 2**22
-    block_jets: int = 2**22
-    block_values: int = 2**24
+    run_bytes: int = 128_000_000
+    run_values: int = 2**23
 
 
 LIMITS = Limits()
 
 
-class _Scratch:
-    """Large arrays that are reused, as the kernel has to clear each new one."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, np.ndarray] = {}
-
-    def array(self, purpose: str, dtype: np.dtype, length: int) -> np.ndarray:
-        """Return an array (length,), valid until the next call for the same purpose."""
-        n_bytes = length * dtype.itemsize
-        if purpose not in self._arrays or len(self._arrays[purpose]) < n_bytes:
-            self._arrays[purpose] = np.empty(n_bytes, dtype=np.uint8)
-        return self._arrays[purpose][:n_bytes].view(dtype)
-
-
-class _InMemory:
-    """Columns in the pieces in which they were appended."""
-
-    def __init__(self, types: Mapping[Column, np.dtype], pieces: Sequence[Columns] = ()):
-        self.types, self.pieces = types, list[Columns]()
-        self.n_bytes, self.lengths = 0, dict.fromkeys(types, 0)
-        for columns in pieces:
-            self.append(columns)
-
-    def append(self, columns: Columns) -> None:
-        self.pieces.append(columns)
-        for name, values in columns.items():
-            self.n_bytes += values.nbytes
-            self.lengths[name] += len(values)
-
-    def read_into(self, name: Column, rows: slice, column: np.ndarray) -> None:  # noqa: ARG002
-        """Read a column, always all of it."""
-        np.concatenate([columns[name] for columns in self.pieces], out=column)
-
-
-@dataclass(frozen=True)
-class _OnDisk:
-    """A run: columns in a file, with jets sorted by key.
-
-    `starts` are the first byte of each column; `end` is the byte after the last one of the run.
-    """
-
-    file: Any
-    types: Mapping[Column, np.dtype]
-    starts: Mapping[Column, int]
-    lengths: Mapping[Column, int]
-    end: int
-
-    def read_into(self, name: Column, rows: slice, column: np.ndarray) -> None:
-        """Read consecutive rows of a column."""
-        dtype = self.types[name]
-        stored = column if dtype == column.dtype else np.empty(len(column), dtype)
-        self.file.seek(self.starts[name] + rows.start * dtype.itemsize)
-        self.file.readinto(stored.data.cast("B"))
-        if stored is not column:
-            column[...] = stored
-
-
-_Run = _InMemory | _OnDisk
-
-
-@dataclass(frozen=True)
-class Block:
-    """Jets of a range of keys.
-
-    Attributes
-    ----------
-    types
-        Type of each column.
-    """
-
-    types: Mapping[Column, np.dtype]
-    _runs: Sequence[_Run]
-    # For each run: rows of the jets (under None), and of the constituents of each collection.
-    _rows: Sequence[Mapping[str | None, slice]]
-    _scratch: _Scratch
-
-    def __len__(self) -> int:
-        """Return the number of jets."""
-        return self._length(KEY)
-
-    def read(self, name: Column) -> np.ndarray:
-        """Return a column."""
-        return self._read_into(np.empty(self._length(name), self.types[name]), name)
-
-    def take(self, name: Column, places: np.ndarray) -> np.ndarray:
-        """Return the values at some places of a column, valid until the next call."""
-        dtype = self.types[name]
-        column = self._read_into(self._scratch.array("column", dtype, self._length(name)), name)
-        # All places are in range, and "wrap" is the fastest mode without checks.
-        return column.take(places, out=self._scratch.array("taken", dtype, len(places)), mode="wrap")
-
-    def places(self, order: np.ndarray) -> Iterator[tuple[str | None, np.ndarray]]:
-        """Yield the places of reordered jets, under None, and of the constituents of each collection."""
-        yield None, order
-        for name in self.types:
-            if name.kind is Kind.COUNTS:
-                yield name.collection, values_of(order, self.read(name).astype(np.int64))
-
-    def _read_into(self, column: np.ndarray, name: Column) -> np.ndarray:
-        stop, of = 0, name.constituents
-        for run, rows in zip(self._runs, self._rows, strict=True):
-            start, stop = stop, stop + _n(rows[of])
-            if stop > start:
-                run.read_into(name, rows[of], column[start:stop])
-        return column
-
-    def _length(self, name: Column) -> int:
-        return sum(_n(rows[name.constituents]) for rows in self._rows)
-
-
-class ColumnBuffer(AbstractContextManager["ColumnBuffer"]):
+class ColumnBuffer:
     """A buffer for the columns of a batch.
 
-    `directory` is that of the unnamed file for what does not fit into memory; `own` are the types of columns that no
-    input file has, of which `ROW` is filled here.
+    `own` are the types of columns that no input file has.
     """
 
-    def __init__(self, directory: Path, own: dict[Column, np.dtype], limits: Limits = LIMITS):
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._stack, self._scratch = directory, ExitStack(), _Scratch()
-        self._own, self._limits = own, limits
-        self._file: Any = None
-        self._seen, self._seen_of_file = Types(), Types()
-        self._runs: list[_OnDisk] = []
-        self._rest = _InMemory({})
+    def __init__(
+        self, writer: BatchWriter, settings: CleanSettings, own: Mapping[Column, np.dtype], limits: Limits = LIMITS
+    ):
+        self._writer, self._settings, self._own, self._limits = writer, settings, own, limits
+        self._seen, self._seen_of_file, self._types = Types(), Types(), dict[Column, np.dtype]()
+        # Longer than what they hold, and used again by each run, as the kernel has to clear new memory.
+        self._arrays, self._scratch = dict[Column, np.ndarray](), Scratch()
+        self._in_memory, self._runs = self._none, list[Rows]()
+        self._class_counts = list[np.ndarray]()
         self.mark()
 
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+    @property
+    def _none(self) -> Rows:
+        return dict.fromkeys((None, *self._settings.constituents), 0)
+
+    def _in_file(self, n_runs: int | None = None) -> Rows:
+        """Return the rows of the first runs in the file, or of all."""
+        return {of: sum(run[of] for run in self._runs[:n_runs]) for of in self._none}
 
     @property
-    def n_jets(self) -> int:
-        """Number of jets in the buffer."""
-        return sum(run.lengths[KEY] for run in self._runs) + self._rest.lengths.get(KEY, 0)
+    def _n_jets(self) -> int:
+        return self._in_file()[None] + self._in_memory[None]
 
     @property
     def seen(self) -> Types:
         """Types of the columns in the files, and ranges of their integers."""
         return merge([self._seen, self._seen_of_file])
 
+    @property
+    def _common_types(self) -> dict[Column, np.dtype]:
+        return {**self._types, **self.seen.stored()}
+
     def mark(self) -> None:
         """Set a mark that `roll_back` returns to."""
         self._seen, self._seen_of_file = self.seen, Types()
-        self._marked = len(self._runs), len(self._rest.pieces)
+        self._marked = len(self._runs), self._in_memory
 
     def roll_back(self) -> None:
         """Forget everything since the last `mark`."""
-        n_runs, n_pieces = self._marked
+        n_runs, self._in_memory = self._marked
         self._seen_of_file = Types()
-        self._runs = self._runs[:n_runs]
-        self._rest = _InMemory(self._rest.types, self._rest.pieces[:n_pieces])
+        del self._runs[n_runs:], self._class_counts[n_runs:]
 
     def expect(self, types: Mapping[Column, np.dtype], path: str | None = None) -> None:
-        """Set the types of the columns of the next file; those without a file (`path`) do not count as seen."""
+        """Set the types of the columns of the next file; those without a file (`path`) do not count as seen.
+
+        Raises
+        ------
+        JetmillError
+            If no type holds all values of a column so far.
+        """
         types = {name: dtype.newbyteorder("=") for name, dtype in types.items()}
         if path is not None:
             self._seen_of_file.add(Types.of_file(path, types))
-        if types | self._own != self._rest.types:
-            self._flush()
-            self._rest = _InMemory(types | self._own)
+        self._types = {**types, **self._own}
+        for name, dtype in self._common_types.items():
+            array = self._arrays.get(name, np.empty(0, dtype))
+            if name not in self._arrays or array.dtype != dtype:
+                self._arrays[name] = array[: self._in_memory[name.constituents]].astype(dtype)
 
     def append(self, columns: Columns) -> None:
         """Add rows to every column; raises TypeError where a column has another type than was expected."""
-        types = self._rest.types
-        if ROW in types:
-            columns = {**columns, ROW: self.n_jets + np.arange(len(columns[KEY]))}
-        for column, values in columns.items():
-            if values.dtype != types[column]:
-                raise TypeError(f"{column}: {values.dtype} for a column of {types[column]}")
+        for name, values in columns.items():
+            if values.dtype != self._types[name]:
+                raise TypeError(f"{name}: {values.dtype} for a column of {self._types[name]}")
         self._seen_of_file.count(columns)
-        self._rest.append(columns)
-        limits = self._limits
-        if self._rest.n_bytes >= limits.run_bytes or max(self._rest.lengths.values()) >= limits.run_values:
+        before, rows = self._in_memory, {**self._in_memory}
+        for name, values in columns.items():
+            start, array = before[name.constituents], self._arrays[name]
+            stop = rows[name.constituents] = start + len(values)
+            if len(array) < stop:
+                self._arrays[name] = np.empty(max(stop, 2 * len(array)), array.dtype)
+                self._arrays[name][:start] = array[:start]
+            self._arrays[name][start:stop] = values
+        self._in_memory = rows
+        n_bytes = sum(rows[name.constituents] * array.itemsize for name, array in self._arrays.items())
+        if n_bytes >= self._limits.run_bytes or max(rows.values()) >= self._limits.run_values:
             self._flush()
 
-    def blocks(self) -> list[Block]:
-        """Return all jets as consecutive ranges of keys.
+    def finish(self) -> tuple[dict[Column, tuple[int, np.dtype]], np.ndarray]:
+        """Write the rest; return length and type of each stored column, and jets of each class.
+
+        Those of each run and group, a split or fold: int64 (n_runs, n_groups, n_classes).
 
         Raises
         ------
         JetmillError
             If no type holds all values of a column.
         """
-        types = {**self._rest.types, **self.seen.stored()}
-        lengths = [*(run.lengths for run in self._runs), self._rest.lengths]
-        n_values = max(sum(of_run.get(name, 0) for of_run in lengths) for name in types)
-        n_jets = self.n_jets
-        n_blocks = max(1, -(-n_values // self._limits.block_values), -(-n_jets // self._limits.block_jets))
-        if self._runs or n_blocks > 1:
-            self._flush()
-        # Jets in memory are not sorted, and form a single block.
-        runs: list[_Run] = [*self._runs] or [self._rest]
-        rows = [self._ranges(run, n_blocks) for run in runs]
-        return [Block(types, runs, [of_run[n] for of_run in rows], self._scratch) for n in range(n_blocks)]
-
-    def _ranges(self, run: _Run, n: int) -> list[dict[str | None, slice]]:
-        """Return the rows of the jets and constituents of a run in each of `n` equal ranges of keys."""
-
-        def column(name: Column) -> np.ndarray:
-            values = np.empty(run.lengths[name], run.types[name])
-            if len(values):
-                run.read_into(name, slice(0, len(values)), values)
-            return values
-
-        keys = column(KEY)
-        ends = np.array([-(-part * 2**64 // n) for part in range(1, n)], dtype=np.uint64)
-        cuts: dict[str | None, np.ndarray] = {None: np.array([0, *np.searchsorted(keys, ends), len(keys)])}
-        for name in run.types:
-            if name.kind is Kind.COUNTS:
-                cuts[name.collection] = np.concatenate([[0], np.cumsum(column(name), dtype=np.int64)])[cuts[None]]
-        return [{of: slice(int(cut[k]), int(cut[k + 1])) for of, cut in cuts.items()} for k in range(n)]
+        self._flush()
+        if self._settings.split.rule.row:
+            for number in range(len(self._runs)):
+                self._sort_in_file(number)
+        lengths, types = self._in_file(), self._common_types
+        stored = {
+            name: (lengths[name.constituents], dtype) for name, dtype in types.items() if name.kind not in NOT_STORED
+        }
+        for collection in self._settings.constituents:
+            stored[offsets(collection)] = lengths[None] + 1, np.dtype(np.int64)
+            if not lengths[None]:
+                self._writer.write(offsets(collection), 0, np.zeros(1, dtype=np.int64))
+        shape = len(self._settings.split.group_names), len(self._settings.class_names)
+        return stored, np.array(self._class_counts or [np.zeros(shape)], dtype=np.int64)
 
     def _flush(self) -> None:
         """Write the columns in memory to the file; what was there at the last `mark` becomes a run of its own."""
-        n_runs, n_pieces = self._marked
-        types, kept, new = self._rest.types, self._rest.pieces[:n_pieces], self._rest.pieces[n_pieces:]
-        if kept:
-            self._write(_InMemory(types, kept))
+        (n_runs, marked), in_memory = self._marked, self._in_memory
+        if marked[None]:
+            self._write(self._none, marked)
             n_runs = len(self._runs)
-        if new:
-            self._write(_InMemory(types, new))
-        self._marked, self._rest = (n_runs, 0), _InMemory(types)
+        if in_memory[None] > marked[None]:
+            self._write(marked, in_memory)
+        self._in_memory = self._none
+        self._marked = n_runs, self._none
 
-    def _write(self, run: _InMemory) -> None:
-        """Sort jets in memory by key and write them to the end of the file."""
-        if self._file is None:
-            self._file = self._stack.enter_context(TemporaryFile(dir=self._directory))  # noqa: SIM115
-        end = self._runs[-1].end if self._runs else 0
-        self._file.seek(end)
-        block, starts = Block(run.types, [run], self._ranges(run, 1), self._scratch), {}
-        for of, places in block.places(np.argsort(block.read(KEY), kind="stable")):
-            for name in run.types:
-                if name.constituents == of:
-                    starts[name] = end
-                    end += self._file.write(block.take(name, places).data.cast("B"))
-        self._runs.append(_OnDisk(self._file, run.types, starts, run.lengths, end))
+    def _write(self, start: Rows, stop: Rows) -> None:
+        """Write some rows of the columns in memory as a run."""
+        types = self._common_types
 
+        def read(name: Column) -> np.ndarray:
+            rows = slice(start[name.constituents], stop[name.constituents])
+            return self._arrays[name][rows].astype(types[name], copy=False)
 
-def _n(rows: "slice[int, int]") -> int:
-    return rows.stop - rows.start
+        of_run = {of: stop[of] - start[of] for of in start}
+        # The rows of a batch are known at its end.
+        later = self._settings.split.rule.row
+        order = np.arange(of_run[None]) if later else self._order(read, np.empty(0, dtype=np.int64))
+        self._put(len(self._runs), read, order)
+        self._runs.append(of_run)
+
+    def _sort_in_file(self, number: int) -> None:
+        """Sort a run that was written as it was read."""
+        first, last = self._in_file(number), self._in_file(number + 1)
+
+        def read(name: Column) -> np.ndarray:
+            if name.kind is Kind.COUNTS:
+                ends = self._writer.read(offsets(str(name.collection)), slice(first[None], last[None] + 1))
+                return np.diff(ends)
+            return self._writer.read(name, slice(first[name.constituents], last[name.constituents]))
+
+        self._put(number, read, self._order(read, np.arange(first[None], last[None])))
+
+    def _order(self, read: Callable[[Column], np.ndarray], row: np.ndarray) -> np.ndarray:
+        """Return the order of the jets of a run: grouped by split or fold, sorted by key. Count their classes."""
+        settings, group = self._settings, group_codes(read, self._settings, row, self._n_jets)
+        n_groups, n_classes = len(settings.split.group_names), len(settings.class_names)
+        # Without truth all jets are of one class.
+        of_class = group * np.int64(n_classes) + np.minimum(read(LABEL), n_classes - 1)
+        self._class_counts.append(np.bincount(of_class, minlength=n_groups * n_classes).reshape(n_groups, n_classes))
+        return np.lexsort((read(KEY), group))
+
+    def _put(self, number: int, read: Callable[[Column], np.ndarray], order: np.ndarray) -> None:
+        """Write the columns of a run in an order of the jets."""
+        start = self._in_file(number)
+        # Rules that look at whole batches need the values of their expressions later.
+        forgotten = None if self._settings.split.rule.row else Kind.SPLIT_EXPRESSION
+        columns = [name for name in self._common_types if name.kind is not forgotten]
+        for name, values in in_order(read, columns, order, self._scratch):
+            if name.kind is Kind.COUNTS:
+                ends = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+                self._writer.write(offsets(str(name.collection)), start[None], start[name.collection] + ends)
+            else:
+                self._writer.write(name, start[name.constituents], values)

@@ -89,7 +89,9 @@ class Table:
 
     def keep(self, rows: np.ndarray) -> None:
         """Keep the rows where a mask is true."""
-        self.variables = {name: values[rows] for name, values in self.variables.items()}
+        if not rows.all():
+            places = np.flatnonzero(rows)
+            self.variables = {name: values.take(places) for name, values in self.variables.items()}
 
 
 def new_values(values: np.ndarray, table: Mapping[int, int]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The column store: one HDF5 file per batch of cleaned jets, one dataset per column.
 
-Rows are grouped by split (train, val, test) or, if there are folds, by fold, and sorted by a random 64-bit key within
-each group. A range of keys is therefore a fair random sample of the group, and lies in one piece of the file. The list
-of the batches says which groups a split is made of: its own, or some folds.
+Rows come in runs, the jets that fitted into memory together. In each they are grouped by split (train, val, test) or,
+if there are folds, by fold, and sorted by a random 64-bit key within each group. A range of keys is therefore a fair
+random sample of a group, and lies in one piece of each run. The list of the batches says which groups a split is made
+of: its own, or some folds.
 
 | dataset | type | content |
 |---|---|---|
@@ -19,7 +20,8 @@ of the batches says which groups a split is made of: its own, or some folds.
 | | as in the input | integers of 16 bits or less that are never missing; `Batch.read` makes them float32 |
 | ``constituents/<collection>/labels/<name>`` | int32 | label of each constituent |
 
-Attributes: ``splits`` (jets per group), ``class_counts`` (n_groups, n_classes), and as JSON ``cutflow``,
-``constituents`` (collection: read, selected, kept), ``inputs`` and ``types`` (of the columns in the input files,
-see `jetmill.columns.promotion.Types`). Everything is under checksums (`jetmill.files.create_hdf5`).
+Attributes: ``runs`` (n_runs, n_groups), the jets in each; ``splits`` (n_groups,), those of all runs; ``class_counts``
+(n_groups, n_classes); and as JSON ``cutflow``, ``constituents`` (collection: read, selected, kept), ``inputs`` and
+``types`` (of the columns in the input files, see `jetmill.columns.promotion.Types`). Everything is under checksums
+(`jetmill.files.create_hdf5`).
 """

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +25,71 @@ ADVICE = "Remove it and every batches.json that lists it, and start again: Snake
 
 # A search for a key ends with reading so many.
 KEYS_AT_ONCE = 4096
+# Of a column that is converted to another type.
+VALUES_AT_ONCE = 2**20
 
 
-def write_batch(
-    path: str | Path,
-    columns: Mapping[Column, tuple[int, np.dtype]],
-    pieces: Iterable[tuple[Column, int, np.ndarray]],
-    attributes: dict[str, Any],
-) -> None:
-    """Write a batch file piece by piece; it appears under its name when it is complete.
+class BatchWriter:
+    """A batch file while it is written, piece by piece of each column."""
 
-    Parameters
-    ----------
-    columns
-        Length and type of each column.
-    pieces
-        Column, first row and values (n,), in their final order.
-    attributes
+    def __init__(self, file: h5py.File):
+        self._file = file
+
+    def write(self, column: Column, start: int, values: np.ndarray) -> None:
+        """Write values (n,) of a column from a row on; the column gets their type."""
+        if not len(values):
+            return
+        stop = start + len(values)
+        if column.path in self._file:
+            dataset = self._in_type(column, values.dtype)
+            dataset.resize((max(stop, len(dataset)),))
+        else:
+            dataset = create_dataset(self._file, column.path, (stop,), values.dtype, maxshape=(None,))
+        dataset[start:stop] = values
+        dataset.flush()
+
+    def read(self, column: Column, rows: slice) -> np.ndarray:
+        """Read consecutive rows of a column."""
+        values: np.ndarray = self._file[column.path][rows]
+        return values
+
+    def finish(self, columns: Mapping[Column, tuple[int, np.dtype]], attributes: Mapping[str, Any]) -> None:
+        """Give the columns of the file their lengths and types, and the file its attributes.
+
         Arrays are stored as they are, everything else as JSON.
-    """
-    with create_hdf5(path) as file:
-        datasets = {c: create_dataset(file, c.path, (length,), dtype) for c, (length, dtype) in columns.items()}
-        for column, start, values in pieces:
-            datasets[column][start : start + len(values)] = values
-            datasets[column].flush()
+        """
+        for column, (length, dtype) in columns.items():
+            if length and column.path in self._file:
+                self._in_type(column, dtype).resize((length,))
+            else:
+                self._remove(column.path)
+                create_dataset(self._file, column.path, (0,), dtype)
+        self._remove(Kind.SPLIT_EXPRESSION.value)
         for name, value in attributes.items():
-            file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
+            self._file.attrs[name] = value if isinstance(value, np.ndarray) else json.dumps(value)
+
+    def _in_type(self, column: Column, dtype: np.dtype) -> h5py.Dataset:
+        """Return a column, which is written again if it has another type."""
+        dataset = self._file[column.path]
+        if dataset.dtype == dtype:
+            return dataset
+        self._file.move(column.path, "before")
+        converted = create_dataset(self._file, column.path, dataset.shape, dtype, maxshape=(None,))
+        for rows in in_blocks([slice(0, len(dataset))], VALUES_AT_ONCE):
+            converted[rows] = dataset[rows].astype(dtype)
+        del self._file["before"]
+        return converted
+
+    def _remove(self, path: str) -> None:
+        if path in self._file:
+            del self._file[path]
+
+
+@contextmanager
+def create_batch(path: str | Path) -> Iterator[BatchWriter]:
+    """Give a batch file to write; it appears under its name when it is complete."""
+    with create_hdf5(path) as file:
+        yield BatchWriter(file)
 
 
 class Batch(AbstractContextManager["Batch"]):
@@ -77,7 +116,10 @@ class Batch(AbstractContextManager["Batch"]):
             raise JetmillError(f"{path}: damaged ({first_line(error)}). {ADVICE}") from None
         with self._damage_named():
             check_attributes(self._file)
-            self._starts = np.concatenate([[0], np.cumsum(self._file.attrs["splits"])])
+            attributes = self._file.attrs
+            # Rows of each group in each run.
+            self._sizes = np.atleast_2d(attributes["runs" if "runs" in attributes else "splits"])
+            self._starts = np.concatenate([[0], np.cumsum(self._sizes)])
         for check in origin_checks:
             check(path, self._file.attrs.get(MADE_FROM))
 
@@ -99,8 +141,10 @@ class Batch(AbstractContextManager["Batch"]):
             return [Column(kind, name) for name in self._file.get(kind.value, ())]
 
     def rows(self, split: int) -> "list[slice[int, int]]":
-        """Return the rows of a split, of each group that it is made of."""
-        return [slice(int(self._starts[group]), int(self._starts[group + 1])) for group in self._groups[split]]
+        """Return the rows of a split, of each run and of each group that it is made of."""
+        n_runs, n_groups = self._sizes.shape
+        pieces = [run * n_groups + group for run in range(n_runs) for group in self._groups[split]]
+        return [slice(int(self._starts[k]), int(self._starts[k + 1])) for k in pieces]
 
     def rows_with_keys(self, split: int, part: int, n_parts: int) -> "list[slice[int, int]]":
         """Return the rows of a split whose key is in the `part`-th of `n_parts` equal ranges."""

@@ -13,8 +13,6 @@ class Kind(Enum):
 
     KEY = "key"
     LABEL = "label"
-    # Position of a jet in the order of reading. It is not stored.
-    ROW = "row"
     # Values of an expression of the section split. They are not stored.
     SPLIT_EXPRESSION = "split"
     VARIABLE = "variables"
@@ -85,9 +83,9 @@ class Column:
         return self.is_field or self.kind in (Kind.EVENT, Kind.ADDITIONAL_LABEL)
 
 
-KEY, LABEL, ROW = Column(Kind.KEY), Column(Kind.LABEL), Column(Kind.ROW)
-# Kinds that a batch file does not hold.
-NOT_STORED = (Kind.ROW, Kind.SPLIT_EXPRESSION, Kind.COUNTS)
+KEY, LABEL = Column(Kind.KEY), Column(Kind.LABEL)
+# Kinds that a finished batch file does not hold.
+NOT_STORED = (Kind.SPLIT_EXPRESSION, Kind.COUNTS)
 # Position of the jet in its event, in trees of events.
 JET = Column(Kind.EVENT, "jet")
 

@@ -1,7 +1,7 @@
 """Cleaning: a batch of input files becomes one file of columns.
 
-Files are read in bounded chunks, which `jetmill.cleaning.cleaner` turns into columns. The columns of the batch are then
-written one by one in their final order.
+Files are read in bounded chunks, which `jetmill.cleaning.cleaner` turns into columns. These are written run by run
+(`jetmill.cleaning.column_buffer`).
 """
 
 import logging
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jetmill.cleaning.cleaner import Cleaner
 from jetmill.cleaning.column_buffer import LIMITS, ColumnBuffer, Limits
 from jetmill.cleaning.counts import Counts
-from jetmill.cleaning.sorting import sort_jets
-from jetmill.columns.batch_file import write_batch
+from jetmill.columns.batch_file import create_batch
 from jetmill.errors import JetmillError
-from jetmill.files import unwritable_named
 from jetmill.logs import warnings_kept
 from jetmill.settings.clean import CleanSettings, InputBatch
 from jetmill.sources import UnreadableError
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, limits: Limits = LIMITS) -> None:
     """Clean the files of one batch into a column file (`jetmill.columns`).
 
-    A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so. The output
-    does not depend on `limits`.
+    A file that cannot be read is skipped with all of its jets if ``settings.input.unreadable`` says so. Of the
+    output, only the runs depend on `limits`.
 
     Raises
     ------
@@ -43,11 +43,8 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
     counts, inputs = cleaner.no_counts, []
     before = {path: _state(path) for path in batch.files}
     cleaner.keep_all_of(batch.files)
-    with (
-        unwritable_named(Path(output)),
-        ColumnBuffer(Path(output).parent, cleaner.own_types, limits) as buffer,
-        warnings_kept() as warnings,
-    ):
+    with create_batch(output) as writer, warnings_kept() as warnings:
+        buffer = ColumnBuffer(writer, cleaner.settings, cleaner.own_types, limits)
         for number, path in enumerate(batch.files, start=batch.first_file):
             buffer.mark()
             try:
@@ -87,7 +84,11 @@ def clean_batch(batch: InputBatch, output: str | Path, settings: CleanSettings, 
         # Snakemake would not notice, since the output is newer than the change.
         if changed := [path for path, state in before.items() if _state(path) != state]:
             raise JetmillError(f"{changed[0]}: changed while it was read; start again when it is complete")
-        _write(output, buffer, cleaner.settings, attributes)
+        columns, jets = buffer.finish()
+        of_groups = jets.sum(axis=0)
+        attributes |= {"types": buffer.seen.as_json(), "runs": jets.sum(axis=2), "splits": of_groups.sum(axis=1)}
+        writer.finish(columns, attributes | {"class_counts": of_groups})
+    _log_jets(cleaner, counts, of_groups)
 
 
 def _check(path: str, expected: Mapping[str, str], settings: CleanSettings) -> dict[str, Any]:
@@ -110,6 +111,16 @@ def _clean_file(path: str, number: int, buffer: ColumnBuffer, cleaner: Cleaner) 
         return file.identity, counts
 
 
+def _log_jets(cleaner: Cleaner, counts: Counts, jets: np.ndarray) -> None:
+    """Log the jets after each cut, and those of each class in each group, int64 (n_groups, n_classes)."""
+    settings = cleaner.settings
+    for title, left in zip(cleaner.cutflow, counts.flow, strict=True):
+        logger.info("%12d jets  %s", left, title)
+    for name, in_group in zip(settings.split.group_names, jets, strict=True):
+        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.class_names, in_group, strict=True))
+        logger.info("%12d jets  in %s (%s)", in_group.sum(), name, by_class)
+
+
 def _log(counts: Counts) -> None:
     if counts.ambiguous:
         logger.warning("%d jets fit more than one class; the first one counts", counts.ambiguous)
@@ -129,16 +140,3 @@ def _state(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _write(output: str | Path, buffer: ColumnBuffer, settings: CleanSettings, attributes: dict[str, Any]) -> None:
-    """Put the jets of a batch in their order and write them."""
-    jets = sort_jets(buffer, settings)
-    counts = jets.class_counts
-    attributes |= {"types": buffer.seen.as_json(), "splits": counts.sum(axis=1), "class_counts": counts}
-    write_batch(output, jets.columns, jets.pieces, attributes)
-    for title, left in attributes["cutflow"]:
-        logger.info("%12d jets  %s", left, title)
-    for name, in_group in zip(settings.split.group_names, counts, strict=True):
-        by_class = ", ".join(f"{n} {c}" for c, n in zip(settings.class_names, in_group, strict=True))
-        logger.info("%12d jets  in %s (%s)", in_group.sum(), name, by_class)

@@ -72,6 +72,13 @@ def is_too_large(column: np.ndarray) -> np.ndarray:
     return too_large
 
 
+def _within_single_precision(column: np.ndarray) -> bool:
+    """Return whether all values are numbers that are not `is_too_large`."""
+    # Extremes, which are NaN if a value is, need no other array.
+    limit = np.finfo(np.float32).max
+    return column.dtype.kind != "f" or bool(column.max(initial=0) <= limit and column.min(initial=0) >= -limit)
+
+
 def pass_through(column: np.ndarray, *, keep_infinite: bool) -> tuple[np.ndarray, int]:
     """Return a column that is not scaled, with NaN where it has no value, and the number of new NaN.
 
@@ -91,6 +98,8 @@ def count_too_large(columns: Mapping[str, np.ndarray], marked: Mapping[str, np.n
 
 
 def _without(column: np.ndarray, sentinels: list[float]) -> np.ndarray:
+    if not sentinels and _within_single_precision(column):
+        return column
     hit = is_too_large(column)
     for value in sentinels:
         hit |= column == value

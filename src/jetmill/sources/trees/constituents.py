@@ -159,7 +159,7 @@ def read(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return counts and variables of the constituents of the jets where the mask `jets` (n_jets,) is true."""
     found = link.associate(arrays, jets_per_entry, path)
-    kept = np.repeat(jets, found.counts)
+    kept = slice(None) if jets.all() else np.flatnonzero(np.repeat(jets, found.counts))
     columns = {}
     for name, column in variables.items():
         columns[name] = arrays[column].values[found.places[column][kept] if column in found.places else kept]
