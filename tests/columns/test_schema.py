@@ -54,6 +54,7 @@ def test_a_path_of_no_column(path):
 def test_what_has_a_value_for_each_constituent():
     assert {c.path for c in PATHS.values() if c.constituents} == {
         "constituents/tracks/variables/label",
+        "constituents/tracks/fields/d0",
         "constituents/variables/labels/key",
     }
 
