@@ -46,12 +46,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal: how it is measured, what is wanted, and what was measured last. More is better if it is of a peer."""
+    """A goal: how it is measured, what is wanted, and what was measured last, if it was. More is better of a peer."""
 
     name: str
     measure: Callable[[Path], Figure]
     wanted: float
-    recorded: float
+    recorded: float | None
     of_peer: bool = False
     full: bool = False
 
@@ -66,6 +66,8 @@ class Goal:
 
     def worse(self, found: Figure) -> bool:
         """Return whether a figure is worse than the recorded one by more than noise."""
+        if self.recorded is None:
+            return False
         if self.of_peer:
             return found.value < self.recorded * (1 - NOISE)
         return found.value > self.recorded * (1 + NOISE)
@@ -136,10 +138,10 @@ def dry_run(files_per_batch: int) -> Callable[[Path], Figure]:
 
 GOALS = [
     Goal("S1 clean of event trees", of_floor("S1", 0), 1.5, 2.0),
-    Goal("S2 clean of 50 constituents a jet", of_floor("S2", 0), 2.0, 3.0),
-    Goal("S2 clean of 200 constituents a jet", of_floor("S2", 1), 2.0, 3.0),
-    Goal("S3 write of 67 variables", of_floor("S3", 0), 2.0, 5.0),
-    Goal("S3 write of 40 x 19 constituents", of_floor("S3", 1), 2.0, 5.0),
+    Goal("S2 clean of 50 constituents a jet", of_floor("S2", 0), 2.0, 6.2),
+    Goal("S2 clean of 200 constituents a jet", of_floor("S2", 1), 2.0, 5.9),
+    Goal("S3 write of 67 variables", of_floor("S3", 0), 2.0, None),
+    Goal("S3 write of 40 x 19 constituents", of_floor("S3", 1), 2.0, None),
     Goal("S4 chain of the default, s", chain, 2.5, 5.0),
     Goal("S5 CMS study, 2 M jets", of_program("cms_study.py", pattern=STUDY), 8, 5.0, of_peer=True),
     Goal("S10 snakemake -n, batches of 50, s", dry_run(50), 3, 4.0),
@@ -152,9 +154,9 @@ GOALS = [
         of_peer=True,
         full=True,
     ),
-    Goal("S8 memory of any job, MB", memory, 1024, 1024, full=True),
+    Goal("S8 memory of any job, MB", memory, 1024, None, full=True),
     *(
-        Goal(f"S9 {name}, {growth.TIMES} times the {what}", of_growth(what, figure), wanted, wanted, full=True)
+        Goal(f"S9 {name}, {growth.TIMES} times the {what}", of_growth(what, figure), wanted, None, full=True)
         for what in growth.GROWTH
         for name, figure, wanted in (("time", "cpu", 8.5), ("memory", "memory", 1.1))
     ),

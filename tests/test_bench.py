@@ -19,19 +19,20 @@ def bench():
 
 
 @pytest.mark.parametrize(
-    ("of_peer", "value", "words", "worse"),
+    ("of_peer", "recorded", "value", "words", "worse"),
     [
-        (False, 1.4, "ok", False),
-        (False, 2.1, "short", False),
-        (False, 2.5, "short, worse than recorded (2)", True),
-        (True, 8.0, "ok", False),
-        (True, 1.7, "ok", False),
-        (True, 1.5, "short, worse than recorded (2)", True),
+        (False, 2.0, 1.4, "ok", False),
+        (False, 2.0, 2.1, "short", False),
+        (False, 2.0, 2.5, "short, worse than recorded (2)", True),
+        (False, None, 9.0, "short", False),
+        (True, 2.0, 8.0, "ok", False),
+        (True, 2.0, 1.7, "ok", False),
+        (True, 2.0, 1.5, "short, worse than recorded (2)", True),
     ],
 )
-def test_a_line_for_each_goal(bench, tmp_path, capsys, of_peer, value, words, worse):
+def test_a_line_for_each_goal(bench, tmp_path, of_peer, recorded, value, words, worse):
     found = bench.Figure(3.0, 2.0, value, 150.2)
-    goal = bench.Goal("S0 nothing", lambda directory: found, 1.6, 2.0, of_peer=of_peer)
+    goal = bench.Goal("S0 nothing", lambda directory: found, 1.6, recorded, of_peer=of_peer)
     (line,) = bench.lines(tmp_path, [goal])
     assert line == (f"S0 nothing | 3.0 | 2.0 | {value:.2f} | 1.6 | 150.2 | {words}", worse)
 
