@@ -125,6 +125,7 @@ class ColumnBuffer:
         JetmillError
             If no type holds all values of a column.
         """
+        self.mark()  # Nothing is rolled back any more, so the last file needs no run of its own.
         self._flush()
         if self._settings.split.rule.row:
             for number in range(len(self._runs)):
