@@ -93,7 +93,10 @@ def _limit(
                     label = np.minimum(batch.read(LABEL, rows), len(classes) - 1)
                     yield group_of[listed.sample][label], label, selection_key(batch.read(KEY, rows))
 
-    total = sum(np.bincount(group, minlength=len(largest)) for group, *_ in jets()) + np.zeros_like(largest)
+    if isinstance(most, int):  # the list of batches has the number, so that nothing is read
+        total = np.array([sum(batch.splits[TEST] for batch in batches)])
+    else:
+        total = sum(np.bincount(group, minlength=len(largest)) for group, *_ in jets()) + np.zeros_like(largest)
     wanted = np.minimum(largest, total)
     if (wanted == total).all():
         return
