@@ -120,8 +120,7 @@ class Cleaner:
         """
         settings = self.settings
         with self._opened(path) as source:
-            read_of_constituents = {name: collection.read for name, collection in self._collections.items()}
-            types = column_types(path, source, settings, self._columns, self._read, read_of_constituents)
+            types = column_types(path, source, settings, self._columns, self._read, self._read_of_constituents)
             for collection in self._collections.values():
                 types |= collection.field_types(source)
             yield CleanedFile(self, source, number, types)
@@ -141,6 +140,10 @@ class Cleaner:
             for name, held in of_constituents.items():
                 self._collections[name].keep_fields(set.intersection(*held))
 
+    @property
+    def _read_of_constituents(self) -> dict[str, list[str]]:
+        return {name: collection.read for name, collection in self._collections.items()}
+
     def _opened(self, path: str) -> AbstractContextManager[Source]:
         return open_source(path, self.settings.input, self.settings.constituents)
 
@@ -157,7 +160,7 @@ class Cleaner:
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """Yield the jets of an open file, some at a time, with what is needed of them."""
-        return source.chunks(self._read, {name: collection.read for name, collection in self._collections.items()})
+        return source.chunks(self._read, self._read_of_constituents)
 
     def clean(self, chunk: Chunk, number: int) -> tuple[Columns, Counts]:
         """Return the columns of the jets of a chunk that are kept, and the counts."""
